@@ -1,0 +1,3 @@
+//! Routes, groups and delivers alerts.
+
+pub mod snapshot;

@@ -1,0 +1,1 @@
+//! The dashboard model: our files, imported Grafana JSON, variables, transformations, units.

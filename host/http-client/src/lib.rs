@@ -1,0 +1,1 @@
+//! One HTTP client and one resolver for scrapes, discovery, channels and plugins, with address checks.

@@ -1,0 +1,396 @@
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+/// The label that holds a metric's name.
+pub const METRIC_NAME: &str = "__name__";
+
+/// Longest label name or value that a [`LabelSet`] takes, in bytes.
+pub const LABEL_NAME_BYTES_MAX: usize = 1 << 30;
+
+/// Labels of a series, a target or an alert: names with values, sorted by name, each name once, no empty value.
+///
+/// An empty value means that the label is absent, as in Prometheus, so it is never stored.
+///
+/// One shared allocation: cloning copies a pointer. The text holds, for each label, the length of the name, the name,
+/// the length of the value, the value. Lengths are base-64 digits, least significant first, in bytes below 0x80, so that
+/// the whole stays valid UTF-8 and can be sliced without a check of its own.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct LabelSet(Arc<str>);
+
+impl LabelSet {
+    /// The set without labels.
+    #[must_use]
+    pub fn empty() -> Self {
+        static EMPTY: OnceLock<LabelSet> = OnceLock::new();
+        EMPTY.get_or_init(|| Self(Arc::from(""))).clone()
+    }
+
+    /// Sorts the pairs. Of a name that comes twice the last value counts; an empty value removes the label.
+    pub fn from_pairs<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        let pairs: Vec<(N, V)> = pairs.into_iter().collect();
+        let mut refs: Vec<(&str, &str)> = pairs.iter().map(|(n, v)| (n.as_ref(), v.as_ref())).collect();
+        Self::from_unsorted(&mut refs)
+    }
+
+    /// Like [`LabelSet::from_pairs`], sorting in place. For hot paths that keep the buffer.
+    #[must_use]
+    pub fn from_unsorted(pairs: &mut [(&str, &str)]) -> Self {
+        // Stable, so that the last of equal names stays last.
+        pairs.sort_by(|a, b| a.0.cmp(b.0));
+        let mut text = String::with_capacity(pairs.iter().map(|(n, v)| n.len() + v.len() + 4).sum());
+        for (at, (name, value)) in pairs.iter().enumerate() {
+            let shadowed = pairs.get(at + 1).is_some_and(|next| next.0 == *name);
+            if !shadowed && !value.is_empty() {
+                push_part(&mut text, name);
+                push_part(&mut text, value);
+            }
+        }
+        Self(Arc::from(text))
+    }
+
+    /// The value of `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(n, _)| *n >= name).filter(|(n, _)| *n == name).map(|(_, value)| value)
+    }
+
+    /// The metric's name, from `__name__`.
+    #[must_use]
+    pub fn metric_name(&self) -> Option<&str> {
+        self.get(METRIC_NAME)
+    }
+
+    /// The labels by name.
+    #[must_use]
+    pub fn iter(&self) -> Iter<'_> {
+        Iter { rest: &self.0 }
+    }
+
+    /// The number of labels.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Whether there is no label.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The labels whose name `keep` accepts.
+    #[must_use]
+    pub fn filter(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
+        let mut text = String::with_capacity(self.0.len());
+        for (name, value) in self {
+            if keep(name) {
+                push_part(&mut text, name);
+                push_part(&mut text, value);
+            }
+        }
+        if text.len() == self.0.len() { self.clone() } else { Self(Arc::from(text)) }
+    }
+
+    /// The labels with one more, or one replaced. An empty value removes it.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut builder = self.to_builder();
+        builder.set(name, value);
+        builder.build()
+    }
+
+    /// The labels without this one.
+    #[must_use]
+    pub fn without(&self, name: &str) -> Self {
+        self.filter(|n| n != name)
+    }
+
+    /// A builder that begins with these labels.
+    #[must_use]
+    pub fn to_builder(&self) -> LabelSetBuilder {
+        LabelSetBuilder { labels: self.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect() }
+    }
+
+    /// The fingerprint Prometheus and Alertmanager give a label set: 64-bit FNV-1a over each name and value, each followed
+    /// by the byte 0xFF. Stable over versions and machines.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        let mut add = |bytes: &[u8]| {
+            for byte in bytes.iter().chain(&[0xFF]) {
+                hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+            }
+        };
+        for (name, value) in self {
+            add(name.as_bytes());
+            add(value.as_bytes());
+        }
+        hash
+    }
+
+    /// The inner text, for storage formats and hashing. [`LabelSet::from_encoded`] reads it back.
+    #[must_use]
+    pub fn encoded(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads what [`LabelSet::encoded`] gave. None if the text is not a well-formed, sorted label set.
+    #[must_use]
+    pub fn from_encoded(text: &str) -> Option<Self> {
+        let mut rest = text;
+        let mut last: Option<&str> = None;
+        while !rest.is_empty() {
+            let name = split_part(&mut rest)?;
+            let value = split_part(&mut rest)?;
+            if value.is_empty() || last.is_some_and(|l| l >= name) {
+                return None;
+            }
+            last = Some(name);
+        }
+        Some(Self(Arc::from(text)))
+    }
+}
+
+impl Default for LabelSet {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl<'a> IntoIterator for &'a LabelSet {
+    type Item = (&'a str, &'a str);
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for LabelSet {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
+        Self::from_pairs(pairs)
+    }
+}
+
+/// By the first label that differs, its name before its value, as upstream sorts results.
+impl Ord for LabelSet {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.iter().cmp(other.iter())
+    }
+}
+
+impl PartialOrd for LabelSet {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// As a selector reads: `up{job="node"}`. Names outside the classic characters are quoted.
+impl fmt::Display for LabelSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.metric_name();
+        let classic = name.filter(|n| is_classic_metric_name(n));
+        if let Some(name) = classic {
+            f.write_str(name)?;
+            if self.len() == 1 {
+                return Ok(());
+            }
+        }
+        f.write_str("{")?;
+        let mut first = true;
+        let quoted_name = name.filter(|_| classic.is_none());
+        if let Some(name) = quoted_name {
+            write!(f, "{name:?}")?;
+            first = false;
+        }
+        for (name, value) in self.iter().filter(|(n, _)| *n != METRIC_NAME) {
+            if !first {
+                f.write_str(", ")?;
+            }
+            first = false;
+            if is_classic_label_name(name) {
+                write!(f, "{name}={value:?}")?;
+            } else {
+                write!(f, "{name:?}={value:?}")?;
+            }
+        }
+        f.write_str("}")
+    }
+}
+
+impl fmt::Debug for LabelSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// As a JSON object of strings, `__name__` included.
+impl Serialize for LabelSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        for (name, value) in self {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+/// Walks a [`LabelSet`] by name.
+#[derive(Clone)]
+pub struct Iter<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // Only a constructor of `LabelSet` makes the text, so both parts are there or the text has ended.
+        Some((split_part(&mut self.rest)?, split_part(&mut self.rest)?))
+    }
+}
+
+/// Collects labels in any order; later values replace earlier ones.
+#[derive(Clone, Debug, Default)]
+pub struct LabelSetBuilder {
+    labels: Vec<(String, String)>,
+}
+
+impl LabelSetBuilder {
+    /// Sets a label; an empty value removes it.
+    pub fn set(&mut self, name: &str, value: &str) -> &mut Self {
+        match self.labels.iter().position(|(n, _)| n == name) {
+            Some(at) if value.is_empty() => {
+                self.labels.swap_remove(at);
+            }
+            Some(at) => value.clone_into(&mut self.labels[at].1),
+            None if value.is_empty() => {}
+            None => self.labels.push((name.to_owned(), value.to_owned())),
+        }
+        self
+    }
+
+    /// Removes a label if it is there.
+    pub fn remove(&mut self, name: &str) -> &mut Self {
+        self.set(name, "")
+    }
+
+    /// The value set so far.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.labels.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Names and values so far, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.labels.iter().map(|(n, v)| (n.as_str(), v.as_str()))
+    }
+
+    /// Keeps the labels whose name `keep` accepts.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        self.labels.retain(|(name, _)| keep(name));
+    }
+
+    /// The label set.
+    #[must_use]
+    pub fn build(&self) -> LabelSet {
+        LabelSet::from_pairs(self.iter())
+    }
+}
+
+/// Whether the name has only the characters that label names had before UTF-8 names: `[a-zA-Z_][a-zA-Z0-9_]*`.
+#[must_use]
+pub fn is_classic_label_name(name: &str) -> bool {
+    is_classic(name, false)
+}
+
+/// Whether the name has only the characters that metric names had before UTF-8 names: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
+#[must_use]
+pub fn is_classic_metric_name(name: &str) -> bool {
+    is_classic(name, true)
+}
+
+fn is_classic(name: &str, colons: bool) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || (colons && b == b':'))
+}
+
+fn push_part(text: &mut String, part: &str) {
+    assert!(part.len() <= LABEL_NAME_BYTES_MAX, "limits on bodies keep labels far below this");
+    let mut length = part.len();
+    while length >= 0x40 {
+        text.push(char::from((length & 0x3F) as u8 | 0x40));
+        length >>= 6;
+    }
+    text.push(char::from(length as u8));
+    text.push_str(part);
+}
+
+fn split_part<'a>(rest: &mut &'a str) -> Option<&'a str> {
+    let bytes = rest.as_bytes();
+    let (mut length, mut digits) = (0_usize, 0);
+    loop {
+        let byte = *bytes.get(digits)?;
+        if byte >= 0x80 || digits > 5 {
+            return None;
+        }
+        length |= usize::from(byte & 0x3F) << (6 * digits);
+        digits += 1;
+        if byte & 0x40 == 0 {
+            break;
+        }
+    }
+    let part = rest.get(digits..digits.checked_add(length)?)?;
+    *rest = &rest[digits + length..];
+    Some(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sorts_drops_empty_values_and_keeps_the_last_of_a_name() {
+        let set = LabelSet::from_pairs([("z", "1"), ("a", "2"), ("m", ""), ("a", "3")]);
+        assert_eq!(set.iter().collect::<Vec<_>>(), [("a", "3"), ("z", "1")]);
+        assert_eq!(LabelSet::from_pairs([("a", "1"), ("a", "")]), LabelSet::empty());
+    }
+
+    #[test]
+    fn long_and_foreign_values_come_back() {
+        let long = "값".repeat(5000);
+        let set = LabelSet::from_pairs([("k", long.as_str()), ("\0name", "\u{7f}")]);
+        assert_eq!(set.get("k"), Some(long.as_str()));
+        assert_eq!(set.get("\0name"), Some("\u{7f}"));
+        assert_eq!(LabelSet::from_encoded(set.encoded()), Some(set));
+    }
+
+    #[test]
+    fn a_damaged_encoding_is_refused() {
+        let text = LabelSet::from_pairs([("a", "1"), ("b", "2")]).encoded().to_owned();
+        for end in 1..text.len() {
+            // Cut between two labels it is a smaller set; anywhere else it is damage.
+            assert_eq!(LabelSet::from_encoded(&text[..end]).is_some(), end == text.len() / 2, "cut at {end}");
+        }
+        assert!(LabelSet::from_encoded("\u{1}b\u{1}1\u{1}a\u{1}1").is_none(), "not sorted");
+    }
+
+    #[test]
+    fn prints_like_a_selector() {
+        assert_eq!(LabelSet::from_pairs([(METRIC_NAME, "up")]).to_string(), "up");
+        assert_eq!(LabelSet::from_pairs([(METRIC_NAME, "up"), ("job", "a\"b")]).to_string(), r#"up{job="a\"b"}"#);
+        assert_eq!(LabelSet::from_pairs([(METRIC_NAME, "a.b"), ("c.d", "e")]).to_string(), r#"{"a.b", "c.d"="e"}"#);
+    }
+
+    #[test]
+    fn orders_by_the_first_difference() {
+        let set = |pairs: &[(&str, &str)]| LabelSet::from_pairs(pairs.iter().copied());
+        assert!(set(&[("a", "1")]) < set(&[("a", "1"), ("b", "1")]));
+        assert!(set(&[("a", "1"), ("b", "1")]) < set(&[("a", "2")]));
+        assert!(set(&[("a", "9")]) < set(&[("b", "1")]));
+    }
+}

@@ -1,0 +1,24 @@
+//! The nouns every room of Skopos shares, and the traits the rooms meet at.
+//!
+//! Start at [`LabelSet`] and [`seams`]. Everything here is plain data or a narrow trait.
+//!
+//! This crate does not know files, sockets, tasks, YAML or WebAssembly: a type that needs one of them belongs elsewhere.
+
+mod labels;
+mod sample;
+mod time;
+mod matcher;
+mod family;
+mod target;
+mod alert;
+pub mod config;
+pub mod seams;
+pub mod view;
+
+pub use alert::{Alert, AlertStatus, Link, Notification, Reason, Receipt, SendError};
+pub use family::{FamilyKind, FamilySamples, HistogramValue, MetricFamily, SummaryValue};
+pub use labels::{LABEL_NAME_BYTES_MAX, LabelSet, LabelSetBuilder, METRIC_NAME, is_classic_label_name, is_classic_metric_name};
+pub use matcher::{MatchOp, Matcher, MatcherError, Pattern};
+pub use sample::{ABSENT_BITS, STALE_BITS, absent, is_absent, is_stale, stale};
+pub use target::TargetGroup;
+pub use time::{Clock, ManualClock, TimeRange, TimestampMs, format_duration, parse_duration};

@@ -1,0 +1,213 @@
+use std::fmt;
+
+use regex::{Regex, RegexBuilder};
+
+use crate::LabelSet;
+
+/// Most bytes a compiled pattern may take (faults C4).
+const PATTERN_BYTES_MAX: usize = 10 << 20;
+
+/// A regular expression as Prometheus uses them: RE2 syntax, anchored at both ends, `.` matches newlines.
+#[derive(Clone)]
+pub struct Pattern {
+    source: String,
+    regex: Regex,
+}
+
+impl Pattern {
+    /// Compiles the pattern. The error says what is wrong with it.
+    pub fn new(source: &str) -> Result<Self, MatcherError> {
+        let regex = RegexBuilder::new(&format!("^(?s:{source})$"))
+            .size_limit(PATTERN_BYTES_MAX)
+            .build()
+            .map_err(|error| MatcherError { pattern: source.to_owned(), reason: last_line(&error) })?;
+        Ok(Self { source: source.to_owned(), regex })
+    }
+
+    /// As the user wrote it.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether the whole text matches.
+    #[must_use]
+    pub fn is_match(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+
+    /// The text of the replacement with `$1`, `${1}`, `${name}` filled in from a match of the whole `text`. None without a
+    /// match.
+    #[must_use]
+    pub fn expand(&self, text: &str, replacement: &str) -> Option<String> {
+        let captures = self.regex.captures(text)?;
+        let mut out = String::new();
+        captures.expand(replacement, &mut out);
+        Some(out)
+    }
+}
+
+/// The same source is the same pattern.
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+impl Eq for Pattern {}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}/", self.source)
+    }
+}
+
+/// How a matcher compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MatchOp {
+    /// `=`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `=~`
+    Matches,
+    /// `!~`
+    NotMatches,
+}
+
+impl MatchOp {
+    /// As it is written.
+    #[must_use]
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Matches => "=~",
+            Self::NotMatches => "!~",
+        }
+    }
+}
+
+/// A condition on one label. A label that is absent has the empty value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Matcher {
+    name: String,
+    op: MatchOp,
+    value: String,
+    /// Of `=~` and `!~` alone.
+    pattern: Option<Pattern>,
+}
+
+impl Matcher {
+    /// Compiles the pattern of `=~` and `!~`.
+    pub fn new(name: impl Into<String>, op: MatchOp, value: impl Into<String>) -> Result<Self, MatcherError> {
+        let value = value.into();
+        let pattern = match op {
+            MatchOp::Equal | MatchOp::NotEqual => None,
+            MatchOp::Matches | MatchOp::NotMatches => Some(Pattern::new(&value)?),
+        };
+        Ok(Self { name: name.into(), op, value, pattern })
+    }
+
+    /// `name="value"`.
+    #[must_use]
+    pub fn equal(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { name: name.into(), op: MatchOp::Equal, value: value.into(), pattern: None }
+    }
+
+    /// The label it looks at.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How it compares.
+    #[must_use]
+    pub fn op(&self) -> MatchOp {
+        self.op
+    }
+
+    /// The value or the source of the pattern.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// Whether a label with this value satisfies the matcher.
+    #[must_use]
+    pub fn matches(&self, value: &str) -> bool {
+        let hit = self.pattern.as_ref().map_or_else(|| self.value == value, |pattern| pattern.is_match(value));
+        hit == matches!(self.op, MatchOp::Equal | MatchOp::Matches)
+    }
+
+    /// Whether a series without the label satisfies the matcher.
+    #[must_use]
+    pub fn matches_empty(&self) -> bool {
+        self.matches("")
+    }
+
+    /// Whether these labels satisfy the matcher.
+    #[must_use]
+    pub fn matches_labels(&self, labels: &LabelSet) -> bool {
+        self.matches(labels.get(&self.name).unwrap_or(""))
+    }
+}
+
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{:?}", self.name, self.op.symbol(), self.value)
+    }
+}
+
+/// A pattern that does not compile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MatcherError {
+    /// As it was written.
+    pub pattern: String,
+    /// What is wrong, in a line.
+    pub reason: String,
+}
+
+impl fmt::Display for MatcherError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "regular expression {:?}: {}", self.pattern, self.reason)
+    }
+}
+
+impl std::error::Error for MatcherError {}
+
+/// The regex crate draws the position over several lines and says the reason in the last.
+fn last_line(error: &regex::Error) -> String {
+    let text = error.to_string();
+    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(op: MatchOp, value: &str, hits: &[&str], misses: &[&str]) {
+        let matcher = Matcher::new("l", op, value).expect("the pattern is good");
+        for text in hits {
+            assert!(matcher.matches(text), "{matcher} should take {text:?}");
+        }
+        for text in misses {
+            assert!(!matcher.matches(text), "{matcher} should not take {text:?}");
+        }
+    }
+
+    #[test]
+    fn four_operators() {
+        check(MatchOp::Equal, "a", &["a"], &["", "ab"]);
+        check(MatchOp::NotEqual, "a", &["", "ab"], &["a"]);
+        check(MatchOp::Matches, "a|b.*", &["a", "b\nc"], &["", "ab", "xa"]);
+        check(MatchOp::NotMatches, "a.*", &["", "ba"], &["a", "ab"]);
+    }
+
+    #[test]
+    fn a_bad_or_huge_pattern_is_an_error() {
+        assert!(Pattern::new("(").is_err());
+        assert!(Pattern::new("(?:.{0,1000}){0,1000}").is_err());
+    }
+}

@@ -1,0 +1,402 @@
+//! The traits the rooms meet at: storage ([`Append`], [`Select`], [`Tail`]), plugins ([`Plugins`] and what it hands out)
+//! and alerts ([`AlertSink`]). What crosses them is plain data.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::{Alert, LabelSet, Matcher, MetricFamily, Notification, Receipt, SendError, TargetGroup, TimeRange, TimestampMs};
+
+/// A future that can be moved between threads, boxed so that traits stay object-safe.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+// --- Storage: writing -------------------------------------------------------------------------------------------------
+
+/// Takes samples. Implemented by `tsdb`, and by a store in memory for tests.
+///
+/// Samples are written in groups: a group is a set of series whose samples come with the same times (one target's
+/// scrapes, one rule group's evaluations). All calls block; callers on the async side use a blocking thread.
+pub trait Append: Send + Sync {
+    /// Opens a group for writing, making it if it is not there. The same key leads to the same group after a restart.
+    /// One writer at a time.
+    fn open_group(&self, key: &str) -> Result<Box<dyn GroupAppend>, AppendError>;
+}
+
+/// The writer of one group. Dropping it closes the group for writing.
+pub trait GroupAppend: Send {
+    /// The column of a series in this group, making it if it is not there.
+    ///
+    /// The id is valid until the writer is dropped, or until a stale marker has been appended to it: that releases it, and
+    /// the series must ask again before its next sample.
+    fn column(&mut self, labels: &LabelSet) -> Result<ColumnId, ColumnError>;
+
+    /// Appends one row: the values of some of the group's columns at one time. The stale marker is a value like others.
+    ///
+    /// When this returns, the accepted samples are acknowledged: their record is in the log file, and queries see all of
+    /// them or, before, none.
+    fn append(&mut self, row: Row<'_>) -> Result<AppendReport, AppendError>;
+}
+
+/// A column of a group: a small number that means something to its group's writer alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ColumnId(pub u32);
+
+/// Samples of one group at one time. `columns` and `values` have the same length; no column comes twice.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Row<'a> {
+    /// The time of all of them.
+    pub time: TimestampMs,
+    /// Which series. In the steady state the same slice each time, which storage may rely on for speed alone.
+    pub columns: &'a [ColumnId],
+    /// Their values.
+    pub values: &'a [f64],
+}
+
+impl<'a> Row<'a> {
+    /// A row of floats.
+    #[must_use]
+    pub fn floats(time: TimestampMs, columns: &'a [ColumnId], values: &'a [f64]) -> Self {
+        debug_assert_eq!(columns.len(), values.len(), "one value for each column");
+        Self { time, columns, values }
+    }
+}
+
+/// What became of each sample of a row. The sum of all fields is the row's length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AppendReport {
+    /// Acknowledged. Same time and same value as a stored sample counts as accepted.
+    pub accepted: u64,
+    /// Older than the newest row of the group, and storage takes no late samples.
+    pub out_of_order: u64,
+    /// Same time as a stored sample, different value: the first written counts.
+    pub duplicate: u64,
+    /// Before the oldest time that storage still takes.
+    pub too_old: u64,
+    /// Too far in the future.
+    pub too_new: u64,
+}
+
+/// Why a column was not made. The series' samples are not stored; those of known series are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ColumnError {
+    /// A limit on new series is reached; the text names it.
+    Refused(String),
+    /// Storage failed.
+    Failed(String),
+}
+
+impl fmt::Display for ColumnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(limit) => write!(f, "new series refused: {limit}"),
+            Self::Failed(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for ColumnError {}
+
+/// Why nothing of a row was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// Someone else writes this group.
+    GroupInUse(String),
+    /// The log could not be written; the text says what and where. Nothing was acknowledged.
+    Failed(String),
+}
+
+impl fmt::Display for AppendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::GroupInUse(key) => write!(f, "the group {key} has another writer"),
+            Self::Failed(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for AppendError {}
+
+// --- Storage: reading -------------------------------------------------------------------------------------------------
+
+/// Finds and reads samples. Implemented by `tsdb`, and by a store in memory for tests.
+pub trait Select: Send + Sync {
+    /// The groups that hold series which satisfy all matchers and may have samples in the range. Nothing is decoded yet.
+    ///
+    /// A label set comes once in the answer: a series with columns in several groups comes in a group of its own, merged
+    /// by time; for equal times the first written counts.
+    fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Box<dyn SelectedGroup>>, SelectError>;
+
+    /// The names of labels of the series that satisfy all matchers of any of the sets (all series if there is no set),
+    /// sorted, at most `limit` (0: all).
+    fn label_names(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<String>, SelectError>;
+
+    /// The values of a label, likewise.
+    fn label_values(&self, name: &str, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<String>, SelectError>;
+
+    /// The label sets of series that satisfy all matchers of any of the sets, sorted, each once, at most `limit` (0: all).
+    fn series(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<LabelSet>, SelectError>;
+}
+
+/// What a query asks of storage.
+#[derive(Clone, Copy, Debug)]
+pub struct SelectRequest<'a> {
+    /// All must hold.
+    pub matchers: &'a [Matcher],
+    /// Samples outside may be left out; those inside may not.
+    pub range: TimeRange,
+}
+
+/// One group of a selection, not decoded yet, so that a caller can plan by labels and work through groups one at a time
+/// or in parallel.
+pub trait SelectedGroup: Send + Sync {
+    /// The series, in the order of the columns that [`SelectedGroup::read`] gives.
+    fn labels(&self) -> &[LabelSet];
+
+    /// How many samples `read` yields at most. For limits, before anything is decoded.
+    fn samples_max(&self) -> usize;
+
+    /// Decodes the samples.
+    fn read(&self) -> Result<GroupSamples, SelectError>;
+}
+
+/// Decoded samples of series that share times.
+#[derive(Clone, Debug)]
+pub struct GroupSamples {
+    /// Ascending, each once.
+    pub times: Vec<TimestampMs>,
+    /// One per series, in the order of [`SelectedGroup::labels`].
+    pub columns: Vec<ColumnSamples>,
+}
+
+/// The samples of one series, one entry per time of its group.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ColumnSamples {
+    /// Floats; [`crate::is_absent`] where the series has no sample, [`crate::is_stale`] where it ended.
+    Floats(Vec<f64>),
+}
+
+/// Why storage could not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SelectError {
+    /// A file is damaged or could not be read; the text says which.
+    Failed(String),
+}
+
+impl fmt::Display for SelectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for SelectError {}
+
+/// Follows what is appended, in the order of the log. For remote write: a sender keeps its position and goes on from
+/// there after a restart.
+pub trait Tail: Send + Sync {
+    /// The position after everything that is acknowledged now.
+    fn end(&self) -> TailPosition;
+
+    /// Rows after `from`, at most about `samples_max` samples. A position that is gone (truncated) goes on from the oldest
+    /// that is there, and says so.
+    fn read(&self, from: TailPosition, samples_max: usize) -> Result<TailBatch, SelectError>;
+}
+
+/// A place in the log. Ordered; to be stored by whoever follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TailPosition {
+    /// Number of the segment.
+    pub segment: u64,
+    /// Bytes into it.
+    pub offset: u64,
+}
+
+/// What was appended since a position.
+#[derive(Clone, Debug, Default)]
+pub struct TailBatch {
+    /// In the order of the log.
+    pub rows: Vec<TailRow>,
+    /// Where to go on.
+    pub next: TailPosition,
+    /// Whether the position asked for was gone, so that samples between may be missing.
+    pub gap: bool,
+}
+
+/// Samples of one time.
+#[derive(Clone, Debug)]
+pub struct TailRow {
+    /// Of all of them.
+    pub time: TimestampMs,
+    /// Series and value; the stale marker is a value like others.
+    pub samples: Vec<(LabelSet, f64)>,
+}
+
+// --- Plugins ----------------------------------------------------------------------------------------------------------
+
+/// The kinds of plugins, by the interface a component exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PluginKind {
+    /// Finds targets: `<name>_sd_configs`.
+    Discovery,
+    /// Produces metrics: `exporter: <name>`.
+    Exporter,
+    /// Serves HTTP: `serve:`.
+    HttpHandler,
+    /// Delivers notifications: `<name>_configs`.
+    Channel,
+    /// Draws panels: `type: <name>`.
+    Panel,
+    /// Answers queries of panels.
+    DataSource,
+}
+
+impl PluginKind {
+    /// As the API and the pages write it, which is the interface's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Discovery => "discovery",
+            Self::Exporter => "exporter",
+            Self::HttpHandler => "http-handler",
+            Self::Channel => "channel",
+            Self::Panel => "panel",
+            Self::DataSource => "datasource",
+        }
+    }
+}
+
+/// Why a plugin's call failed. The text names the plugin, the call and the last lines it wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PluginError {
+    /// No plugin of that name and kind is loaded.
+    Missing(String),
+    /// The configuration does not fit. Retrying will not help.
+    Config(String),
+    /// A remote party did not answer. Worth retrying.
+    Unavailable(String),
+    /// The plugin's own failure: a trap, a passed deadline, a limit.
+    Failed(String),
+}
+
+impl fmt::Display for PluginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(text) | Self::Config(text) | Self::Unavailable(text) | Self::Failed(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for PluginError {}
+
+/// Hands out what plugins do. Implemented by `plugin-host`. What it hands out looks the plugin up at each call, so that a
+/// replaced file takes effect.
+///
+/// `section` is the plugin's section of the configuration as JSON; grants that stand in it hold for these calls alone.
+pub trait Plugins: Send + Sync {
+    /// Whether a plugin of that name and kind is loaded now.
+    fn serves(&self, name: &str, kind: PluginKind) -> bool;
+    /// A source of targets for one entry of `<name>_sd_configs`.
+    fn target_source(&self, name: &str, section: &str) -> Result<Arc<dyn TargetSource>, PluginError>;
+    /// A source of metrics for a job with `exporter: <name>`; `section` is its `exporter_config`.
+    fn metric_source(&self, name: &str, section: &str) -> Result<Arc<dyn MetricSource>, PluginError>;
+    /// A channel for one entry of `<name>_configs`.
+    fn channel(&self, name: &str, section: &str) -> Result<Arc<dyn Channel>, PluginError>;
+}
+
+/// Finds targets.
+pub trait TargetSource: Send + Sync {
+    /// The full list of groups now. On an error the caller keeps the last list.
+    fn refresh(&self) -> BoxFuture<'_, Result<Vec<TargetGroup>, PluginError>>;
+}
+
+/// Produces metrics in place of an HTTP fetch.
+pub trait MetricSource: Send + Sync {
+    /// One scrape of `target` (empty: this host). `written` says that the operator wrote the target, which grants it for
+    /// this call; one that discovery found needs a grant. `timeout_ms` is the scrape's.
+    fn collect<'a>(&'a self, target: &'a str, written: bool, timeout_ms: u64) -> BoxFuture<'a, Result<Exposition, PluginError>>;
+}
+
+/// What an exporter answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Exposition {
+    /// OpenMetrics if it ends in `# EOF`, else the Prometheus text format; parsed like a scraped body.
+    Text(String),
+    /// Typed families.
+    Families(Vec<MetricFamily>),
+}
+
+/// Delivers notifications.
+pub trait Channel: Send + Sync {
+    /// Template fields of the section, by JSON Pointer, with the text the operator wrote or the schema's default. The caller
+    /// expands them for each notification and passes the results to [`Channel::send`].
+    fn templates(&self) -> Vec<TemplateField>;
+
+    /// Sends one message. `expanded` holds the results for [`Channel::templates`], in their order. Called again with the
+    /// same notification after a retryable error: at least once.
+    fn send<'a>(&'a self, notification: &'a Notification, expanded: &'a [String]) -> BoxFuture<'a, Result<Receipt, SendError>>;
+}
+
+/// A field that the host expands for a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateField {
+    /// Where it stands in the section, as `/text` or `/fields/0/title`.
+    pub pointer: String,
+    /// The Go template.
+    pub text: String,
+    /// Whether values are escaped for HTML.
+    pub html: bool,
+}
+
+/// A request to a plugin that serves HTTP. Fields as in the contract's `http-handler`.
+#[derive(Clone, Debug, Default)]
+pub struct HandlerRequest {
+    /// In upper case.
+    pub method: String,
+    /// Where the plugin is mounted, empty on a route or address of its own.
+    pub mount: String,
+    /// What follows it, beginning with `/`.
+    pub path: String,
+    /// Without the question mark.
+    pub query: Option<String>,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// At most the plugin's limit.
+    pub body: Vec<u8>,
+    /// `ip:port` of the client.
+    pub remote: String,
+    /// Who is signed in.
+    pub user: Option<String>,
+}
+
+/// What it answers.
+#[derive(Clone, Debug, Default)]
+pub struct HandlerResponse {
+    /// The status code.
+    pub status: u16,
+    /// As the plugin gave them, less those the contract drops.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Serves HTTP.
+pub trait HttpHandler: Send + Sync {
+    /// One request. A failure is an answer too: 502 for a trap, 504 for a passed deadline, 503 for too many at once.
+    fn handle(&self, request: HandlerRequest) -> BoxFuture<'_, HandlerResponse>;
+}
+
+// --- Alerts -----------------------------------------------------------------------------------------------------------
+
+/// Where rules hand their alerts over. Implemented by `alerting`, and by a sender to outside Alertmanagers.
+pub trait AlertSink: Send + Sync {
+    /// Takes alerts that fire or are resolved. The same alert comes again while it lasts; the last one counts. Must not
+    /// block.
+    fn submit(&self, alerts: Vec<Alert>);
+}

@@ -1,0 +1,1 @@
+//! Loads components, limits them, grants capabilities, speaks WIT.

@@ -1,0 +1,1 @@
+//! Parses and evaluates queries over anything that can select series.

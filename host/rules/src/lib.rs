@@ -1,0 +1,3 @@
+//! Evaluates recording and alerting rules and keeps each alert's state.
+
+pub mod snapshot;

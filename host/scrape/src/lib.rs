@@ -1,0 +1,3 @@
+//! Finds targets, fetches them on time, hands samples to storage.
+
+pub mod snapshot;

@@ -1,0 +1,2 @@
+//! The binary. Not wired yet.
+fn main() {}

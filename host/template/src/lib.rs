@@ -1,0 +1,1 @@
+//! Go templates with the peers' functions, for annotations and messages.

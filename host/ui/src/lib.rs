@@ -1,0 +1,1 @@
+//! The dashboard's pages, built by npm and embedded.

@@ -1,0 +1,1 @@
+//! HTTP: the Prometheus API, our API, dashboards, the ui's files.

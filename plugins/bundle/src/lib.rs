@@ -1,0 +1,1 @@
+//! The bytes of the first-party plugins, compiled by the build script.

@@ -1,0 +1,1 @@
+//! Starts the binary on free ports, fake targets, collectors.
