@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::view::{PanelRequest, Rendering};
 use crate::{Alert, LabelSet, Matcher, MetricFamily, Notification, Receipt, SendError, TargetGroup, TimeRange, TimestampMs};
 
 /// A future that can be moved between threads, boxed so that traits stay object-safe.
@@ -308,6 +309,14 @@ pub trait Plugins: Send + Sync {
     fn metric_source(&self, name: &str, section: &str) -> Result<Arc<dyn MetricSource>, PluginError>;
     /// A channel for one entry of `<name>_configs`.
     fn channel(&self, name: &str, section: &str) -> Result<Arc<dyn Channel>, PluginError>;
+    /// What draws panels of `type: <name>`.
+    fn panel(&self, name: &str) -> Result<Arc<dyn PanelRender>, PluginError>;
+}
+
+/// Draws panels.
+pub trait PanelRender: Send + Sync {
+    /// One picture of the request's frames. A pure function of the request: the answer may be kept.
+    fn render(&self, request: PanelRequest) -> BoxFuture<'_, Result<Rendering, PluginError>>;
 }
 
 /// Finds targets.
