@@ -1,1 +1,26 @@
-//! Reads and writes the formats that targets speak.
+//! Reads and writes the formats that targets speak: the Prometheus text format 0.0.4, and of OpenMetrics what most targets
+//! use of it.
+//!
+//! Start at [`Reader`], which walks a body line by line and borrows from it; [`encode`] writes. [`read_tail`] reads what
+//! follows a line's labels alone, for a caller that has seen the same line before.
+//!
+//! Reading accepts what Prometheus' scraper accepts and refuses what it refuses; [`check`] is stricter, as
+//! `promtool check metrics` is.
+//!
+//! This crate does not know where bytes come from or go to. It does not allocate per line and does not panic, whatever the
+//! input.
+
+mod error;
+mod format;
+mod number;
+mod text;
+mod reader;
+mod check;
+mod encode;
+
+pub use check::{Summary, check};
+pub use encode::encode;
+pub use error::ParseError;
+pub use format::{CONTENT_TYPE, Format, FormatError};
+pub use number::{format_float, parse_float};
+pub use reader::{LABELS_MAX, LINE_BYTES_MAX, Line, Reader, Sample, Tail, read_tail};

@@ -1,0 +1,137 @@
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use model::FamilyKind;
+
+use crate::error::ParseError;
+use crate::format::Format;
+use crate::number::parse_float;
+use crate::reader::{Line, Reader, Sample};
+
+/// What a body holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Lines with a value.
+    pub samples: usize,
+    /// Of these, lines with a time.
+    pub samples_with_time: usize,
+    /// Different metric names among them.
+    pub names: usize,
+    /// Families with a `# TYPE` line, by kind, as `as_str` writes it.
+    pub families: Vec<(FamilyKind, usize)>,
+    /// `# HELP` lines.
+    pub help_lines: usize,
+}
+
+/// Reads a body with the stricter rules that Prometheus' libraries for writers have, as `promtool check metrics` does:
+/// beyond what [`Reader`] refuses, the last line must end, `# HELP` and `# TYPE` come once for a family and the latter
+/// before its samples, bounds of buckets and quantiles are numbers, and only known escapes are used.
+pub fn check(body: &[u8], format: Format) -> Result<Summary, ParseError> {
+    if !body.is_empty() && !body.ends_with(b"\n") {
+        return Err(ParseError::at(body, body.len(), "the last line does not end in a newline"));
+    }
+    check_quotes(body)?;
+    let mut reader = Reader::new(body, format);
+    let (mut summary, mut families) = (Summary::default(), Families::default());
+    loop {
+        let outcome = match reader.read_line()? {
+            None => break,
+            Some(line) => families.line(&line, &mut summary),
+        };
+        outcome.map_err(|message| ParseError::at(body, reader.line_offset(), message))?;
+    }
+    summary.names = families.names.len();
+    let mut kinds: Vec<(FamilyKind, usize)> = Vec::new();
+    for kind in families.types.values() {
+        match kinds.iter_mut().find(|(known, _)| known == kind) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((*kind, 1)),
+        }
+    }
+    kinds.sort_by_key(|(kind, _)| kind.as_str());
+    summary.families = kinds;
+    Ok(summary)
+}
+
+#[derive(Default)]
+struct Families {
+    help: HashSet<String>,
+    types: HashMap<String, FamilyKind>,
+    names: HashSet<String>,
+}
+
+impl Families {
+    fn line(&mut self, line: &Line<'_>, summary: &mut Summary) -> Result<(), String> {
+        match line {
+            Line::Help(name, _) => {
+                summary.help_lines += 1;
+                if !self.help.insert(name.to_string()) {
+                    return Err(format!("a second HELP line for {name:?}"));
+                }
+            }
+            Line::Type(name, kind) => {
+                if self.types.insert(name.to_string(), *kind).is_some() {
+                    return Err(format!("a second TYPE line for {name:?}"));
+                }
+                if self.names.contains(name.as_ref()) {
+                    return Err(format!("the TYPE line of {name:?} comes after samples of it"));
+                }
+            }
+            Line::Unit(..) => {}
+            Line::Sample(sample) => {
+                summary.samples += 1;
+                summary.samples_with_time += usize::from(sample.timestamp.is_some());
+                self.sample(sample)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sample(&mut self, sample: &Sample<'_>) -> Result<(), String> {
+        let name = sample.name();
+        let family = |suffix: &str| name.strip_suffix(suffix).and_then(|base| self.types.get(base));
+        let bound = match (family("_bucket"), self.types.get(name.as_ref())) {
+            (Some(FamilyKind::Histogram), _) => Some("le"),
+            (_, Some(FamilyKind::Summary)) => Some("quantile"),
+            _ => None,
+        };
+        if let Some((label, value)) = sample.labels().find(|(label, value)| bound == Some(label.as_ref()) && parse_float(value).is_none()) {
+            return Err(format!("expected a number as the value of {label:?}, found {value:?}"));
+        }
+        self.remember(name);
+        Ok(())
+    }
+
+    fn remember(&mut self, name: Cow<'_, str>) {
+        if !self.names.contains(name.as_ref()) {
+            self.names.insert(name.into_owned());
+        }
+    }
+}
+
+/// Refuses escapes that do not exist, and lines that end inside quotes. Both are left as they are by [`Reader`].
+fn check_quotes(body: &[u8]) -> Result<(), ParseError> {
+    let mut start = 0;
+    for line in body.split(|b| *b == b'\n') {
+        if !line.trim_ascii_start().starts_with(b"#") {
+            let (mut open, mut at) = (false, 0);
+            while let Some(found) = memchr::memchr2(b'"', b'\\', &line[at..]) {
+                at += found;
+                if line[at] == b'"' {
+                    open = !open;
+                } else if open {
+                    at += 1;
+                    if !matches!(line.get(at), Some(b'n' | b'"' | b'\\')) {
+                        return Err(ParseError::at(body, start + at - 1, "an escape that does not exist: there are \\\\, \\n and \\\""));
+                    }
+                }
+                at += 1;
+            }
+            if open {
+                return Err(ParseError::at(body, start + line.len(), "the line ends inside quotes"));
+            }
+        }
+        start += line.len() + 1;
+    }
+    Ok(())
+}

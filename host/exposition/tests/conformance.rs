@@ -1,0 +1,117 @@
+//! Real scrapes and other projects' cases, from the folder that `SKOPOS_CONFORMANCE` names.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use exposition::{Format, Line, Reader, check};
+
+fn conformance() -> Option<PathBuf> {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance");
+    let root = std::env::var_os("SKOPOS_CONFORMANCE").map_or(default, PathBuf::from).join("exposition");
+    if root.is_dir() {
+        return Some(root);
+    }
+    println!("skipped: {} is not there (set SKOPOS_CONFORMANCE)", root.display());
+    None
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir).expect("the folder can be read").map(|entry| entry.expect("an entry").path()).collect();
+    files.sort();
+    files
+}
+
+fn format_of(path: &Path) -> Format {
+    if path.to_string_lossy().ends_with(".om.txt") { Format::OpenMetrics } else { Format::Text }
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counts {
+    samples: u64,
+    distinct_series: u64,
+    sample_names: u64,
+    families: BTreeMap<String, u64>,
+    help_lines: u64,
+    samples_with_timestamp: u64,
+}
+
+/// What the reader of scrapes finds in a body. Series count as the text names them, so that a bound of a bucket in two
+/// spellings is two.
+fn count(body: &[u8], format: Format) -> Result<Counts, exposition::ParseError> {
+    let mut counts = Counts::default();
+    let (mut series, mut names) = (std::collections::HashSet::new(), std::collections::HashSet::new());
+    let mut reader = Reader::new(body, format);
+    while let Some(line) = reader.read_line()? {
+        match line {
+            Line::Sample(sample) => {
+                let mut labels: Vec<(String, String)> = sample.labels().map(|(n, v)| (n.into_owned(), v.into_owned())).collect();
+                labels.sort();
+                counts.samples += 1;
+                counts.samples_with_timestamp += u64::from(sample.timestamp.is_some());
+                names.insert(sample.name().into_owned());
+                series.insert((sample.name().into_owned(), labels));
+            }
+            Line::Help(..) => counts.help_lines += 1,
+            Line::Type(_, kind) => {
+                let untyped = kind == model::FamilyKind::Unknown && format == Format::Text;
+                *counts.families.entry(if untyped { "untyped" } else { kind.as_str() }.to_owned()).or_default() += 1;
+            }
+            Line::Unit(..) => {}
+        }
+    }
+    counts.distinct_series = series.len() as u64;
+    counts.sample_names = names.len() as u64;
+    Ok(counts)
+}
+
+#[test]
+fn samples_have_the_expected_counts() {
+    let Some(root) = conformance() else { return };
+    let text = std::fs::read_to_string(root.join("samples_expected.json")).expect("the expectations can be read");
+    let expected: serde_json::Value = serde_json::from_str(&text).expect("they are JSON");
+    let mut failures = Vec::new();
+    for (name, wanted) in expected["files"].as_object().expect("an object of files") {
+        let body = std::fs::read(root.join(name)).expect("the file can be read");
+        let number = |key: &str| wanted[key].as_u64().unwrap_or_default();
+        let wanted = Counts {
+            samples: number("samples"),
+            distinct_series: number("distinct_series"),
+            sample_names: number("sample_names"),
+            families: wanted["families_by_type"].as_object().expect("types").iter().map(|(k, v)| (k.clone(), v.as_u64().unwrap_or_default())).collect(),
+            help_lines: number("help_lines"),
+            samples_with_timestamp: number("samples_with_timestamp"),
+        };
+        match count(&body, format_of(Path::new(name))) {
+            Ok(found) if found == wanted => {}
+            other => failures.push(format!("{name}: {other:?}, expected {wanted:?}")),
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn every_real_scrape_is_read() {
+    let Some(root) = conformance() else { return };
+    for dir in ["samples", "textparse", "format_samples"] {
+        for path in files(&root.join(dir)) {
+            let body = std::fs::read(&path).expect("the file can be read");
+            let found = count(&body, format_of(&path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            assert!(found.samples > 0 || found.help_lines > 0, "{}", path.display());
+        }
+    }
+    let body = std::fs::read(root.join("expfmt/text")).expect("the file can be read");
+    assert!(count(&body, Format::Text).expect("good").samples > 100);
+}
+
+#[test]
+fn fuzz_seeds_are_taken_and_refused() {
+    let Some(root) = conformance() else { return };
+    for path in files(&root.join("expfmt_fuzz/corpus")) {
+        let body = std::fs::read(&path).expect("the file can be read");
+        let bad = path.file_name().expect("a name").to_string_lossy().contains("error");
+        let found = check(&body, Format::Text);
+        assert_eq!(found.is_err(), bad, "{}: {found:?}", path.display());
+        // The reader of scrapes is more lenient, but takes what the check takes.
+        assert!(bad || count(&body, Format::Text).is_ok());
+    }
+}
