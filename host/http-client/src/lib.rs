@@ -1,1 +1,22 @@
-//! One HTTP client and one resolver for scrapes, discovery, channels and plugins, with address checks.
+//! One HTTP client and one resolver for everyone who goes out: scrapes, discovery, channels, plugins.
+//!
+//! Start at [`Client::send`]. A request resolves a name once, asks the [`Egress`] policy about every address and every
+//! redirect, and connects to what was checked. Credentials stay with the origin they were written for. Bodies are
+//! decoded here, limited in decoded bytes.
+//!
+//! This crate does not know why anyone calls. It is the only one that names reqwest and hickory.
+
+mod client;
+mod config;
+mod decode;
+mod egress;
+mod error;
+mod resolver;
+mod tls;
+
+pub use client::{Client, Request, Response};
+pub use config::HttpConfig;
+pub use egress::{AddressClass, AnyAddress, Egress, classify};
+pub use error::HttpError;
+pub use reqwest::Url;
+pub use resolver::{Record, RecordKind, RecordValue, ResolveError, Resolver};

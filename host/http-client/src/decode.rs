@@ -1,0 +1,162 @@
+use std::io::{self, Write};
+
+use flate2::write::MultiGzDecoder;
+
+use crate::HttpError;
+
+/// Receives a body piece by piece, decodes it and stops at the limit. What is held never exceeds the limit.
+pub(crate) enum BodySink<'a> {
+    Plain(Limited<'a>),
+    Gzip(Box<MultiGzDecoder<Limited<'a>>>),
+}
+
+/// A buffer that takes so many bytes and no more.
+pub(crate) struct Limited<'a> {
+    out: &'a mut Vec<u8>,
+    limit: u64,
+    /// Whether more came than the limit lets in.
+    passed: bool,
+}
+
+impl Write for Limited<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = usize::try_from(self.limit).unwrap_or(usize::MAX).saturating_sub(self.out.len());
+        if bytes.len() > room {
+            self.out.extend_from_slice(&bytes[..room]);
+            self.passed = true;
+            return Err(io::Error::other("limit"));
+        }
+        self.out.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What to do after a piece.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Go on reading.
+    More,
+    /// The limit is reached; the buffer holds exactly so many bytes.
+    LimitPassed,
+}
+
+impl<'a> BodySink<'a> {
+    /// `encoding` is the response's `content-encoding`, `decode` whether it is to be undone.
+    pub(crate) fn new(encoding: Option<&str>, decode: bool, limit: u64, out: &'a mut Vec<u8>) -> Result<Self, HttpError> {
+        let limited = Limited { out, limit, passed: false };
+        match encoding.map(str::trim).filter(|_| decode) {
+            None | Some("" | "identity") => Ok(Self::Plain(limited)),
+            Some(name) if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
+                Ok(Self::Gzip(Box::new(MultiGzDecoder::new(limited))))
+            }
+            Some(name) => Err(HttpError::Protocol(format!("the body is encoded as {name:?}, which was not asked for"))),
+        }
+    }
+
+    /// Takes the next bytes as they came.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<Progress, HttpError> {
+        let result = match self {
+            Self::Plain(limited) => limited.write_all(bytes),
+            Self::Gzip(decoder) => decoder.write_all(bytes),
+        };
+        let passed = match self {
+            Self::Plain(limited) => limited.passed,
+            Self::Gzip(decoder) => decoder.get_ref().passed,
+        };
+        match result {
+            _ if passed => Ok(Progress::LimitPassed),
+            Ok(()) => Ok(Progress::More),
+            Err(error) => Err(bad_gzip(&error)),
+        }
+    }
+
+    /// The body has ended.
+    pub(crate) fn finish(self) -> Result<Progress, HttpError> {
+        match self {
+            Self::Plain(_) => Ok(Progress::More),
+            Self::Gzip(mut decoder) => {
+                let result = decoder.try_finish();
+                match result {
+                    _ if decoder.get_ref().passed => Ok(Progress::LimitPassed),
+                    Ok(()) => Ok(Progress::More),
+                    Err(error) => Err(bad_gzip(&error)),
+                }
+            }
+        }
+    }
+}
+
+fn bad_gzip(error: &io::Error) -> HttpError {
+    let what = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it is cut off".to_owned(),
+        _ => error.to_string(),
+    };
+    HttpError::Protocol(format!("the gzip body is damaged: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text).expect("memory takes all");
+        encoder.finish().expect("memory takes all")
+    }
+
+    /// Feeds the body in pieces of `step` bytes.
+    fn decode(body: &[u8], step: usize, limit: u64) -> (Result<Progress, HttpError>, Vec<u8>) {
+        let mut out = Vec::new();
+        let mut sink = BodySink::new(Some("gzip"), true, limit, &mut out).expect("gzip is known");
+        let mut last = Ok(Progress::More);
+        for piece in body.chunks(step) {
+            last = sink.push(piece);
+            if last != Ok(Progress::More) {
+                break;
+            }
+        }
+        let last = if last == Ok(Progress::More) {
+            sink.finish()
+        } else {
+            drop(sink);
+            last
+        };
+        (last, out)
+    }
+
+    #[test]
+    fn a3_gzip_many_members() {
+        let body = [gzip(b"one\n"), gzip(b"two\n"), gzip(b"")].concat();
+        for step in [1, 7, 1000] {
+            assert_eq!(decode(&body, step, 100), (Ok(Progress::More), b"one\ntwo\n".to_vec()), "step {step}");
+        }
+    }
+
+    #[test]
+    fn a3_gzip_truncated_and_bad_crc() {
+        let body = gzip(b"up 1\n".repeat(1000).as_slice());
+        let (result, _) = decode(&body[..body.len() - 9], 100, 1 << 20);
+        assert!(matches!(&result, Err(HttpError::Protocol(text)) if text.contains("gzip")), "{result:?}");
+        let mut bad = body.clone();
+        let at = bad.len() - 6;
+        bad[at] ^= 1;
+        let (result, _) = decode(&bad, 100, 1 << 20);
+        assert!(matches!(&result, Err(HttpError::Protocol(text)) if text.contains("gzip")), "{result:?}");
+        let (result, _) = decode(b"not gzip at all", 4, 1 << 20);
+        assert!(matches!(&result, Err(HttpError::Protocol(_))), "{result:?}");
+    }
+
+    #[test]
+    fn a2_gzip_bomb_stops_at_the_limit() {
+        let bomb = gzip(&vec![b'a'; 64 << 20]);
+        let (result, out) = decode(&bomb, 4096, 1 << 20);
+        assert_eq!(result, Ok(Progress::LimitPassed));
+        assert_eq!(out.len(), 1 << 20);
+    }
+}
