@@ -1,0 +1,185 @@
+//! Strings and numbers as they are written in queries.
+
+use std::fmt::Write as _;
+
+/// The value of a quoted string: Go's escapes in `"` and `'`, none between backquotes. The error says what is wrong.
+pub(crate) fn unquote(quoted: &str) -> Result<String, String> {
+    let quote = quoted.chars().next().unwrap_or('"');
+    let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+    if quote == '`' {
+        return Ok(inner.to_owned());
+    }
+    let mut out = Vec::with_capacity(inner.len());
+    let mut rest = inner.chars();
+    while let Some(c) = rest.next() {
+        if c == '\\' {
+            escape(&mut rest, quote, &mut out)?;
+        } else {
+            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+    String::from_utf8(out).map_err(|_| format!("the string {quoted} is not valid UTF-8 once its escapes are read"))
+}
+
+fn escape(rest: &mut std::str::Chars<'_>, quote: char, out: &mut Vec<u8>) -> Result<(), String> {
+    let kind = rest.next().ok_or("escape sequence not terminated")?;
+    let simple = match kind {
+        'a' => Some(7),
+        'b' => Some(8),
+        'f' => Some(12),
+        'n' => Some(b'\n'),
+        'r' => Some(b'\r'),
+        't' => Some(b'\t'),
+        'v' => Some(11),
+        '\\' => Some(b'\\'),
+        c if c == quote => Some(quote as u8),
+        _ => None,
+    };
+    if let Some(byte) = simple {
+        out.push(byte);
+        return Ok(());
+    }
+    let (first, digits, base, max) = match kind {
+        '0'..='7' => (Some(kind), 3, 8, 255),
+        'x' => (None, 2, 16, 255),
+        'u' => (None, 4, 16, 0x10_FFFF),
+        'U' => (None, 8, 16, 0x10_FFFF),
+        c => return Err(format!("unknown escape sequence {}", unicode(c))),
+    };
+    let mut code = 0_u64;
+    for at in 0..digits {
+        let c = if at == 0 && first.is_some() { first } else { rest.next() }.ok_or("escape sequence not terminated")?;
+        let digit = c.to_digit(base).ok_or_else(|| format!("illegal character {} in escape sequence", unicode(c)))?;
+        code = code * u64::from(base) + u64::from(digit);
+    }
+    if code > max {
+        return Err("escape sequence is an invalid Unicode code point".to_owned());
+    }
+    if max == 255 {
+        out.push(code as u8);
+        return Ok(());
+    }
+    let c = u32::try_from(code).ok().and_then(char::from_u32).ok_or("escape sequence is an invalid Unicode code point")?;
+    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+    Ok(())
+}
+
+/// A character as Go's `%#U` writes it.
+fn unicode(c: char) -> String {
+    format!("U+{:04X} '{c}'", u32::from(c))
+}
+
+/// Quotes as Go's `strconv.Quote` does, which is what upstream prints and what [`unquote`] reads back.
+pub(crate) fn quote(value: &str) -> String {
+    let mut out = String::with_capacity(value.len() + 2);
+    out.push('"');
+    for c in value.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{b}' => out.push_str("\\v"),
+            c if u32::from(c) < 0x20 || c == '\u{7f}' => push_code(&mut out, "x", 2, c),
+            // Rust's own debug form knows which characters have no shape.
+            c if !c.is_ascii() && c.escape_debug().count() > 1 => {
+                if u32::from(c) < 0x1_0000 { push_code(&mut out, "u", 4, c) } else { push_code(&mut out, "U", 8, c) }
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn push_code(out: &mut String, kind: &str, width: usize, c: char) {
+    // Writing to a string does not fail.
+    let _ = write!(out, "\\{kind}{:0width$x}", u32::from(c));
+}
+
+/// Reads a number token: Go's integers (hexadecimal, octal with a leading zero, underscores), else a float.
+pub(crate) fn number(text: &str) -> Result<f64, String> {
+    let lower = text.to_ascii_lowercase();
+    match lower.as_str() {
+        "inf" => return Ok(f64::INFINITY),
+        "nan" => return Ok(f64::NAN),
+        _ => {}
+    }
+    let plain = lower.replace('_', "");
+    let out_of_range = || format!("error parsing number: {text:?} is out of range");
+    if let Some(digits) = plain.strip_prefix("0x") {
+        return i64::from_str_radix(digits, 16).map(|n| n as f64).map_err(|_| out_of_range());
+    }
+    let octal = plain.len() > 1 && plain.starts_with('0') && plain.bytes().all(|b| (b'0'..b'8').contains(&b));
+    if octal && let Ok(value) = i64::from_str_radix(&plain, 8) {
+        return Ok(value as f64);
+    }
+    match plain.parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(value),
+        Ok(_) => Err(out_of_range()),
+        Err(_) => Err(format!("error parsing number: {text:?}: invalid syntax")),
+    }
+}
+
+/// Writes a number as Go's `strconv.FormatFloat(value, 'f', -1, 64)` does: no exponent, as few digits as tell it apart.
+pub(crate) fn float_plain(value: f64) -> String {
+    if value.is_nan() {
+        "NaN".to_owned()
+    } else if value.is_infinite() {
+        if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned()
+    } else {
+        format!("{value}")
+    }
+}
+
+/// Writes a number as Go's `%g` does: an exponent below 1e-4 and from 1e21 on.
+pub(crate) fn float_short(value: f64) -> String {
+    let magnitude = value.abs();
+    if value == 0.0 || !value.is_finite() || (1e-4..1e21).contains(&magnitude) {
+        return float_plain(value);
+    }
+    let text = format!("{value:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |e| ('-', e));
+    format!("{digits}e{sign}{exponent:0>2}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoting_reads_back() {
+        for text in ["", "a", "\"\\\u{7}\n", "값\u{200b}\u{7f}\u{1}\u{10ffff}"] {
+            assert_eq!(unquote(&quote(text)), Ok(text.to_owned()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn escapes() {
+        let ok = |quoted: &str| unquote(quoted).expect("good escapes");
+        assert_eq!(ok(r#""\x41\101\u0041\U00000041""#), "AAAA");
+        assert_eq!(ok(r#"'\'"'"#), "'\"");
+        assert_eq!(ok(r"`\x41`"), r"\x41");
+        for bad in [r#""\c""#, r#""\x.1""#, r#""\ud800""#, r#""\xff""#, r#""\400""#, r#""\'""#] {
+            assert!(unquote(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers() {
+        let cases = [("0755", 493.0), ("0xA", 10.0), ("1_000", 1000.0), ("5.", 5.0), (".5", 0.5), ("089", 89.0), ("1e3", 1000.0), ("0", 0.0)];
+        for (text, value) in cases {
+            assert_eq!(number(text), Ok(value), "{text}");
+        }
+        assert!(number("1e999").is_err());
+        assert!(number("0xfffffffffffffffff").is_err());
+        assert_eq!(float_short(1e21), "1e+21");
+        assert_eq!(float_short(0.00001), "1e-05");
+        assert_eq!(float_short(1.5), "1.5");
+    }
+}

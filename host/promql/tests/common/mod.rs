@@ -1,0 +1,22 @@
+//! Where the conformance data are.
+
+use std::path::PathBuf;
+
+/// The file or folder in the conformance data, or None, said on the output, if the data are not on this machine.
+pub fn path(below: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("SKOPOS_CONFORMANCE")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"), PathBuf::from);
+    let path = root.join(below);
+    if path.exists() {
+        return Some(path);
+    }
+    println!("skipped: {} is not there; SKOPOS_CONFORMANCE names the folder", path.display());
+    None
+}
+
+/// A JSON document of the conformance data.
+#[allow(dead_code, reason = "each test binary uses its part of this module")]
+pub fn json(below: &str) -> Option<serde_json::Value> {
+    let text = std::fs::read_to_string(path(below)?).expect("the file can be read");
+    Some(serde_json::from_str(&text).expect("the file is JSON"))
+}
