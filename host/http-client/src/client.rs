@@ -154,7 +154,8 @@ impl Client {
     /// Follows redirects by hand, so that each hop is checked.
     async fn follow(&self, request: Request, body: &mut Vec<u8>) -> Result<Response, HttpError> {
         let begun = Instant::now();
-        let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| HttpError::Invalid(format!("{:?} is not a method", request.method)))?;
+        let method = Method::from_bytes(request.method.as_bytes())
+            .map_err(|_| HttpError::Invalid(format!("{:?} is not a method", request.method)))?;
         let mut hop = Hop { url: parse_url(&request.url)?, method, headers: self.headers(&request)?, body: request.body, number: 0 };
         let redirects_max = if self.config.follow_redirects { request.redirects_max } else { 0 };
         loop {
@@ -170,7 +171,8 @@ impl Client {
             let headers = text_headers(response.headers());
             let encoding = response.headers().get(header::CONTENT_ENCODING).and_then(|v| v.to_str().ok()).map(str::to_owned);
             let limits = BodyLimits { bytes_max: request.body_bytes_max, truncate: request.truncate, decode: request.accept_compressed };
-            let truncated = if hop.method == Method::HEAD { false } else { read_body(&mut response, encoding.as_deref(), limits, body).await? };
+            let truncated =
+                if hop.method == Method::HEAD { false } else { read_body(&mut response, encoding.as_deref(), limits, body).await? };
             return Ok(Response {
                 status: response.status().as_u16(),
                 headers,
@@ -291,7 +293,12 @@ struct BodyLimits {
 }
 
 /// Whether the body was cut off.
-async fn read_body(response: &mut reqwest::Response, encoding: Option<&str>, limits: BodyLimits, body: &mut Vec<u8>) -> Result<bool, HttpError> {
+async fn read_body(
+    response: &mut reqwest::Response,
+    encoding: Option<&str>,
+    limits: BodyLimits,
+    body: &mut Vec<u8>,
+) -> Result<bool, HttpError> {
     body.clear();
     body.reserve(BODY_CAPACITY_BYTES);
     let mut sink = BodySink::new(encoding, limits.decode, limits.bytes_max, body)?;
@@ -327,7 +334,7 @@ impl Resolve for CheckedResolver {
         let host = name.as_str().to_owned();
         let exempt = self.proxy.as_deref() == Some(host.as_str());
         Box::pin(async move {
-            let addresses = resolver.lookup_ips(&host).await.map_err(Box::new)?;
+            let addresses = resolver.lookup_ips(&host).await?;
             let mut refusal = None;
             let mut allowed: Vec<SocketAddr> = Vec::with_capacity(addresses.len());
             for address in addresses {
@@ -369,7 +376,11 @@ fn is_closed_connection(error: &reqwest::Error) -> bool {
     let mut cause: Option<&dyn StdError> = Some(error);
     while let Some(layer) = cause {
         if let Some(io) = layer.downcast_ref::<std::io::Error>() {
-            return !error.is_connect() && matches!(io.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::UnexpectedEof);
+            return !error.is_connect()
+                && matches!(
+                    io.kind(),
+                    std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::UnexpectedEof
+                );
         }
         if layer.to_string().starts_with("connection closed before message completed") {
             return true;

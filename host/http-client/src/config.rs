@@ -47,9 +47,9 @@ impl Secret {
     pub(crate) fn read(&self) -> Result<String, String> {
         match self {
             Self::Text(text) => Ok(text.clone()),
-            Self::File(path) => {
-                std::fs::read_to_string(path).map(|text| text.trim().to_owned()).map_err(|e| format!("failed to read {}: {e}", path.display()))
-            }
+            Self::File(path) => std::fs::read_to_string(path)
+                .map(|text| text.trim().to_owned())
+                .map_err(|e| format!("failed to read {}: {e}", path.display())),
         }
     }
 }
@@ -71,8 +71,20 @@ impl Default for HttpConfig {
 
 /// Headers that the client sets itself, as upstream refuses them.
 const RESERVED_HEADERS: [&str; 14] = [
-    "authorization", "host", "content-encoding", "content-length", "content-type", "user-agent", "connection", "keep-alive", "proxy-authenticate",
-    "proxy-authorization", "www-authenticate", "accept-encoding", "x-prometheus-remote-write-version", "x-prometheus-remote-read-version",
+    "authorization",
+    "host",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "user-agent",
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "www-authenticate",
+    "accept-encoding",
+    "x-prometheus-remote-write-version",
+    "x-prometheus-remote-read-version",
 ];
 
 impl HttpConfig {
@@ -82,7 +94,8 @@ impl HttpConfig {
         if let Some(node) = section.optional("oauth2") {
             return Err(node.error("oauth2 is not supported yet: use authorization with credentials_file"));
         }
-        let tls = section.optional("tls_config").map_or_else(|| Ok(TlsSettings::default()), |node| TlsSettings::from_node(node, base_dir))?;
+        let tls =
+            section.optional("tls_config").map_or_else(|| Ok(TlsSettings::default()), |node| TlsSettings::from_node(node, base_dir))?;
         for key in ["no_proxy", "proxy_connect_header"] {
             if let Some(node) = section.optional(key) {
                 return Err(node.error(format!("{key} is not supported yet")));

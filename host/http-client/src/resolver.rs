@@ -106,7 +106,8 @@ pub struct Resolver {
 impl Resolver {
     /// Servers, search list and hosts file of the system. The error says why they cannot be read.
     pub fn system() -> Result<Self, ResolveError> {
-        let builder = TokioResolver::builder_tokio().map_err(|e| ResolveError::Failed(format!("the system's resolver configuration: {e}")))?;
+        let builder =
+            TokioResolver::builder_tokio().map_err(|e| ResolveError::Failed(format!("the system's resolver configuration: {e}")))?;
         Self::build(builder)
     }
 

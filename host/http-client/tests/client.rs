@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::sync::mpsc::{Receiver, channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use http_client::{AddressClass, AnyAddress, Client, Egress, HttpConfig, HttpError, Request, Resolver, Response, Url, classify};
@@ -82,7 +82,7 @@ async fn a15_redirects_are_checked_like_requests() {
         ("http://localhost:1/", "is not public"),
         ("http://169.254.169.254/latest/meta-data", "169.254.169.254 is not public"),
         ("http://[::ffff:10.0.0.1]/", "is not public"),
-        ("http://0x7f.1/", "is not public"),
+        ("http://0x7f.2/", "127.0.0.2 is not public"),
         ("file:///etc/passwd", "only http and https"),
     ] {
         let (address, _requests) = serve(vec![answer(&format!("302 Found\r\nLocation: {to}"), "")]);

@@ -164,14 +164,20 @@ impl Builder {
 }
 
 /// YAML 1.1's merge key, which existing configurations use with anchors: keys of their own come first.
-fn merge(mut entries: Vec<(String, Position, Node)>, seen: &HashMap<String, u32>, merged: Vec<Node>) -> Result<Vec<(String, Position, Node)>, ConfigError> {
+fn merge(
+    mut entries: Vec<(String, Position, Node)>,
+    seen: &HashMap<String, u32>,
+    merged: Vec<Node>,
+) -> Result<Vec<(String, Position, Node)>, ConfigError> {
     let mut known: Vec<String> = seen.keys().cloned().collect();
     let sources = merged.into_iter().flat_map(|node| match node.value {
         NodeValue::Sequence(nodes) => nodes,
         value => vec![Node { value, ..node }],
     });
     for source in sources {
-        let NodeValue::Mapping(more) = source.value else { return Err(fail(source.position, "<<: wants keys with values, or a list of such")) };
+        let NodeValue::Mapping(more) = source.value else {
+            return Err(fail(source.position, "<<: wants keys with values, or a list of such"));
+        };
         for entry in more {
             if !known.contains(&entry.0) {
                 known.push(entry.0.clone());
