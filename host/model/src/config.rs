@@ -148,7 +148,9 @@ impl Node {
             "P" | "PB" | "PIB" => 50,
             _ => return Err(self.error(format!("{text:?} is not a size: write a number with a unit, such as 512MB or 64MiB"))),
         };
-        let number: f64 = text[..digits].parse().map_err(|_| self.error(format!("{text:?} is not a size: write a number with a unit, such as 512MB or 64MiB")))?;
+        let number: f64 = text[..digits]
+            .parse()
+            .map_err(|_| self.error(format!("{text:?} is not a size: write a number with a unit, such as 512MB or 64MiB")))?;
         Ok((number * f64::from(1_u32 << (shift % 30)) * if shift >= 30 { f64::from(1 << 30) } else { 1.0 }) as u64)
     }
 
@@ -296,7 +298,11 @@ mod tests {
     use super::*;
 
     fn scalar(text: &str) -> Node {
-        Node { position: Position { line: 3, column: 5 }, path: "a.b".to_owned(), value: NodeValue::Scalar { text: text.to_owned(), plain: true } }
+        Node {
+            position: Position { line: 3, column: 5 },
+            path: "a.b".to_owned(),
+            value: NodeValue::Scalar { text: text.to_owned(), plain: true },
+        }
     }
 
     fn mapping(keys: &[&str]) -> Node {

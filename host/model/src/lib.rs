@@ -4,15 +4,15 @@
 //!
 //! This crate does not know files, sockets, tasks, YAML or WebAssembly: a type that needs one of them belongs elsewhere.
 
-mod labels;
-mod sample;
-mod time;
-mod matcher;
-mod family;
-mod target;
 mod alert;
 pub mod config;
+mod family;
+mod labels;
+mod matcher;
+mod sample;
 pub mod seams;
+mod target;
+mod time;
 pub mod view;
 
 pub use alert::{Alert, AlertStatus, Link, Notification, Reason, Receipt, SendError};

@@ -99,7 +99,9 @@ mod tests {
 
     #[test]
     fn reads_and_writes_durations() {
-        for (text, ms) in [("15s", 15_000), ("1h30m", 5_400_000), ("100ms", 100), ("1d", 86_400_000), ("1w", 604_800_000), ("1y", 31_536_000_000)] {
+        for (text, ms) in
+            [("15s", 15_000), ("1h30m", 5_400_000), ("100ms", 100), ("1d", 86_400_000), ("1w", 604_800_000), ("1y", 31_536_000_000)]
+        {
             assert_eq!(parse_duration(text), Ok(ms));
             assert_eq!(format_duration(ms), text);
         }
