@@ -1,0 +1,139 @@
+//! One entry of `slack_configs`, template fields already expanded.
+
+use serde::Deserialize;
+use serde_json::Value;
+use skopos_sdk::config;
+use skopos_sdk::types::Error;
+
+/// What the operator wrote. Fields left out are empty: defaults stand in the schema, and the host fills them in.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "the fields are Alertmanager's")]
+pub struct Section {
+    /// The webhook, as the host's token for it.
+    pub api_url: String,
+    /// Where to connect by; the host reads it, here only its presence counts.
+    pub http_config: Option<Value>,
+    /// Milliseconds for an attempt, from `timeout`.
+    #[serde(skip)]
+    pub timeout_ms: Option<u32>,
+    pub channel: String,
+    pub username: String,
+    pub icon_emoji: String,
+    pub icon_url: String,
+    pub link_names: bool,
+    pub message_text: String,
+    pub color: String,
+    pub title: String,
+    pub title_link: String,
+    pub pretext: String,
+    pub text: String,
+    pub fallback: String,
+    pub callback_id: String,
+    pub footer: String,
+    pub image_url: String,
+    pub thumb_url: String,
+    pub short_fields: bool,
+    pub mrkdwn_in: Vec<String>,
+    pub fields: Vec<Field>,
+    pub actions: Vec<Action>,
+    /// Read by the host, which asks for resolved messages or does not.
+    pub send_resolved: bool,
+    timeout: String,
+    api_url_file: String,
+    app_token: String,
+    app_token_file: String,
+    app_url: String,
+    update_message: bool,
+}
+
+/// A row of the attachment's table.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Field {
+    pub title: String,
+    pub value: String,
+    /// As `short_fields` if left out.
+    pub short: Option<bool>,
+}
+
+/// A button.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Action {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub text: String,
+    pub url: String,
+    pub style: String,
+    pub name: String,
+    pub value: String,
+    pub confirm: Option<Confirm>,
+}
+
+/// What a button asks before it acts.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Confirm {
+    pub text: String,
+    pub title: String,
+    pub ok_text: String,
+    pub dismiss_text: String,
+}
+
+/// Reads an entry, and refuses by name what is not served yet.
+///
+/// # Errors
+/// A text for people.
+pub fn parse(text: &str) -> Result<Section, String> {
+    let mut section: Section = config::parse(text).map_err(|error| match error {
+        Error::Config(text) | Error::Unavailable(text) | Error::Internal(text) => text,
+    })?;
+    for (name, written) in [
+        ("app_token", !section.app_token.is_empty()),
+        ("app_token_file", !section.app_token_file.is_empty()),
+        ("app_url", !section.app_url.is_empty()),
+        ("update_message", section.update_message),
+    ] {
+        if written {
+            return Err(format!("{name} is not served yet: Skopos posts to incoming webhooks; remove it and set api_url"));
+        }
+    }
+    if !section.api_url_file.is_empty() {
+        return Err("api_url_file is not served yet: set api_url, from the environment as ${SLACK_API_URL} if you like".to_owned());
+    }
+    if section.api_url.is_empty() {
+        return Err("api_url is missing: set it here, or slack_api_url under global".to_owned());
+    }
+    let timeout = if section.timeout.is_empty() { 0 } else { config::duration_ms(&section.timeout)? };
+    section.timeout_ms = (timeout > 0).then(|| u32::try_from(timeout).unwrap_or(u32::MAX));
+    Ok(section)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_by_name() {
+        for (text, part) in [
+            ("{}", "api_url is missing"),
+            (r#"{"api_url":"u","app_token":"x"}"#, "app_token is not served"),
+            (r#"{"api_url":"u","app_token_file":"x"}"#, "app_token_file is not served"),
+            (r#"{"api_url":"u","app_url":"x"}"#, "app_url is not served"),
+            (r#"{"api_url":"u","update_message":true}"#, "update_message is not served"),
+            (r#"{"api_url_file":"/x"}"#, "api_url_file is not served"),
+            (r#"{"api_url":"u","timeout":"soon"}"#, "not a duration"),
+            (r#"{"api_url":"u","colour":"x"}"#, "colour"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn reads_what_is_served() {
+        let section = parse(r##"{"api_url":"u","channel":"#a","timeout":"3s","fields":[{"title":"t","value":"v"}],"send_resolved":true}"##).unwrap();
+        assert_eq!((section.channel.as_str(), section.timeout_ms, section.fields[0].short), ("#a", Some(3000), None));
+    }
+}
