@@ -130,7 +130,7 @@ fn base64_decode(text: &str) -> Result<Vec<u8>, String> {
     let bytes: Vec<u8> = text.bytes().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
     let bad = |at: usize| format!("illegal base64 data at input byte {at}");
     let padding = bytes.iter().rev().take_while(|b| **b == b'=').count();
-    if bytes.len() % 4 != 0 || padding > 2 {
+    if !bytes.len().is_multiple_of(4) || padding > 2 {
         return Err(bad(bytes.len()));
     }
     let mut out = Vec::with_capacity(bytes.len() / 4 * 3);
@@ -163,7 +163,7 @@ fn of_collections(name: &str, args: &[Value], call: &mut Call<'_, '_>) -> Result
             None => Err("wrong number of args: want at least 1 got 0".to_owned()),
         },
         "dict" => {
-            if args.len() % 2 != 0 {
+            if !args.len().is_multiple_of(2) {
                 return Err("dict expects an even number of arguments: keys with values".to_owned());
             }
             let mut entries = BTreeMap::new();

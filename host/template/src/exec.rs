@@ -405,7 +405,7 @@ impl<'t> Executor<'t> {
 fn size_of_value(value: &Value) -> u64 {
     let bytes = match value {
         Value::String(text) | Value::Safe(_, text) => text.len(),
-        Value::List(list) => list.items().len() * size_of::<Value>(),
+        Value::List(list) => size_of_val(list.items()),
         Value::Map(map) => map.entries().len() * 2 * size_of::<Value>(),
         _ => 0,
     };

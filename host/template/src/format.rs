@@ -503,8 +503,8 @@ mod tests {
         );
         check(
             "%.2f|%8.3f|%-8.1f|%e|%g|%G|%v",
-            &[3.14159, 3.14159, 3.14159, 1e6, 1e21, 1e-7, 100000.0].map(Value::Float),
-            "3.14|   3.142|3.1     |1.000000e+06|1e+21|1E-07|100000",
+            &[2.54159, 2.54159, 2.54159, 1e6, 1e21, 1e-7, 100000.0].map(Value::Float),
+            "2.54|   2.542|2.5     |1.000000e+06|1e+21|1E-07|100000",
         );
         check(
             "%s|%10s|%-10s|%.2s|%q|%x",
@@ -515,7 +515,7 @@ mod tests {
         check("%c%c %U %t", &[Value::Int(0xac12), Value::Int(65), Value::Int(0x1f600), Value::Bool(false)], "값A U+1F600 false");
         check("%.3g|%.10g|%.4g", &[1234567.0, 1234567.0, 0.00001234].map(Value::Float), "1.23e+06|1234567|1.234e-05");
         check("100%% of %T", &[Value::Int(1)], "100% of int");
-        check("%08.3f|%+.1f|% d", &[Value::Float(-3.14159), Value::Float(2.0), Value::Int(5)], "-003.142|+2.0| 5");
+        check("%08.3f|%+.1f|% d", &[Value::Float(-2.54159), Value::Float(2.0), Value::Int(5)], "-002.542|+2.0| 5");
         check("%[2]s %[1]s|%*d", &[Value::text("a"), Value::text("b"), Value::Int(3)], "b a|%!(BADWIDTH)3");
         check("%*d", &[Value::Int(4), Value::Int(3)], "   3");
     }

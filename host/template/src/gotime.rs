@@ -126,8 +126,8 @@ fn next_part(layout: &str) -> Option<(&str, Part, &str)> {
     for (at, _) in layout.char_indices() {
         let rest = &layout[at..];
         // "_2006" is an underscore and a year.
-        if rest.starts_with("_2006") {
-            return Some((&layout[..=at], Part::Year, &rest[5..]));
+        if let Some(after) = rest.strip_prefix("_2006") {
+            return Some((&layout[..=at], Part::Year, after));
         }
         if let Some(mark) = rest.chars().next().filter(|c| matches!(c, '.' | ',')) {
             let digit = rest.as_bytes().get(1).copied().filter(|b| matches!(b, b'0' | b'9'));

@@ -338,8 +338,7 @@ impl Parser<'_> {
     fn declarations(&mut self, context: &str) -> Result<(Vec<Arc<str>>, bool), ParseError> {
         let begin = self.at;
         let mut variables: Vec<Arc<str>> = Vec::new();
-        loop {
-            let Some(TokenKind::Variable(name)) = self.peek() else { break };
+        while let Some(TokenKind::Variable(name)) = self.peek() {
             let (name, name_at): (Arc<str>, usize) = (Arc::from(name.as_str()), self.here());
             self.at += 1;
             self.skip_space();
