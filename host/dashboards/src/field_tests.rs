@@ -62,7 +62,10 @@ fn thresholds_of_both_modes() {
 fn mappings_old_and_new() {
     let cases = [
         (json!({"type": "value", "options": {"1": {"text": "up", "color": "green", "index": 0}}}), vec![(Match::Text("1".into()), "up")]),
-        (json!({"type": "range", "options": {"from": 1, "to": null, "result": {"text": "many"}}}), vec![(Match::Range(1.0, f64::INFINITY), "many")]),
+        (
+            json!({"type": "range", "options": {"from": 1, "to": null, "result": {"text": "many"}}}),
+            vec![(Match::Range(1.0, f64::INFINITY), "many")],
+        ),
         (json!({"type": "regex", "options": {"pattern": "a(.)", "result": {"text": "$1"}}}), vec![(Match::Pattern("a(.)".into()), "$1")]),
         (json!({"type": "special", "options": {"match": "null+nan", "result": {"text": "none"}}}), vec![(Match::Missing, "none")]),
         (json!({"type": 1, "value": "0", "text": "down"}), vec![(Match::Text("0".into()), "down")]),
@@ -113,7 +116,8 @@ fn links_that_run_something_are_left_out() {
 
 #[test]
 fn wrong_types_are_taken_as_absent() {
-    let (got, _) = config(json!({"unit": {}, "decimals": "two", "min": [], "color": 7, "thresholds": 1, "mappings": {}, "links": "x", "custom": []}));
+    let (got, _) =
+        config(json!({"unit": {}, "decimals": "two", "min": [], "color": 7, "thresholds": 1, "mappings": {}, "links": "x", "custom": []}));
     let (plain, _) = config(json!({}));
     assert_eq!(got, plain);
 }

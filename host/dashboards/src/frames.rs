@@ -39,8 +39,13 @@ fn time_series(target: &Target, expr: &str, series: Vec<ResultSeries>, step_ms: 
         .map(|series| {
             let name = if automatic { String::new() } else { names::legend(&target.legend, &series.labels) };
             let (times, values) = mark_gaps(series.times, series.values, step_ms);
-            let value =
-                Field { name: "Value".into(), labels: series.labels, display_name: name.clone(), config: 0, values: Values::Numbers(values) };
+            let value = Field {
+                name: "Value".into(),
+                labels: series.labels,
+                display_name: name.clone(),
+                config: 0,
+                values: Values::Numbers(values),
+            };
             Frame { query: target.ref_id.clone(), name, fields: vec![column("Time", Values::Times(times)), value] }
         })
         .collect();
@@ -165,11 +170,7 @@ mod tests {
     #[test]
     fn buckets_become_their_differences() {
         let target = Target { format: ResultFormat::Heatmap, ..Target::default() };
-        let rows = vec![
-            series(&[("le", "+Inf")], &[(0, 9.0)]),
-            series(&[("le", "10")], &[(0, 7.0)]),
-            series(&[("le", "2")], &[(0, 3.0)]),
-        ];
+        let rows = vec![series(&[("le", "+Inf")], &[(0, 9.0)]), series(&[("le", "10")], &[(0, 7.0)]), series(&[("le", "2")], &[(0, 3.0)])];
         let frame = &frames(&target, "", rows, None, false)[0];
         let cells: Vec<_> = frame.fields[1..].iter().map(|f| (f.name.as_str(), f.values.clone())).collect();
         let number = |n: f64| Values::Numbers(vec![n]);

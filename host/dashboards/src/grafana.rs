@@ -39,10 +39,12 @@ pub fn from_json_value(value: Value) -> Result<Dashboard, ImportError> {
         return Err(ImportError::NotADashboard(format!("the document is {}, a dashboard is an object", name_of(&value))));
     };
     // The form of Grafana's HTTP API has the dashboard inside.
-    if let (false, Some(Value::Object(_))) = (root.contains_key("panels") || root.contains_key("rows"), root.get("dashboard")) {
-        if let Some(Value::Object(inner)) = root.remove("dashboard") {
-            root = inner;
-        }
+    let bare = root.contains_key("panels") || root.contains_key("rows");
+    if !bare
+        && root.get("dashboard").is_some_and(Value::is_object)
+        && let Some(Value::Object(inner)) = root.remove("dashboard")
+    {
+        root = inner;
     }
     refuse_other_forms(&root)?;
     let mut warnings = Warnings::default();
@@ -141,9 +143,8 @@ fn fill_inputs(root: &mut Object, warnings: &mut Warnings) {
     if constants.is_empty() || constants.len() > VARIABLES_MAX {
         return;
     }
-    let mut replace = |text: &str| {
-        text.contains("${").then(|| constants.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to)))
-    };
+    let mut replace =
+        |text: &str| text.contains("${").then(|| constants.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to)));
     root.values_mut().for_each(|value| json::map_texts(value, &mut replace));
 }
 
@@ -223,7 +224,8 @@ fn add(item: &Value, place: Option<Grid>, panels: &mut Vec<Panel>, warnings: &mu
 
 /// `rows[].panels[]` with spans of twelfths and heights in pixels, of before `schemaVersion` 16.
 fn old_rows(root: &Object, panels: &mut Vec<Panel>, warnings: &mut Warnings) -> Result<(), ImportError> {
-    let titled = json::objects(root, "rows").any(|row| json::flag(row, "collapse") || json::flag(row, "showTitle") || !json::text(row, "repeat").is_empty());
+    let titled = json::objects(root, "rows")
+        .any(|row| json::flag(row, "collapse") || json::flag(row, "showTitle") || !json::text(row, "repeat").is_empty());
     let mut y = 0_u32;
     for row in json::objects(root, "rows") {
         let height = grid_height(row.get("height")).unwrap_or(7);

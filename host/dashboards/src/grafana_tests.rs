@@ -29,9 +29,39 @@ fn what_is_no_dashboard_is_a_clear_error() {
 
 #[test]
 fn wrong_types_everywhere_are_no_panic() {
-    let wrong = [json!(null), json!(1), json!("x"), json!([]), json!({}), json!([1, "a", null, {}]), json!({"list": [1], "__proto__": {}}), json!(1e300)];
-    let keys = ["panels", "rows", "title", "uid", "tags", "time", "refresh", "templating", "annotations", "links", "__inputs", "schemaVersion"];
-    let panel_keys = ["id", "type", "gridPos", "targets", "options", "fieldConfig", "transformations", "yaxes", "legend", "seriesOverrides", "thresholds", "colors", "span", "panels", "datasource", "gauge", "sparkline", "valueMaps", "styles"];
+    let wrong = [
+        json!(null),
+        json!(1),
+        json!("x"),
+        json!([]),
+        json!({}),
+        json!([1, "a", null, {}]),
+        json!({"list": [1], "__proto__": {}}),
+        json!(1e300),
+    ];
+    let keys =
+        ["panels", "rows", "title", "uid", "tags", "time", "refresh", "templating", "annotations", "links", "__inputs", "schemaVersion"];
+    let panel_keys = [
+        "id",
+        "type",
+        "gridPos",
+        "targets",
+        "options",
+        "fieldConfig",
+        "transformations",
+        "yaxes",
+        "legend",
+        "seriesOverrides",
+        "thresholds",
+        "colors",
+        "span",
+        "panels",
+        "datasource",
+        "gauge",
+        "sparkline",
+        "valueMaps",
+        "styles",
+    ];
     for value in &wrong {
         for key in keys {
             let _ = from_json_value(json!({"title": "t", key: value}));
@@ -40,7 +70,9 @@ fn wrong_types_everywhere_are_no_panic() {
             for key in panel_keys {
                 let mut panel = json!({"type": kind, "styles": [{"pattern": "x"}]});
                 panel[key] = value.clone();
-                let _ = from_json_value(json!({"panels": [panel.clone(), value], "templating": {"list": [value, {"name": "a", "type": value, "query": value, "current": value, "options": value}]}}));
+                let _ = from_json_value(
+                    json!({"panels": [panel.clone(), value], "templating": {"list": [value, {"name": "a", "type": value, "query": value, "current": value, "options": value}]}}),
+                );
                 let _ = from_json_value(json!({"rows": [{"panels": [panel, value], "height": value}, value]}));
             }
         }
@@ -85,7 +117,14 @@ fn old_rows_become_a_grid() {
     let places: Vec<_> = board.panels.iter().map(|p| (p.type_name.as_str(), p.grid.x, p.grid.y, p.grid.w, p.grid.h)).collect();
     assert_eq!(
         places,
-        [("row", 0, 0, 24, 1), ("timeseries", 0, 1, 12, 7), ("timeseries", 12, 1, 12, 7), ("timeseries", 0, 8, 24, 7), ("row", 0, 15, 24, 1), ("stat", 0, 16, 8, 3)]
+        [
+            ("row", 0, 0, 24, 1),
+            ("timeseries", 0, 1, 12, 7),
+            ("timeseries", 12, 1, 12, 7),
+            ("timeseries", 0, 8, 24, 7),
+            ("row", 0, 15, 24, 1),
+            ("stat", 0, 16, 8, 3)
+        ]
     );
 }
 
@@ -117,7 +156,10 @@ fn a_graph_becomes_a_time_series() {
     ] {
         assert_eq!(defaults.pointer(pointer), Some(&expected), "{pointer}");
     }
-    assert_eq!(panel.options["legend"], json!({"showLegend": true, "displayMode": "table", "placement": "right", "calcs": ["mean", "lastNotNull"], "sortBy": "mean", "sortDesc": true}));
+    assert_eq!(
+        panel.options["legend"],
+        json!({"showLegend": true, "displayMode": "table", "placement": "right", "calcs": ["mean", "lastNotNull"], "sortBy": "mean", "sortDesc": true})
+    );
     assert_eq!(panel.options["tooltip"], json!({"mode": "multi", "sort": "desc"}));
     assert_eq!(panel.fields.overrides.len(), 3);
     assert_eq!(panel.fields.overrides[1]["matcher"], json!({"id": "byRegexp", "options": "/b.*/"}));

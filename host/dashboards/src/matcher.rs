@@ -117,12 +117,58 @@ pub(crate) fn pattern(text: &str) -> Result<Regex, String> {
         Some((source, flags)) => (source, flags),
         None => (text, ""),
     };
-    // JavaScript lets a slash be escaped, this engine does not know that escape.
-    RegexBuilder::new(&source.replace("\\/", "/"))
+    RegexBuilder::new(&from_javascript(source))
         .case_insensitive(flags.contains('i'))
         .size_limit(PATTERN_BYTES_MAX)
         .build()
         .map_err(|error| format!("the regular expression {text:?} cannot be used: {}", last_line(&error)))
+}
+
+/// What JavaScript takes and this engine does not: an escaped slash, a brace that begins no count, and a bracket inside a
+/// class stand for themselves.
+fn from_javascript(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let (mut in_class, mut chars) = (false, source.char_indices());
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some((_, '/')) => out.push('/'),
+                next => {
+                    out.push('\\');
+                    out.extend(next.map(|(_, c)| c));
+                }
+            },
+            '[' if in_class => out.push_str("\\["),
+            '[' => {
+                in_class = true;
+                out.push('[');
+            }
+            ']' if in_class => {
+                in_class = false;
+                out.push(']');
+            }
+            '{' if !in_class => match count_length(&source[at..]) {
+                // The count is copied as it is, its brace included.
+                Some(length) => {
+                    out.push_str(&source[at..at + length]);
+                    chars.by_ref().take(length - 1).for_each(drop);
+                }
+                None => out.push_str("\\{"),
+            },
+            '}' if !in_class => out.push_str("\\}"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The length of `{2}`, `{2,}` or `{2,5}` at the beginning.
+fn count_length(text: &str) -> Option<usize> {
+    let end = text.find('}')?;
+    let inner = text.get(1..end)?;
+    let (from, to) = inner.split_once(',').unwrap_or((inner, ""));
+    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    (!from.is_empty() && digits(from) && digits(to)).then_some(end + 1)
 }
 
 fn last_line(error: &regex::Error) -> String {
@@ -169,6 +215,23 @@ mod tests {
             ("byValue", json!({"reducer": "allIsZero", "op": "gte", "value": 0}), false),
         ] {
             check(json!({"id": id, "options": options}), expected);
+        }
+    }
+
+    #[test]
+    fn patterns_of_javascript() {
+        for (source, text, expected) in [
+            ("/{} (.*) .*/", "{} a b", true),
+            ("/a{2,3}$/", "aaa", true),
+            ("/a{2}$/", "a{2}", false),
+            ("/a{,2}/", "a{,2}", true),
+            ("/a\\/b/", "a/b", true),
+            ("/[[\\]{]+$/", "[]{", true),
+            ("/\\{x}/", "{x}", true),
+            ("/[^:]+:(.*)/", "a:b", true),
+            ("/한글{/", "한글{", true),
+        ] {
+            assert_eq!(pattern(source).expect("it compiles").is_match(text), expected, "{source}");
         }
     }
 

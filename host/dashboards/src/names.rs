@@ -69,9 +69,7 @@ fn lookup(reference: &str, field: &Field, frame: &str) -> Option<String> {
         "__field.name" => Some(field.name.clone()),
         "__field.displayName" => Some(field.display_name.clone()),
         "__series.name" => Some(frame.to_owned()),
-        "__field.labels" => {
-            Some(field.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect::<Vec<_>>().join(", "))
-        }
+        "__field.labels" => Some(field.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect::<Vec<_>>().join(", ")),
         _ => {
             let path = reference.strip_prefix("__field.labels")?;
             let name = path.strip_prefix('.').or_else(|| path.strip_prefix('[')?.strip_suffix(']'))?;
@@ -107,8 +105,7 @@ mod tests {
 
     #[test]
     fn display_names() {
-        let field =
-            Field { name: "Value".into(), labels: labels(), display_name: "x".into(), config: 0, values: Values::Numbers(vec![]) };
+        let field = Field { name: "Value".into(), labels: labels(), display_name: "x".into(), config: 0, values: Values::Numbers(vec![]) };
         let cases = [
             ("${__field.labels.job}", "node"),
             ("${__field.labels[\"job\"]}/${__field.name}", "node/Value"),

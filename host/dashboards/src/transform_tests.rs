@@ -69,7 +69,12 @@ fn columns() {
 
 #[test]
 fn rows() {
-    check(vec![pods()], "sortBy", json!({"sort": [{"field": "pod"}]}), json!([[["Time", [1, 1]], ["pod", ["a", "b"]], ["Value #A", [1, 2]]]]));
+    check(
+        vec![pods()],
+        "sortBy",
+        json!({"sort": [{"field": "pod"}]}),
+        json!([[["Time", [1, 1]], ["pod", ["a", "b"]], ["Value #A", [1, 2]]]]),
+    );
     check(
         vec![pods()],
         "sortBy",
@@ -98,7 +103,13 @@ fn tables_are_merged_and_joined() {
         vec![pods(), other.clone()],
         "joinByField",
         json!({"byField": "pod", "mode": "outer"}),
-        json!([[["pod", ["a", "b", "c"]], ["Time 1", [1, 1, null]], ["Value #A", [1, 2, null]], ["Time 2", [1, null, 1]], ["Value #B", [10, null, 30]]]]),
+        json!([[
+            ["pod", ["a", "b", "c"]],
+            ["Time 1", [1, 1, null]],
+            ["Value #A", [1, 2, null]],
+            ["Time 2", [1, null, 1]],
+            ["Value #B", [10, null, 30]]
+        ]]),
     );
     check(
         vec![pods(), other],
@@ -138,7 +149,12 @@ fn summaries() {
         json!({"reducers": ["max", "lastNotNull"]}),
         json!([[["Field", ["a", "b"]], ["Max", [3, 5]], ["Last *", [3, 5]]]]),
     );
-    check(vec![series("A", "a", &[(1, 1.0), (2, 3.0)])], "reduce", json!({"mode": "reduceFields", "reducers": ["mean"]}), json!([[["a", [2]]]]));
+    check(
+        vec![series("A", "a", &[(1, 1.0), (2, 3.0)])],
+        "reduce",
+        json!({"mode": "reduceFields", "reducers": ["mean"]}),
+        json!([[["a", [2]]]]),
+    );
     let rows = table("A", &[("pod", &[json!("a"), json!("b"), json!("a")]), ("Value", &[json!(1), json!(2), json!(5)])]);
     check(
         vec![rows],
@@ -191,13 +207,31 @@ fn what_is_not_there_is_named_and_changes_nothing() {
 #[test]
 fn wrong_options_are_no_panic() {
     let ids = [
-        "organize", "filterFieldsByName", "filterByRefId", "renameByRegex", "concatenate", "merge", "sortBy", "limit", "groupBy",
-        "seriesToRows", "reduce", "joinByField", "labelsToFields", "calculateField",
+        "organize",
+        "filterFieldsByName",
+        "filterByRefId",
+        "renameByRegex",
+        "concatenate",
+        "merge",
+        "sortBy",
+        "limit",
+        "groupBy",
+        "seriesToRows",
+        "reduce",
+        "joinByField",
+        "labelsToFields",
+        "calculateField",
     ];
-    let wrong = [json!(null), json!([]), json!("x"), json!({"fields": 1, "include": [], "reducers": {}, "sort": "x", "mode": 7, "byField": {}, "binary": [], "limitField": -1, "indexByName": {"pod": -5}})];
+    let wrong = [
+        json!(null),
+        json!([]),
+        json!("x"),
+        json!({"fields": 1, "include": [], "reducers": {}, "sort": "x", "mode": 7, "byField": {}, "binary": [], "limitField": -1, "indexByName": {"pod": -5}}),
+    ];
     for id in ids {
         for options in &wrong {
-            for frames in [vec![], vec![pods()], vec![pods(), series("B", "a", &[(1, f64::NAN)])], vec![Frame::default(), Frame::default()]] {
+            for frames in [vec![], vec![pods()], vec![pods(), series("B", "a", &[(1, f64::NAN)])], vec![Frame::default(), Frame::default()]]
+            {
                 let _ = transform(frames, &[Transformation { id: id.into(), options: options.clone() }]);
             }
         }

@@ -183,9 +183,7 @@ impl Variable {
             VariableKind::Textbox | VariableKind::Adhoc => return wanted.unwrap_or(&self.current).iter().take(1).cloned().collect(),
             _ => {}
         }
-        let offered = |value: &String| {
-            (value == ALL_VALUE && self.include_all) || options.iter().any(|option| option.value == *value)
-        };
+        let offered = |value: &String| (value == ALL_VALUE && self.include_all) || options.iter().any(|option| option.value == *value);
         let pick = |values: &[String]| -> Vec<String> {
             let found: Vec<String> = values.iter().filter(|v| offered(v)).cloned().collect();
             if found.iter().any(|v| v == ALL_VALUE) {
@@ -226,7 +224,7 @@ fn sort(options: &mut [VariableOption], order: u32) {
         1 | 2 => options.sort_by(|a, b| a.text.cmp(&b.text)),
         3 | 4 => options.sort_by(|a, b| first_number(&a.text).total_cmp(&first_number(&b.text))),
         5 | 6 => options.sort_by_key(|option| option.text.to_lowercase()),
-        7 | 8 => options.sort_by(|a, b| natural(&a.text).cmp(&natural(&b.text))),
+        7 | 8 => options.sort_by_key(|option| natural(&option.text)),
         _ => {}
     }
     if matches!(order, 2 | 4 | 6 | 8) {

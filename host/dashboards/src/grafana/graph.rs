@@ -116,7 +116,13 @@ impl Custom {
     fn of(panel: &Object, axes: &Axes) -> Self {
         let mut custom = Self(Map::new());
         let (lines, bars, points) = (json::flag_or(panel, "lines", true), json::flag(panel, "bars"), json::flag(panel, "points"));
-        let style = if bars { "bars" } else if !lines && points { "points" } else { "line" };
+        let style = if bars {
+            "bars"
+        } else if !lines && points {
+            "points"
+        } else {
+            "line"
+        };
         custom.set("drawStyle", style);
         // Neither lines nor bars nor points: nothing was drawn then either.
         custom.set("lineWidth", if lines || bars { json::number(panel, "linewidth").unwrap_or(1.0).clamp(0.0, 10.0) } else { 0.0 });
@@ -200,9 +206,7 @@ fn thresholds(panel: &Object, custom: &mut Object) -> Option<Value> {
 
 fn alias_colors(panel: &Object) -> Vec<Value> {
     let Some(colors) = json::object(panel, "aliasColors") else { return Vec::new() };
-    let one = |(name, color): (&String, &Value)| {
-        json!({"matcher": {"id": "byName", "options": name}, "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": color}}]})
-    };
+    let one = |(name, color): (&String, &Value)| json!({"matcher": {"id": "byName", "options": name}, "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": color}}]});
     colors.iter().map(one).collect()
 }
 

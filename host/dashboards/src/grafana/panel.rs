@@ -133,7 +133,9 @@ fn foreign_source(source: Option<&Value>) -> Option<String> {
         Value::String(name) if name == "-- Grafana --" || name == "-- Dashboard --" => name.clone(),
         _ => return None,
     };
-    let known = matches!(kind.as_str(), "" | "prometheus" | "datasource" | "mixed") || kind.starts_with('$') || kind.ends_with("prometheus-datasource");
+    let known = matches!(kind.as_str(), "" | "prometheus" | "datasource" | "mixed")
+        || kind.starts_with('$')
+        || kind.ends_with("prometheus-datasource");
     (!known).then(|| format!("the query is for a data source of the type {kind:?}, which is not there"))
 }
 
@@ -149,7 +151,8 @@ fn not_promql(item: &Object, expr: &str) -> Option<String> {
 /// Gives letters to queries without one.
 fn name_targets(targets: &mut [Target]) {
     let used: std::collections::HashSet<String> = targets.iter().map(|t| t.ref_id.clone()).collect();
-    let mut free = (b'A'..=b'Z').map(|b| char::from(b).to_string()).chain((1..).map(|n| format!("Q{n}"))).filter(|name| !used.contains(name));
+    let mut free =
+        (b'A'..=b'Z').map(|b| char::from(b).to_string()).chain((1..).map(|n| format!("Q{n}"))).filter(|name| !used.contains(name));
     for target in targets.iter_mut().filter(|t| t.ref_id.is_empty()) {
         target.ref_id = free.next().unwrap_or_default();
     }
@@ -158,7 +161,11 @@ fn name_targets(targets: &mut [Target]) {
 fn transformations(object: &Object, warnings: &mut Warnings) -> Vec<Transformation> {
     let list = json::list(object, "transformations");
     if list.len() > TRANSFORMATIONS_MAX {
-        warnings.add(format!("panel {:?} has {} transformations, the first {TRANSFORMATIONS_MAX} are applied", json::text(object, "title"), list.len()));
+        warnings.add(format!(
+            "panel {:?} has {} transformations, the first {TRANSFORMATIONS_MAX} are applied",
+            json::text(object, "title"),
+            list.len()
+        ));
     }
     list.iter()
         .take(TRANSFORMATIONS_MAX)

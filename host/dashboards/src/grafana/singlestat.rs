@@ -112,7 +112,9 @@ fn mappings(panel: &Object) -> Vec<Value> {
             .map(|map| json!({"type": 2, "from": json::text(map, "from"), "to": json::text(map, "to"), "text": json::text(map, "text")}))
             .collect();
     }
-    json::objects(panel, "valueMaps").map(|map| json!({"type": 1, "value": json::text(map, "value"), "text": json::text(map, "text")})).collect()
+    json::objects(panel, "valueMaps")
+        .map(|map| json!({"type": 1, "value": json::text(map, "value"), "text": json::text(map, "text")}))
+        .collect()
 }
 
 /// `options.fieldOptions` of Grafana 6 as `fieldConfig` and `reduceOptions`. Other panels stay as they are.

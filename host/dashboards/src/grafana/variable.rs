@@ -94,7 +94,10 @@ fn options(item: &Object, variable: &Variable) -> Vec<VariableOption> {
         }
         VariableKind::Unknown(_) => json::objects(item, "options")
             .take(OPTIONS_MAX)
-            .map(|option| VariableOption { text: json::text(option, "text"), value: json::as_text(option.get("value").unwrap_or(&Value::Null)) })
+            .map(|option| VariableOption {
+                text: json::text(option, "text"),
+                value: json::as_text(option.get("value").unwrap_or(&Value::Null)),
+            })
             .collect(),
         _ => Vec::new(),
     }

@@ -46,9 +46,8 @@ pub(super) fn organize(frames: &[Frame], options: &Object) -> Vec<Frame> {
 pub(super) fn filter_by_name(frames: &[Frame], options: &Object) -> Result<Vec<Frame>, String> {
     let include = Names::read(options, "include")?;
     let exclude = Names::read(options, "exclude")?;
-    let kept = |field: &Field| {
-        include.as_ref().is_none_or(|names| names.has(field)) && !exclude.as_ref().is_some_and(|names| names.has(field))
-    };
+    let kept =
+        |field: &Field| include.as_ref().is_none_or(|names| names.has(field)) && !exclude.as_ref().is_some_and(|names| names.has(field));
     Ok(keep_fields(frames, kept))
 }
 
@@ -83,7 +82,11 @@ impl Names {
 /// Keeps the frames of some queries: `A`, `A|B`, or a list.
 pub(super) fn filter_by_query(frames: &[Frame], options: &Object) -> Result<Vec<Frame>, String> {
     let letters = |key: &str| -> Vec<String> {
-        json::texts(options, key).iter().flat_map(|text| text.split('|').map(str::to_owned).collect::<Vec<_>>()).filter(|t| !t.is_empty()).collect()
+        json::texts(options, key)
+            .iter()
+            .flat_map(|text| text.split('|').map(str::to_owned).collect::<Vec<_>>())
+            .filter(|t| !t.is_empty())
+            .collect()
     };
     let (include, exclude) = (letters("include"), letters("exclude"));
     let kept = |frame: &&Frame| (include.is_empty() || include.contains(&frame.query)) && !exclude.contains(&frame.query);

@@ -48,8 +48,7 @@ fn as_columns(frame: &Frame, kept: &dyn Fn(&str) -> bool, value_label: &str) -> 
 }
 
 fn as_rows(frame: &Frame, kept: &dyn Fn(&str) -> bool) -> Frame {
-    let pairs: Vec<(&str, &str)> =
-        frame.fields.iter().flat_map(|field| field.labels.iter()).filter(|(label, _)| kept(label)).collect();
+    let pairs: Vec<(&str, &str)> = frame.fields.iter().flat_map(|field| field.labels.iter()).filter(|(label, _)| kept(label)).collect();
     let fields = vec![
         column("label", Values::Strings(pairs.iter().map(|(label, _)| (*label).to_owned()).collect())),
         column("value", Values::Strings(pairs.iter().map(|(_, value)| (*value).to_owned()).collect())),

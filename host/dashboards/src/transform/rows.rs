@@ -27,7 +27,8 @@ pub(super) fn merge(frames: &[Frame]) -> Result<Vec<Frame>, String> {
             fields.len() - 1
         });
     }
-    let shared: Vec<&str> = index.keys().copied().filter(|name| frames.iter().all(|f| f.fields.iter().any(|x| merged_name(x) == *name))).collect();
+    let shared: Vec<&str> =
+        index.keys().copied().filter(|name| frames.iter().all(|f| f.fields.iter().any(|x| merged_name(x) == *name))).collect();
     let rows_total: usize = frames.iter().map(|frame| rows_of(frame)).sum();
     check_cells(rows_total.saturating_mul(fields.len()))?;
     let mut rows: Vec<Vec<Option<Cell>>> = Vec::new();

@@ -20,9 +20,15 @@ pub struct Scope {
 enum Entry {
     /// A built-in one, or text of the board's author: as it is.
     Text(String),
-    Chosen { values: Vec<String>, texts: Vec<String>, pattern: bool },
+    Chosen {
+        values: Vec<String>,
+        texts: Vec<String>,
+        pattern: bool,
+    },
     /// What the board's author wrote for "all".
-    All { text: String },
+    All {
+        text: String,
+    },
 }
 
 impl Scope {
@@ -43,8 +49,7 @@ impl Scope {
         let entry = if all && !variable.all_value.is_empty() {
             Entry::All { text: variable.all_value.clone() }
         } else {
-            let values: Vec<String> =
-                if all { options.iter().map(|option| option.value.clone()).collect() } else { chosen.to_vec() };
+            let values: Vec<String> = if all { options.iter().map(|option| option.value.clone()).collect() } else { chosen.to_vec() };
             let text_of = |value: &String| {
                 options.iter().find(|option| option.value == *value).map_or_else(|| value.clone(), |option| option.text.clone())
             };
@@ -93,7 +98,21 @@ impl Scope {
         json::map_texts(value, &mut |text| has_reference(text).then(|| self.fill_text(text)));
     }
 
-    fn fill(&self, text: &str, write: &mut dyn FnMut(&str, &Entry, Option<&str>) -> Option<String>) -> String {
+    /// Names that the text refers to and that nothing is known of, each once. `$1`, as in replacements, is none.
+    #[must_use]
+    pub fn unknown_references(&self, text: &str) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for (at, _) in text.match_indices(['$', '[']) {
+            let Some(reference) = Reference::read(&text[at..]) else { continue };
+            let numbered = reference.name.starts_with(|c: char| c.is_ascii_digit());
+            if !numbered && !self.values.contains_key(reference.name) && !names.iter().any(|name| name == reference.name) {
+                names.push(reference.name.to_owned());
+            }
+        }
+        names
+    }
+
+    fn fill(&self, text: &str, write: &mut Write<'_>) -> String {
         if !has_reference(text) {
             return text.to_owned();
         }
@@ -129,6 +148,9 @@ impl Scope {
 fn has_reference(text: &str) -> bool {
     text.contains('$') || text.contains("[[")
 }
+
+/// Writes a variable: gets the text before it, what is known of it, and the form that is asked for. None leaves it.
+type Write<'a> = dyn FnMut(&str, &Entry, Option<&str>) -> Option<String> + 'a;
 
 /// A reference at the beginning of a text.
 struct Reference<'a> {
