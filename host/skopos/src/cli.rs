@@ -1,0 +1,130 @@
+//! Flags and subcommands. Names are the peers', so that a script that starts them starts Skopos.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Skopos: monitoring in one binary, extended by WebAssembly components.
+///
+/// Without a configuration it watches itself and the services it brings along, on http://127.0.0.1:9090.
+#[derive(Debug, Parser)]
+#[command(
+    name = "skopos",
+    version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("SKOPOS_REVISION"), ")"),
+    after_help = "Examples:
+  skopos                                        the embedded default configuration
+  skopos --config.file=prometheus.yml --alertmanager.config.file=alertmanager.yml
+  skopos --config.file=prometheus.yml --dashboards.path=boards/ --plugins.dir=plugins/
+  skopos check config prometheus.yml            exit code 0 if it is good, 1 if not"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) server: ServerFlags,
+}
+
+/// What the server takes. Paths are relative to the working directory.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ServerFlags {
+    /// Configuration (YAML or JSON), a superset of prometheus.yml. Without it the embedded default counts.
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub(crate) config_file: Option<PathBuf>,
+    /// An alertmanager.yml, in place of the section `alertmanager`.
+    #[arg(long = "alertmanager.config.file", value_name = "FILE")]
+    pub(crate) alertmanager_config_file: Option<PathBuf>,
+    /// A folder of dashboards (Grafana's JSON, or the same as YAML). May come more than once.
+    #[arg(long = "dashboards.path", value_name = "DIR")]
+    pub(crate) dashboards_path: Vec<PathBuf>,
+    /// The watched directory of plugins. [default: plugins beside the configuration file]
+    #[arg(long = "plugins.dir", value_name = "DIR")]
+    pub(crate) plugins_dir: Option<PathBuf>,
+    /// Data directory.
+    #[arg(long = "storage.tsdb.path", value_name = "DIR", default_value = "data/")]
+    pub(crate) storage_path: PathBuf,
+    /// How long samples are kept, such as 15d.
+    #[arg(long = "storage.tsdb.retention.time", value_name = "DURATION", default_value = "15d", value_parser = duration)]
+    pub(crate) retention_ms: u64,
+    /// Most seconds of samples that a power cut may take, as a duration. With 0 an acknowledgement waits for the disk.
+    #[arg(long = "storage.wal-sync", value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    pub(crate) wal_sync_ms: u64,
+    /// Address of the web interface and the API. May come more than once.
+    #[arg(long = "web.listen-address", value_name = "HOST:PORT", default_value = "127.0.0.1:9090")]
+    pub(crate) listen_addresses: Vec<String>,
+    /// The address under which others reach this Skopos, for links in notifications. [default: the first listen address]
+    #[arg(long = "web.external-url", value_name = "URL")]
+    pub(crate) external_url: Option<String>,
+    /// Lets POST /-/reload and /-/quit work. SIGHUP and changed files reload in any case.
+    #[arg(long = "web.enable-lifecycle")]
+    pub(crate) enable_lifecycle: bool,
+    /// Accepted; has no effect yet.
+    #[arg(long = "web.enable-admin-api")]
+    pub(crate) enable_admin_api: bool,
+    /// Accepted; has no effect yet.
+    #[arg(long = "web.enable-remote-write-receiver")]
+    pub(crate) enable_remote_write_receiver: bool,
+    /// Longest time a query may take.
+    #[arg(long = "query.timeout", value_name = "DURATION", default_value = "2m", value_parser = duration)]
+    pub(crate) query_timeout_ms: u64,
+    /// Queries that run at the same time.
+    #[arg(long = "query.max-concurrency", value_name = "N", default_value_t = 20)]
+    pub(crate) query_concurrency: usize,
+    /// Most samples that one query may hold.
+    #[arg(long = "query.max-samples", value_name = "N", default_value_t = 50_000_000)]
+    pub(crate) query_samples_max: usize,
+    /// How far an instant query looks back for a sample.
+    #[arg(long = "query.lookback-delta", value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub(crate) query_lookback_ms: u64,
+    /// Only lines of this level or above.
+    #[arg(long = "log.level", value_enum, default_value_t = LogLevel::Info)]
+    pub(crate) log_level: LogLevel,
+    /// Form of the log.
+    #[arg(long = "log.format", value_enum, default_value_t = LogFormat::Logfmt)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// Severity of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Text with fields.
+    Logfmt,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What Skopos does beside serving.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Checks files without starting anything.
+    Check {
+        #[command(subcommand)]
+        what: Check,
+    },
+}
+
+/// What can be checked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Check {
+    /// A configuration with all files it names: rules, routing, dashboards, sections of plugins.
+    Config {
+        /// The files.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The directory of plugins. [default: plugins beside the file]
+        #[arg(long = "plugins.dir", value_name = "DIR")]
+        plugins_dir: Option<PathBuf>,
+    },
+}
+
+fn duration(text: &str) -> Result<u64, String> {
+    model::parse_duration(text)
+}

@@ -1,0 +1,99 @@
+//! SIGKILL at random moments under load: everything that a query had shown before is there after the restart.
+//!
+//! `SKOPOS_KILLS` sets how often (default 50), `SKOPOS_SEED` repeats a run.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use test_support::{Answer, Server, Setup, Skopos};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_skopos");
+
+const TARGETS: usize = 4;
+const SERIES: usize = 60;
+
+/// Splitmix64: enough to choose moments.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+}
+
+/// Samples by series and time, as a query showed them.
+type Shown = BTreeMap<(String, i64), String>;
+
+fn raw_samples(skopos: &Skopos) -> Option<Shown> {
+    let answer = skopos.get("/api/v1/query?query=%7Bjob%3D%22load%22%7D%5B1h%5D");
+    if answer.status != 200 {
+        return None;
+    }
+    let mut shown = Shown::new();
+    for series in answer.json()["data"]["result"].as_array()? {
+        let labels = series["metric"].to_string();
+        for point in series["values"].as_array()? {
+            let at = (point[0].as_f64()? * 1000.0).round() as i64;
+            shown.insert((labels.clone(), at), point[1].as_str()?.to_owned());
+        }
+    }
+    Some(shown)
+}
+
+#[test]
+fn f1_kill9_loses_nothing_that_was_shown() {
+    let kills: u32 = std::env::var("SKOPOS_KILLS").ok().and_then(|t| t.parse().ok()).unwrap_or(50);
+    let seed: u64 = std::env::var("SKOPOS_SEED").ok().and_then(|t| t.parse().ok()).unwrap_or_else(|| u64::from(std::process::id()) << 20);
+    println!("seed {seed}: SKOPOS_SEED={seed} repeats this run");
+    let mut random = Random(seed);
+
+    let targets: Vec<Server> = (0..TARGETS)
+        .map(|_| {
+            let count = Arc::new(AtomicU64::new(0));
+            Server::start(move |_| {
+                let scrape = count.fetch_add(1, Ordering::Relaxed);
+                // Some series grow, some stand still, some come and go.
+                let lines = (0..SERIES as u64).filter(|n| n % 10 != 9 || (scrape + n) % 7 < 4).map(|n| match n % 3 {
+                    0 => format!("load_total{{n=\"{n}\"}} {}\n", scrape * (n + 1)),
+                    1 => format!("load_constant{{n=\"{n}\"}} {n}\n"),
+                    _ => format!("load_gauge{{n=\"{n}\"}} {}\n", (scrape * 7919 + n) as f64 / 97.0),
+                });
+                Answer::metrics(lines.collect::<String>())
+            })
+        })
+        .collect();
+    let addresses: Vec<String> = targets.iter().map(Server::address).collect();
+    let config = format!(
+        "global: {{scrape_interval: 100ms, scrape_timeout: 100ms}}\nscrape_configs:\n  - job_name: load\n    static_configs: [{{targets: {addresses:?}}}]\n"
+    );
+    let mut skopos = Setup::new(BINARY, "kill").config(&config).start();
+
+    let mut before = Shown::new();
+    let (mut restart_slowest, mut samples_most) = (Duration::ZERO, 0);
+    for kill in 1..=kills {
+        // Load for a random while, queries in between; the kill comes at any moment after the last of them.
+        let until = Instant::now() + Duration::from_millis(150 + random.below(500));
+        let mut shown = None;
+        while Instant::now() < until || shown.as_ref().is_none_or(Shown::is_empty) {
+            shown = raw_samples(&skopos).or(shown);
+        }
+        std::thread::sleep(Duration::from_micros(random.below(100_000)));
+        let begun = Instant::now();
+        skopos.kill_and_restart();
+        restart_slowest = restart_slowest.max(begun.elapsed());
+
+        let shown = shown.expect("the loop ended with an answer");
+        let after = raw_samples(&skopos).expect("the first query after a restart is answered");
+        let lost: Vec<_> = before.iter().chain(&shown).filter(|(key, value)| after.get(key) != Some(value)).take(5).collect();
+        assert!(lost.is_empty(), "kill {kill}, seed {seed}: {} samples were shown, gone are for example {lost:?}", shown.len());
+        samples_most = samples_most.max(after.len());
+        before = shown;
+    }
+    println!("{kills} kills, up to {samples_most} samples compared each time, slowest restart {restart_slowest:?}");
+}
