@@ -1,0 +1,168 @@
+/** What the server answers. Shapes of the Prometheus API as upstream has them, ours as `host/web` writes them. */
+import { t } from "./text";
+
+/** An answer that is none: says what happened in a sentence for people. */
+export class ApiError extends Error {
+  constructor(
+    message: string,
+    /** The status code, 0 if the server could not be reached. */
+    readonly status: number,
+  ) {
+    super(message);
+  }
+}
+
+interface Envelope {
+  status?: unknown;
+  data?: unknown;
+  error?: unknown;
+}
+
+/** Asks for JSON in the API's envelope and answers its `data`. */
+export async function ask<T>(path: string, options: { body?: unknown; signal?: AbortSignal } = {}): Promise<T> {
+  const init: RequestInit = { headers: { Accept: "application/json" }, signal: options.signal ?? null, credentials: "same-origin" };
+  if (options.body !== undefined) {
+    init.method = "POST";
+    init.headers = { ...init.headers, "Content-Type": "application/json" };
+    init.body = JSON.stringify(options.body);
+  }
+  let response: Response;
+  try {
+    response = await fetch(path, init);
+  } catch (e) {
+    if (e instanceof DOMException && e.name === "AbortError") throw e;
+    throw new ApiError(t("error.unreachable"), 0);
+  }
+  let envelope: Envelope | undefined;
+  try {
+    envelope = (await response.json()) as Envelope;
+  } catch (e) {
+    if (e instanceof DOMException && e.name === "AbortError") throw e;
+  }
+  if (response.ok && envelope?.status === "success") return envelope.data as T;
+  const said = typeof envelope?.error === "string" ? envelope.error : "";
+  throw new ApiError(said || t("error.status", { status: String(response.status), path }), response.status);
+}
+
+export type Labels = Record<string, string>;
+
+export interface Target {
+  discoveredLabels: Labels;
+  labels: Labels;
+  scrapePool: string;
+  scrapeUrl: string;
+  globalUrl: string;
+  lastError: string;
+  lastScrape: string;
+  /** Seconds. */
+  lastScrapeDuration: number;
+  health: "up" | "down" | "unknown";
+  scrapeInterval: string;
+  scrapeTimeout: string;
+}
+
+export interface Targets {
+  activeTargets: Target[];
+  droppedTargets?: unknown[] | null;
+  droppedTargetCounts?: Record<string, number> | null;
+}
+
+export interface Alert {
+  labels: Labels;
+  annotations: Labels;
+  state: "pending" | "firing";
+  activeAt: string;
+  value: string;
+}
+
+export interface Rule {
+  type: "alerting" | "recording";
+  name: string;
+  query: string;
+  labels?: Labels;
+  health: string;
+  lastError?: string;
+  /** Seconds. */
+  evaluationTime: number;
+  lastEvaluation: string;
+  state?: "inactive" | "pending" | "firing" | "unknown";
+  /** Seconds of `for`. */
+  duration?: number;
+  annotations?: Labels;
+  alerts?: Alert[];
+}
+
+export interface RuleGroup {
+  name: string;
+  file: string;
+  /** Seconds. */
+  interval: number;
+  rules: Rule[];
+}
+
+export interface Delivery {
+  receiver: string;
+  group_key: string;
+  labels: Labels;
+  alerts: number;
+  last: { at: number; attempts: number; error: string; pending: boolean } | null;
+  next_flush: number | null;
+}
+
+export interface Plugin {
+  name: string;
+  kinds: string[];
+  origin: "embedded" | "file";
+  error: string;
+  version?: string;
+  summary?: string;
+  grants?: string[];
+  refused?: { what: string; count: number; line_to_add: string }[];
+  calls?: number;
+  failures?: number;
+  last_error?: string;
+  mean_call_us?: number;
+}
+
+export interface DashboardName {
+  uid: string;
+  title: string;
+  tags?: string[];
+}
+
+export interface Variable {
+  name: string;
+  label: string;
+  type: string;
+  multi: boolean;
+  include_all: boolean;
+  /** 0 shown, 1 without its name, 2 not at all. */
+  hide: number;
+  current: string[];
+  options: { text: string; value: string }[];
+}
+
+export interface PanelPlace {
+  id: number;
+  title: string;
+  description: string;
+  type: string;
+  kind: "panel" | "row" | "placeholder";
+  reason: string;
+  collapsed: boolean;
+  grid: { x: number; y: number; w: number; h: number };
+  transparent: boolean;
+}
+
+export interface Dashboard {
+  uid: string;
+  title: string;
+  description: string;
+  tags: string[];
+  time: { from: string; to: string };
+  refresh: string;
+  timezone: string;
+  warnings: string[];
+  variables: Variable[];
+  panels: PanelPlace[];
+}

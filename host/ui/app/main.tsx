@@ -1,0 +1,59 @@
+/** Where the pages begin. `router.ts` says which page, `page-state.ts` what time, `views/` what is on it. */
+import { render } from "preact";
+import { useEffect } from "preact/hooks";
+import { startClock } from "./page-state";
+import { route } from "./router";
+import { type Key, language, t } from "./text";
+import { applyTheme } from "./theme";
+import { Alerts } from "./views/alerts";
+import { Dashboard } from "./views/dashboard";
+import { Dashboards } from "./views/dashboards";
+import { Header } from "./views/header";
+import { Missing } from "./views/missing";
+import { Plugins } from "./views/plugins";
+import { Targets } from "./views/targets";
+
+/** The dashboard that the first page shows. */
+const home = "home";
+
+function Page() {
+  const here = route.value;
+  useEffect(() => {
+    // A dashboard writes its own title once it is known.
+    if (here.page !== "dashboard" && here.page !== "home") document.title = `${t(`nav.${here.page}` as Key)} · Skopos`;
+  }, [here.page]);
+  switch (here.page) {
+    case "home":
+      return <Dashboard key={home} uid={home} home />;
+    case "dashboard":
+      return <Dashboard key={here.uid} uid={here.uid} home={false} />;
+    case "dashboards":
+      return <Dashboards />;
+    case "targets":
+      return <Targets />;
+    case "alerts":
+      return <Alerts />;
+    case "plugins":
+      return <Plugins />;
+    case "missing":
+      return <Missing path={here.path} />;
+  }
+}
+
+function App() {
+  return (
+    <>
+      <Header />
+      <main id="content" tabIndex={-1}>
+        <Page />
+      </main>
+    </>
+  );
+}
+
+document.documentElement.lang = language;
+applyTheme();
+startClock();
+const root = document.getElementById("page");
+if (root === null) throw new Error("index.html has no element #page");
+render(<App />, root);

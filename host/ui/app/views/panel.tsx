@@ -1,0 +1,137 @@
+/** A panel of a dashboard: asks for its view while it is in sight, and draws it. */
+import type { RefObject } from "preact";
+import { useEffect, useErrorBoundary, useRef, useState } from "preact/hooks";
+import { ApiError, ask, type PanelPlace } from "../api";
+import { Drawing, emptyReason } from "../chart/drawing";
+import { dataTable, TableView } from "../chart/table";
+import type { PanelAnswer } from "../chart/view";
+import { useAsked } from "../fetched";
+import { from, range, to, zone } from "../page-state";
+import { Empty, Failed, Loading } from "../parts/looks";
+import { useSize } from "../parts/size";
+import { t } from "../text";
+import { theme } from "../theme";
+import { type Range, wallClock } from "../time-range";
+
+export type State = "loading" | "empty" | "error" | "stale" | "drawn";
+
+/** True once the element is near what is seen, and whenever it is. */
+function useInSight(ref: RefObject<HTMLElement | null>): boolean {
+  const [inSight, setInSight] = useState(false);
+  useEffect(() => {
+    if (ref.current === null) return;
+    const observer = new IntersectionObserver((entries) => setInSight(entries.at(-1)?.isIntersecting ?? false), { rootMargin: "300px" });
+    observer.observe(ref.current);
+    return () => observer.disconnect();
+  }, []);
+  return inSight;
+}
+
+/** Panels out of sight are drawn once, after those in sight, so that scrolling finds them ready. */
+const laterMs = 1200;
+/** Small changes of the window are not worth another question. */
+const coarse = (pixels: number): number => Math.max(50, Math.round(pixels / 50) * 50);
+
+export function Panel({ uid, place, variables, order }: { uid: string; place: PanelPlace; variables: Record<string, string[]>; order: number }) {
+  const root = useRef<HTMLElement>(null);
+  const { ref: body, size } = useSize<HTMLDivElement>();
+  const inSight = useInSight(root);
+  const [later, setLater] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setLater(true), laterMs + order * 60);
+    return () => clearTimeout(timer);
+  }, []);
+  const [drawnOnce, setDrawnOnce] = useState(false);
+  const [asTable, setAsTable] = useState(false);
+  const [mistake, mended] = useErrorBoundary();
+
+  const request = { width: coarse(size.width), height: coarse(size.height), theme: theme.value, timezone: zone.value, variables };
+  const key = JSON.stringify([uid, place.id, from.value, to.value, request]);
+  const path = `/api/v1/dashboards/${encodeURIComponent(uid)}/panels/${place.id}/view`;
+  const drawable = place.kind === "panel";
+  const fetched = useAsked<{ answer: PanelAnswer; span: Range }>(
+    key,
+    async (signal) => {
+      const span = range.peek();
+      const answer = await ask<PanelAnswer>(path, { body: { from: Math.round(span.from), to: Math.round(span.to), ...request }, signal });
+      return { answer, span };
+    },
+    { enabled: drawable && size.width > 0 && (inSight || (later && !drawnOnce)), keep: true },
+  );
+  const { data } = fetched;
+  useEffect(() => {
+    if (data !== undefined) setDrawnOnce(true);
+    if (mistake !== undefined) mended();
+  }, [data]);
+
+  const broken = mistake === undefined ? undefined : new ApiError(t("panel.mistake", { error: mistake instanceof Error ? mistake.message : String(mistake) }), 0);
+  const reason = data === undefined ? undefined : emptyReason(data.answer);
+  const state: State = !drawable || broken !== undefined ? "error" : data === undefined ? (fetched.error === undefined ? "loading" : "error") : fetched.error !== undefined ? "stale" : reason !== undefined ? "empty" : "drawn";
+  const title = place.title || t("panel.untitled", { id: String(place.id) });
+  const warnings = data?.answer.warnings ?? [];
+  return (
+    <section class={`panel${place.transparent ? " transparent" : ""}`} ref={root} data-panel={place.id} data-state={state} aria-label={title} aria-busy={state === "loading"}>
+      <div class="panel-head">
+        <h3 title={place.description || place.title}>{place.title}</h3>
+        {place.description !== "" && (
+          <span class="hint" tabIndex={0} role="note" aria-label={place.description} title={place.description}>
+            i
+          </span>
+        )}
+        {warnings.length > 0 && (
+          <span class="hint warn-text" tabIndex={0} role="note" aria-label={warnings.join("\n")} title={warnings.join("\n")}>
+            ▲
+          </span>
+        )}
+        {state === "stale" && fetched.error !== undefined && (
+          <span class="hint warn-text" tabIndex={0} role="status" title={t("look.stale", { time: wallClock(fetched.at, zone.value).slice(11), error: fetched.error.message })}>
+            ⚠ {t("panel.stale", { time: wallClock(fetched.at, zone.value).slice(11) })}
+          </span>
+        )}
+        {data !== undefined && data.answer.frames.length > 0 && (
+          <button type="button" class="icon table-toggle" aria-pressed={asTable} title={t("panel.table")} aria-label={t("panel.table")} onClick={() => setAsTable(!asTable)}>
+            ▤
+          </button>
+        )}
+      </div>
+      <div class="panel-body" ref={body}>
+        {!drawable ? (
+          <Empty>
+            <strong>{t("panel.type", { type: place.type })}</strong>
+            <p>{place.reason}</p>
+          </Empty>
+        ) : broken !== undefined ? (
+          <Failed error={broken} />
+        ) : data === undefined ? (
+          fetched.error === undefined ? <Loading /> : <Failed error={fetched.error} what={t("panel.failed")} />
+        ) : asTable ? (
+          <DataTables answer={data.answer} title={title} />
+        ) : reason !== undefined ? (
+          <Empty>{reason}</Empty>
+        ) : (
+          <Drawing answer={data.answer} title={title} span={data.span} />
+        )}
+      </div>
+    </section>
+  );
+}
+
+/** The frames as they came, one at a time. */
+function DataTables({ answer, title }: { answer: PanelAnswer; title: string }) {
+  const [frame, setFrame] = useState(0);
+  const chosen = Math.min(frame, answer.frames.length - 1);
+  return (
+    <div class="data-table">
+      {answer.frames.length > 1 && (
+        <select value={String(chosen)} aria-label={t("panel.frame")} onChange={(event) => setFrame(Number(event.currentTarget.value))}>
+          {answer.frames.map((one, i) => (
+            <option key={i} value={String(i)}>
+              {`${one.query} ${one.name || one.fields.at(-1)?.display_name || ""}`}
+            </option>
+          ))}
+        </select>
+      )}
+      <TableView key={chosen} table={dataTable(answer.frames, chosen)} frames={answer.frames} configs={answer.configs} title={title} />
+    </div>
+  );
+}
