@@ -1,4 +1,37 @@
-//! Parses and evaluates queries over anything that can select series.
-mod ast; mod check; mod error; mod lex; mod parse; mod position; mod print; mod signatures; mod text;
+//! Parses and evaluates queries in the language of Prometheus over anything that can select series.
+//!
+//! Start at [`parse`], [`instant`] and [`range`]; [`ast`] is what lies between them. Syntax and meaning are those of
+//! Prometheus 3: ranges and lookback are open on the left, names may be any UTF-8. The whole grammar is read; what is not
+//! evaluated yet is refused by name and position ([`plan::supported`]).
+//!
+//! Pure: the same expression over the same data gives the same answer. Bounded: depth, samples in memory, a deadline and
+//! a flag to cancel come in as [`Limits`]. Everything blocks; callers on the async side use a blocking thread.
+//!
+//! This crate does not know how samples are stored, HTTP, or the time of day.
+
+pub mod ast;
+mod check;
+mod error;
+mod eval;
+mod functions;
+mod lex;
+mod limits;
+mod memory;
+mod notes;
+mod parse;
+pub mod plan;
+mod position;
+mod print;
+pub mod script;
+mod signatures;
+mod text;
+mod value;
+
+pub use error::{EvalError, ParseError};
+pub use eval::{instant, range};
+pub use limits::{Limits, Stats};
+pub use memory::Memory;
 pub use parse::parse;
-pub use error::ParseError;
+pub use position::{LineColumn, Span};
+pub use signatures::{More, Signature};
+pub use value::{Point, QueryResult, Sample, Series, Value};

@@ -148,6 +148,12 @@ pub(crate) fn float_short(value: f64) -> String {
     format!("{digits}e{sign}{exponent:0>2}")
 }
 
+/// Writes a number as Go's `%.2g` does: two significant digits.
+pub(crate) fn float_two_digits(value: f64) -> String {
+    // The exponent form rounds to the digits asked for; reading it back gives the number to write.
+    format!("{value:.1e}").parse().map_or_else(|_| float_plain(value), float_short)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,289 @@
+//! The evaluator: each node of the tree once, over all steps of the query. An instant vector is a set of columns with one
+//! value for each step; a range vector is never made as a whole, functions walk it one series at a time.
+
+mod aggregate;
+mod binary;
+mod call;
+mod columns;
+mod duration;
+mod invariant;
+mod selector;
+mod subquery;
+mod windows;
+
+use std::collections::HashMap;
+
+use model::seams::Select;
+use model::{LabelSet, METRIC_NAME};
+
+pub(crate) use columns::{Column, Columns, Data, Scalars, Steps};
+pub(crate) use windows::Window;
+
+use crate::ast::{Expr, ExprKind, ValueType};
+use crate::error::EvalError;
+use crate::limits::{Budget, Limits};
+use crate::notes::Notes;
+use crate::position::Span;
+use crate::value::{Point, QueryResult, Sample, Series, Value};
+
+/// Evaluates at one time.
+///
+/// Pure: the same expression over the same data gives the same answer. Blocks; use a blocking thread.
+pub fn instant(expr: &Expr, at: i64, select: &dyn Select, limits: &Limits) -> Result<QueryResult, EvalError> {
+    let steps = Steps { start: at, step: 1, count: 1 };
+    let query = Query::new(steps, 0, select, limits);
+    query.prepare(expr)?;
+    let value = match expr.value_type() {
+        ValueType::Matrix => Value::Matrix(query.raw(expr)?),
+        ValueType::String => match query.eval(expr, steps)? {
+            Data::String(text) => Value::String(at, text),
+            _ => return Err(EvalError::Execution("a string was expected".to_owned())),
+        },
+        ValueType::Scalar | ValueType::Vector => match query.eval(expr, steps)? {
+            Data::Scalar(scalars) => Value::Scalar(Point { time: at, value: scalars.values.first().copied().unwrap_or(f64::NAN) }),
+            Data::Vector(columns) => Value::Vector(samples(query.finish(columns)?, at)),
+            Data::String(text) => Value::String(at, text),
+        },
+    };
+    Ok(query.result(value))
+}
+
+/// Evaluates at `start`, `start + step`, … up to and including `end`; all in milliseconds.
+pub fn range(expr: &Expr, start: i64, end: i64, step: i64, select: &dyn Select, limits: &Limits) -> Result<QueryResult, EvalError> {
+    if step <= 0 {
+        let message = "zero or negative query resolution step widths are not accepted. Try a positive integer";
+        return Err(EvalError::BadQuery(message.to_owned()));
+    }
+    if end < start {
+        return Err(EvalError::BadQuery("end timestamp must not be before start time".to_owned()));
+    }
+    let span = i128::from(end) - i128::from(start);
+    let count = usize::try_from(span / i128::from(step) + 1).unwrap_or(usize::MAX);
+    let steps = Steps { start, step, count };
+    let query = Query::new(steps, i64::try_from(span).unwrap_or(i64::MAX), select, limits);
+    query.prepare(expr)?;
+    let kind = expr.value_type();
+    if !matches!(kind, ValueType::Scalar | ValueType::Vector) {
+        let message = format!("invalid expression type {:?} for range query, must be Scalar or instant Vector", kind.name());
+        return Err(EvalError::BadQuery(message));
+    }
+    let mut series = match query.eval(expr, steps)? {
+        Data::Scalar(scalars) => {
+            let points = scalars.values.into_iter().enumerate().map(|(at, value)| Point { time: steps.at(at), value }).collect();
+            vec![Series { labels: LabelSet::empty(), points }]
+        }
+        Data::Vector(columns) => all_series(query.finish(columns)?, steps),
+        Data::String(_) => Vec::new(),
+    };
+    series.sort_by(|a, b| a.labels.cmp(&b.labels));
+    Ok(query.result(Value::Matrix(series)))
+}
+
+fn samples(columns: Columns<'_>, time: i64) -> Vec<Sample> {
+    let present = columns.series.into_iter().filter_map(|column| {
+        let value = column.values.first().copied().filter(|v| !model::is_absent(*v))?;
+        Some(Sample { labels: column.labels, point: Point { time, value } })
+    });
+    present.collect()
+}
+
+fn all_series(columns: Columns<'_>, steps: Steps) -> Vec<Series> {
+    let series = columns.series.into_iter().map(|column| {
+        let present = column.values.iter().enumerate().filter(|(_, v)| !model::is_absent(**v));
+        let points = present.map(|(at, value)| Point { time: steps.at(at), value: *value }).collect();
+        Series { labels: column.labels, points }
+    });
+    series.filter(|series| !series.points.is_empty()).collect()
+}
+
+/// One running query.
+pub(crate) struct Query<'a> {
+    /// The steps of the query itself, for `@ start()`, `@ end()`, `step()` and `range()`.
+    pub(crate) steps: Steps,
+    /// From its start to its end.
+    pub(crate) range_ms: i64,
+    pub(crate) select: &'a dyn Select,
+    pub(crate) limits: &'a Limits,
+    pub(crate) budget: Budget<'a>,
+    pub(crate) notes: Notes,
+    depth: std::cell::Cell<usize>,
+}
+
+impl<'a> Query<'a> {
+    fn new(steps: Steps, range_ms: i64, select: &'a dyn Select, limits: &'a Limits) -> Self {
+        Self { steps, range_ms, select, limits, budget: Budget::new(limits), notes: Notes::default(), depth: std::cell::Cell::new(0) }
+    }
+
+    /// What can be refused before anything is read.
+    fn prepare(&self, expr: &Expr) -> Result<(), EvalError> {
+        self.budget.check()?;
+        crate::plan::supported(expr).map_err(|error| EvalError::BadQuery(error.to_string()))
+    }
+
+    fn result(self, value: Value) -> QueryResult {
+        let stats = self.budget.stats();
+        let (warnings, infos) = self.notes.into_texts();
+        QueryResult { value, warnings, infos, stats }
+    }
+
+    /// Where the query begins and ends.
+    pub(crate) fn ends(&self) -> (i64, i64) {
+        (self.steps.start, self.steps.start.saturating_add(self.range_ms))
+    }
+
+    pub(crate) fn eval(&self, expr: &Expr, steps: Steps) -> Result<Data<'_>, EvalError> {
+        let depth = self.depth.get();
+        if depth >= self.limits.depth {
+            return Err(EvalError::TooLarge(format!("the expression nests deeper than the limit of {} levels", self.limits.depth)));
+        }
+        self.depth.set(depth + 1);
+        let data = if steps.count > 1 && invariant::is_invariant(expr) { self.eval_once(expr, steps) } else { self.eval_kind(expr, steps) };
+        self.depth.set(depth);
+        data
+    }
+
+    /// What is the same at each step is worked out at one and repeated.
+    fn eval_once(&self, expr: &Expr, steps: Steps) -> Result<Data<'_>, EvalError> {
+        let data = self.eval_kind(expr, Steps { count: 1, ..steps })?;
+        Ok(match data {
+            Data::Scalar(scalars) => Data::Scalar(self.constant(scalars.values.first().copied().unwrap_or(f64::NAN), steps)?),
+            Data::String(text) => Data::String(text),
+            Data::Vector(mut columns) => {
+                self.budget.add(&mut columns.charge, columns.series.len().saturating_mul(steps.count))?;
+                for column in &mut columns.series {
+                    let value = column.values.first().copied().unwrap_or_else(model::absent);
+                    column.values = vec![value; steps.count];
+                }
+                Data::Vector(columns)
+            }
+        })
+    }
+
+    fn eval_kind(&self, expr: &Expr, steps: Steps) -> Result<Data<'_>, EvalError> {
+        match &expr.kind {
+            ExprKind::Number(number) => self.constant(number.value, steps).map(Data::Scalar),
+            ExprKind::String(text) => Ok(Data::String(text.clone())),
+            ExprKind::Paren(inner) => self.eval(inner, steps),
+            ExprKind::Unary { minus, operand } => self.unary(*minus, operand, steps),
+            ExprKind::Binary(binary) => self.binary(binary, steps),
+            ExprKind::Selector(selector) => self.instant_selector(selector, expr.span, steps, false).map(Data::Vector),
+            ExprKind::Call(call) => self.call(call, expr.span, steps),
+            ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, expr.span, steps).map(Data::Vector),
+            // The type check lets them stand only as arguments, where functions walk them, or alone.
+            ExprKind::Range(_) | ExprKind::Subquery(_) => {
+                Err(refuse(expr.span, "a range vector is not allowed here"))
+            }
+        }
+    }
+
+    pub(crate) fn eval_vector(&self, expr: &Expr, steps: Steps) -> Result<Columns<'_>, EvalError> {
+        match self.eval(expr, steps)? {
+            Data::Vector(columns) => Ok(columns),
+            _ => Err(refuse(expr.span, "an instant vector was expected")),
+        }
+    }
+
+    /// A scalar from its value at each step.
+    pub(crate) fn scalars(&self, steps: Steps, value: impl Fn(usize) -> f64) -> Result<Scalars<'_>, EvalError> {
+        let charge = self.budget.charge(steps.count)?;
+        Ok(Scalars { values: (0..steps.count).map(value).collect(), charge })
+    }
+
+    fn constant(&self, value: f64, steps: Steps) -> Result<Scalars<'_>, EvalError> {
+        self.scalars(steps, |_| value)
+    }
+
+    pub(crate) fn eval_scalar(&self, expr: &Expr, steps: Steps) -> Result<Scalars<'_>, EvalError> {
+        match self.eval(expr, steps)? {
+            Data::Scalar(scalars) => Ok(scalars),
+            _ => Err(refuse(expr.span, "a scalar was expected")),
+        }
+    }
+
+    fn unary(&self, minus: bool, operand: &Expr, steps: Steps) -> Result<Data<'_>, EvalError> {
+        let data = self.eval(operand, steps)?;
+        if !minus {
+            return Ok(data);
+        }
+        match data {
+            Data::Scalar(mut scalars) => {
+                scalars.values.iter_mut().for_each(|v| *v = -*v);
+                Ok(Data::Scalar(scalars))
+            }
+            Data::Vector(columns) => self.map(columns, |v| -v).map(Data::Vector),
+            Data::String(_) => Err(refuse(operand.span, "a string has no sign")),
+        }
+    }
+
+    /// Applies a function to each value; the name of the metric goes.
+    pub(crate) fn map<'b>(&self, mut columns: Columns<'b>, f: impl Fn(f64) -> f64) -> Result<Columns<'b>, EvalError> {
+        for column in &mut columns.series {
+            self.budget.work(column.values.len())?;
+            for value in column.values.iter_mut().filter(|v| !model::is_absent(**v)) {
+                *value = clean(f(*value));
+            }
+        }
+        self.without_names(columns)
+    }
+
+    /// Drops the names of metrics, or marks them to be dropped at the end.
+    pub(crate) fn without_names<'b>(&self, mut columns: Columns<'b>) -> Result<Columns<'b>, EvalError> {
+        for column in &mut columns.series {
+            if self.limits.delayed_name_removal {
+                column.drop_name = true;
+            } else {
+                column.labels = without_metadata(&column.labels);
+            }
+        }
+        if self.limits.delayed_name_removal { Ok(columns) } else { self.merge_equal(columns) }
+    }
+
+    /// Joins columns with equal labels, which may have values at different steps alone.
+    pub(crate) fn merge_equal<'b>(&self, mut columns: Columns<'b>) -> Result<Columns<'b>, EvalError> {
+        let mut places: HashMap<LabelSet, usize> = HashMap::with_capacity(columns.series.len());
+        let mut merged: Vec<Column> = Vec::with_capacity(columns.series.len());
+        for column in columns.series {
+            let Some(place) = places.get(&column.labels) else {
+                places.insert(column.labels.clone(), merged.len());
+                merged.push(column);
+                continue;
+            };
+            let into = &mut merged[*place];
+            self.budget.work(column.values.len())?;
+            for (old, new) in into.values.iter_mut().zip(&column.values).filter(|(_, new)| !model::is_absent(**new)) {
+                if !model::is_absent(*old) {
+                    return Err(same_labels());
+                }
+                *old = *new;
+            }
+        }
+        columns.series = merged;
+        Ok(columns)
+    }
+
+    /// What is left to do before an answer is given.
+    fn finish<'b>(&self, mut columns: Columns<'b>) -> Result<Columns<'b>, EvalError> {
+        for column in columns.series.iter_mut().filter(|c| c.drop_name) {
+            column.labels = without_metadata(&column.labels);
+        }
+        self.merge_equal(columns)
+    }
+}
+
+/// A NaN that carries a meaning in a column must not come out of arithmetic: adding to a NaN keeps its payload.
+pub(crate) fn clean(value: f64) -> f64 {
+    if value.is_nan() { f64::NAN } else { value }
+}
+
+/// The labels without the metric's name, type and unit, which a derived value does not have.
+pub(crate) fn without_metadata(labels: &LabelSet) -> LabelSet {
+    labels.filter(|name| !matches!(name, METRIC_NAME | "__type__" | "__unit__"))
+}
+
+pub(crate) fn same_labels() -> EvalError {
+    EvalError::Execution("vector cannot contain metrics with the same labelset".to_owned())
+}
+
+pub(crate) fn refuse(span: Span, message: &str) -> EvalError {
+    EvalError::BadQuery(format!("{}: {message}", span.position))
+}

@@ -1,0 +1,251 @@
+//! Aggregations: groups by labels once, then values step by step in columns.
+
+use std::collections::HashMap;
+
+use model::{LabelSet, METRIC_NAME, is_absent};
+
+use super::call::best_first;
+use super::{Column, Columns, Query, Steps, clean, refuse};
+use crate::ast::{Aggregate, AggregateOp, ExprKind};
+use crate::error::EvalError;
+use crate::functions::sums::{Mean, Sum, quantile};
+use crate::position::Span;
+use crate::text::{float_plain, float_short};
+
+/// Series that are aggregated together, by their places in the input.
+struct Group {
+    labels: LabelSet,
+    members: Vec<usize>,
+}
+
+impl Query<'_> {
+    pub(super) fn aggregate(&self, aggregate: &Aggregate, span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
+        if aggregate.op == AggregateOp::CountValues {
+            return self.count_values(aggregate, span, steps);
+        }
+        let parameter = aggregate.param.as_ref().map(|param| self.eval_scalar(param, steps)).transpose()?;
+        let parameter = parameter.as_ref().map_or(&[][..], |p| &p.values);
+        let input = self.eval_vector(&aggregate.expr, steps)?;
+        let groups = self.groups(aggregate, &input)?;
+        match aggregate.op {
+            AggregateOp::Topk | AggregateOp::Bottomk => self.best(aggregate.op == AggregateOp::Topk, parameter, input, &groups, steps),
+            AggregateOp::Quantile => {
+                let param_span = aggregate.param.as_ref().map_or(span, |p| p.span);
+                self.check_quantiles(parameter, param_span);
+                self.reduce(&input, &groups, steps, |members, at, scratch| {
+                    scratch.clear();
+                    scratch.extend(members.map(|v| v[at]).filter(|v| !is_absent(*v)));
+                    (!scratch.is_empty()).then(|| quantile(parameter[at], scratch))
+                })
+            }
+            op => self.accumulate(op, &input, &groups, span, steps),
+        }
+    }
+
+    fn check_quantiles(&self, quantiles: &[f64], span: Span) {
+        let warn = |q: f64| self.notes.warn(span, &format!("quantile value should be between 0 and 1, got {}", float_short(q)));
+        if quantiles.iter().any(|q| q.is_nan()) {
+            warn(f64::NAN);
+        }
+        let (min, max) = quantiles.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), q| (min.min(*q), max.max(*q)));
+        if max > 1.0 {
+            warn(max);
+        }
+        if min < 0.0 {
+            warn(min);
+        }
+    }
+
+    fn groups(&self, aggregate: &Aggregate, input: &Columns<'_>) -> Result<Vec<Group>, EvalError> {
+        let mut places: HashMap<LabelSet, usize> = HashMap::new();
+        let mut groups: Vec<Group> = Vec::new();
+        for (at, column) in input.series.iter().enumerate() {
+            self.budget.work(1)?;
+            let labels = grouped(aggregate, &column.labels);
+            let place = *places.entry(labels.clone()).or_insert_with(|| {
+                groups.push(Group { labels, members: Vec::new() });
+                groups.len() - 1
+            });
+            groups[place].members.push(at);
+        }
+        Ok(groups)
+    }
+
+    /// One value for each group and step from those of its members.
+    fn reduce(
+        &self,
+        input: &Columns<'_>,
+        groups: &[Group],
+        steps: Steps,
+        f: impl Fn(&mut dyn Iterator<Item = &Vec<f64>>, usize, &mut Vec<f64>) -> Option<f64>,
+    ) -> Result<Columns<'_>, EvalError> {
+        let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(groups.len().saturating_mul(steps.count))? };
+        let mut scratch = Vec::new();
+        for group in groups {
+            let mut values = Vec::with_capacity(steps.count);
+            for at in 0..steps.count {
+                self.budget.work(group.members.len())?;
+                let mut members = group.members.iter().map(|m| &input.series[*m].values);
+                values.push(f(&mut members, at, &mut scratch).map_or_else(model::absent, clean));
+            }
+            columns.series.push(Column { labels: group.labels.clone(), drop_name: drops_name(group, input), values });
+        }
+        Ok(columns)
+    }
+
+    fn accumulate(&self, op: AggregateOp, input: &Columns<'_>, groups: &[Group], span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
+        match op {
+            AggregateOp::Sum => self.fold(input, groups, steps, Sum::default(), Sum::add, |s| s.total()),
+            AggregateOp::Avg => self.fold(input, groups, steps, Mean::default(), Mean::add, |m| m.value()),
+            AggregateOp::Count => self.fold(input, groups, steps, 0.0, |n, _| *n += 1.0, |n| *n),
+            AggregateOp::Group => self.fold(input, groups, steps, (), |(), _| {}, |()| 1.0),
+            AggregateOp::Min => self.fold(input, groups, steps, f64::NAN, |m, v| if *m > v || m.is_nan() { *m = v }, |m| *m),
+            AggregateOp::Max => self.fold(input, groups, steps, f64::NAN, |m, v| if *m < v || m.is_nan() { *m = v }, |m| *m),
+            AggregateOp::Stdvar => self.fold(input, groups, steps, Spread::default(), Spread::add, Spread::variance),
+            AggregateOp::Stddev => self.fold(input, groups, steps, Spread::default(), Spread::add, |s| s.variance().sqrt()),
+            op => Err(refuse(span, &format!("aggregation {} is not supported yet", op.name()))),
+        }
+    }
+
+    /// Column by column through a state for each step, so that each column is read once from front to back.
+    fn fold<S: Clone>(
+        &self,
+        input: &Columns<'_>,
+        groups: &[Group],
+        steps: Steps,
+        empty: S,
+        add: impl Fn(&mut S, f64),
+        value: impl Fn(&S) -> f64,
+    ) -> Result<Columns<'_>, EvalError> {
+        let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(groups.len().saturating_add(5).saturating_mul(steps.count))? };
+        for group in groups {
+            let mut states = vec![(false, empty.clone()); steps.count];
+            for member in &group.members {
+                self.budget.work(steps.count)?;
+                for ((seen, state), new) in states.iter_mut().zip(&input.series[*member].values).filter(|(_, v)| !is_absent(**v)) {
+                    *seen = true;
+                    add(state, *new);
+                }
+            }
+            let values = states.iter().map(|(seen, state)| if *seen { clean(value(state)) } else { model::absent() }).collect();
+            columns.series.push(Column { labels: group.labels.clone(), drop_name: drops_name(group, input), values });
+        }
+        Ok(columns)
+    }
+
+    /// `topk`, `bottomk`: the series themselves, where they are among the best of their group.
+    fn best<'b>(&self, top: bool, k: &[f64], mut input: Columns<'b>, groups: &[Group], steps: Steps) -> Result<Columns<'b>, EvalError> {
+        let max = k.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        if max < 1.0 {
+            input.series.clear();
+            return Ok(input);
+        }
+        for k in k {
+            if k.is_nan() {
+                return Err(EvalError::Execution("Parameter value is NaN".to_owned()));
+            }
+            if *k <= i64::MIN as f64 || *k >= i64::MAX as f64 {
+                let verb = if *k < 0.0 { "underflows" } else { "overflows" };
+                return Err(EvalError::Execution(format!("Scalar value {} {verb} int64", float_short(*k))));
+            }
+        }
+        let mut ranked: Vec<(f64, usize)> = Vec::new();
+        let mut order = Vec::new();
+        for group in groups {
+            for (at, k) in k.iter().enumerate() {
+                self.budget.work(group.members.len())?;
+                ranked.clear();
+                ranked.extend(group.members.iter().map(|m| (input.series[*m].values[at], *m)).filter(|(v, _)| !is_absent(*v)));
+                ranked.sort_by(|a, b| best_first(a.0, b.0, top));
+                let kept = if *k < 1.0 { 0 } else { (*k as usize).min(ranked.len()) };
+                for (_, member) in &ranked[kept..] {
+                    input.series[*member].values[at] = model::absent();
+                }
+                if steps.count == 1 {
+                    order.extend(ranked[..kept].iter().map(|(_, member)| *member));
+                }
+            }
+        }
+        if steps.count == 1 {
+            // The answer to an instant query is in order, group by group.
+            let mut slots: Vec<Option<Column>> = input.series.into_iter().map(Some).collect();
+            input.series = order.into_iter().filter_map(|at| slots[at].take()).collect();
+        } else {
+            input.series.retain(|column| column.values.iter().any(|v| !is_absent(*v)));
+        }
+        Ok(input)
+    }
+
+    fn count_values(&self, aggregate: &Aggregate, span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
+        let label = match aggregate.param.as_ref().map(|p| &p.unwrap_parens().kind) {
+            Some(ExprKind::String(label)) if !label.is_empty() => label.as_str(),
+            Some(ExprKind::String(label)) => return Err(EvalError::Execution(format!("invalid label name {label:?}"))),
+            _ => return Err(refuse(span, "a string was expected")),
+        };
+        // Upstream groups by that label too.
+        let mut by = aggregate.clone();
+        if !by.without && !by.grouping.iter().any(|l| l == label) {
+            by.grouping.push(label.to_owned());
+        }
+        let input = self.eval_vector(&aggregate.expr, steps)?;
+        let mut places: HashMap<LabelSet, usize> = HashMap::new();
+        let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(0)? };
+        for column in &input.series {
+            // Runs of the same value need no new look-up.
+            let mut last: Option<(u64, usize)> = None;
+            for (at, value) in column.values.iter().enumerate().filter(|(_, v)| !is_absent(**v)) {
+                self.budget.work(1)?;
+                let place = match last {
+                    Some((bits, place)) if bits == value.to_bits() => place,
+                    _ => {
+                        let labels = grouped(&by, &column.labels.with(label, &float_plain(*value)));
+                        match places.get(&labels) {
+                            Some(place) => *place,
+                            None => {
+                                self.budget.add(&mut columns.charge, steps.count)?;
+                                columns.series.push(Column { labels: labels.clone(), drop_name: false, values: vec![model::absent(); steps.count] });
+                                places.insert(labels, columns.series.len() - 1);
+                                columns.series.len() - 1
+                            }
+                        }
+                    }
+                };
+                last = Some((value.to_bits(), place));
+                let count = &mut columns.series[place].values[at];
+                *count = if is_absent(*count) { 1.0 } else { *count + 1.0 };
+            }
+        }
+        Ok(columns)
+    }
+}
+
+/// The labels by which a series is grouped.
+fn grouped(aggregate: &Aggregate, labels: &LabelSet) -> LabelSet {
+    let named = |name: &str| aggregate.grouping.iter().any(|label| label == name);
+    if aggregate.without { labels.filter(|name| name != METRIC_NAME && !named(name)) } else { labels.filter(named) }
+}
+
+fn drops_name(group: &Group, input: &Columns<'_>) -> bool {
+    group.members.iter().any(|m| input.series[*m].drop_name)
+}
+
+/// Mean and squared distances from it, by Welford's method.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spread {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Spread {
+    fn add(&mut self, value: f64) {
+        self.count += 1.0;
+        let delta = value - self.mean;
+        self.mean += delta / self.count;
+        self.squares += delta * (value - self.mean);
+    }
+
+    fn variance(&self) -> f64 {
+        self.squares / self.count
+    }
+}

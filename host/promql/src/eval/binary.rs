@@ -1,0 +1,338 @@
+//! Binary operators. Series are matched by labels once; what is there at a step is looked at step by step, since errors
+//! of matching depend on it.
+
+use std::collections::{HashMap, HashSet};
+
+use model::{LabelSet, METRIC_NAME, is_absent};
+
+use super::{Column, Columns, Data, Query, Scalars, Steps, clean, refuse, without_metadata};
+use crate::ast::{Binary, BinaryOp, BinaryStep, Matching, Side};
+use crate::error::EvalError;
+
+impl Query<'_> {
+    pub(super) fn binary(&self, binary: &Binary, steps: Steps) -> Result<Data<'_>, EvalError> {
+        let mut left = self.eval(&binary.first, steps)?;
+        for step in &binary.rest {
+            let right = self.eval(&step.operand, steps)?;
+            left = match (left, right) {
+                (Data::Scalar(left), Data::Scalar(right)) => Data::Scalar(scalars(step, left, &right)),
+                (Data::Vector(left), Data::Scalar(right)) => Data::Vector(self.with_scalar(step, left, &right, false)?),
+                (Data::Scalar(left), Data::Vector(right)) => Data::Vector(self.with_scalar(step, right, &left, true)?),
+                (Data::Vector(left), Data::Vector(right)) if step.op.is_set() => Data::Vector(self.set(step, left, right, steps)?),
+                (Data::Vector(left), Data::Vector(right)) => Data::Vector(self.vectors(step, &left, &right, steps)?),
+                _ => return Err(refuse(step.op_span, "an operator takes no strings")),
+            };
+        }
+        Ok(left)
+    }
+
+    /// A vector and a scalar; `swapped` if the scalar stands on the left.
+    fn with_scalar<'b>(&self, step: &BinaryStep, mut vector: Columns<'b>, scalar: &Scalars<'_>, swapped: bool) -> Result<Columns<'b>, EvalError> {
+        let op = step.op;
+        for column in &mut vector.series {
+            self.budget.work(column.values.len())?;
+            for (value, scalar) in column.values.iter_mut().zip(&scalar.values).filter(|(v, _)| !is_absent(**v)) {
+                let (left, right) = if swapped { (*scalar, *value) } else { (*value, *scalar) };
+                *value = match element(op, left, right) {
+                    Element::Value(result) => clean(result),
+                    Element::Verdict(verdict) if step.return_bool => f64::from(u8::from(verdict)),
+                    // A filter keeps the vector's value on whatever side it stands.
+                    Element::Verdict(true) => *value,
+                    Element::Verdict(false) => model::absent(),
+                };
+            }
+        }
+        let kept = op.is_comparison() && !step.return_bool;
+        if !kept {
+            return self.without_names(vector);
+        }
+        vector.series.retain(|column| column.values.iter().any(|v| !is_absent(*v)));
+        Ok(vector)
+    }
+
+    fn set<'b>(&self, step: &BinaryStep, mut left: Columns<'b>, right: Columns<'b>, steps: Steps) -> Result<Columns<'b>, EvalError> {
+        let matching = &step.matching;
+        // Where each match group is present, on the side that decides.
+        let deciding = if step.op == BinaryOp::Or { &left } else { &right };
+        let _charge = self.budget.charge(deciding.series.len().saturating_mul(steps.count) / 8)?;
+        let mut present: HashMap<LabelSet, Vec<bool>> = HashMap::new();
+        for column in &deciding.series {
+            self.budget.work(steps.count)?;
+            let group = present.entry(signature(matching, &column.labels)).or_insert_with(|| vec![false; steps.count]);
+            for (present, _) in group.iter_mut().zip(&column.values).filter(|(_, v)| !is_absent(**v)) {
+                *present = true;
+            }
+        }
+        let filter = |columns: &mut Columns<'b>, keep: bool| -> Result<(), EvalError> {
+            for column in &mut columns.series {
+                self.budget.work(steps.count)?;
+                let group = present.get(&signature(matching, &column.labels));
+                for (at, value) in column.values.iter_mut().enumerate() {
+                    if group.is_some_and(|g| g[at]) != keep {
+                        *value = model::absent();
+                    }
+                }
+            }
+            columns.series.retain(|column| column.values.iter().any(|v| !is_absent(*v)));
+            Ok(())
+        };
+        match step.op {
+            BinaryOp::And => filter(&mut left, true)?,
+            BinaryOp::Unless => filter(&mut left, false)?,
+            _ => {
+                let mut right = right;
+                filter(&mut right, false)?;
+                self.budget.add(&mut left.charge, right.series.len().saturating_mul(steps.count))?;
+                left.series.append(&mut right.series);
+                // Different match groups may still have the same labels, such as by `on`.
+                return if self.limits.delayed_name_removal { Ok(left) } else { self.merge_equal(left) };
+            }
+        }
+        Ok(left)
+    }
+
+    /// Arithmetic and comparison of two vectors.
+    fn vectors(&self, step: &BinaryStep, left: &Columns<'_>, right: &Columns<'_>, steps: Steps) -> Result<Columns<'_>, EvalError> {
+        let mut joined = Joined {
+            query: self,
+            step,
+            steps,
+            columns: Columns { series: Vec::new(), charge: self.budget.charge(0)? },
+            places: HashMap::new(),
+            results: HashMap::new(),
+            touched: HashSet::new(),
+            many_present: Vec::new(),
+        };
+        // "One" and "many" sides; one-to-one counts the left as many.
+        let swapped = step.matching.group.as_ref().is_some_and(|g| g.many == Side::Right);
+        let (many, one) = if swapped { (right, left) } else { (left, right) };
+        let mut groups: HashMap<LabelSet, (Vec<usize>, Vec<usize>)> = HashMap::new();
+        let mut order = Vec::new();
+        for (side, columns) in [(0, many), (1, one)] {
+            for (at, column) in columns.series.iter().enumerate() {
+                self.budget.work(1)?;
+                let key = signature(&step.matching, &column.labels);
+                let group = groups.entry(key.clone()).or_insert_with(|| {
+                    order.push(key);
+                    Default::default()
+                });
+                if side == 0 { group.0.push(at) } else { group.1.push(at) }
+            }
+        }
+        // Needed only to tell errors from steps where nothing can match.
+        if groups.values().any(|(_, one)| one.len() > 1) {
+            joined.many_present = present_at(many, steps);
+        }
+        for key in order {
+            if let Some((many_at, one_at)) = groups.get(&key) {
+                let many: Vec<&Column> = many_at.iter().map(|at| &many.series[*at]).collect();
+                let one: Vec<&Column> = one_at.iter().map(|at| &one.series[*at]).collect();
+                joined.group(&key, &many, &one, swapped)?;
+            }
+        }
+        joined.columns.series.retain(|column| column.values.iter().any(|v| !is_absent(*v)));
+        Ok(joined.columns)
+    }
+}
+
+/// The result of a match of two vectors while it grows.
+struct Joined<'q, 's> {
+    query: &'q Query<'q>,
+    step: &'s BinaryStep,
+    steps: Steps,
+    columns: Columns<'q>,
+    /// The column of a result by its labels.
+    places: HashMap<LabelSet, usize>,
+    /// The labels of a result by those of both sides.
+    results: HashMap<(LabelSet, LabelSet), usize>,
+    /// In one match group: steps and results that were met, kept or not, to find doubled ones.
+    touched: HashSet<(usize, usize)>,
+    /// At which steps there is anything on the "many" side, in any group. Empty if no group has doubled series.
+    many_present: Vec<bool>,
+}
+
+impl Joined<'_, '_> {
+    /// The series of one match group.
+    fn group(&mut self, key: &LabelSet, many: &[&Column], one: &[&Column], swapped: bool) -> Result<(), EvalError> {
+        let step = self.step;
+        let matching = &step.matching;
+        let (fill_many, fill_one) = if swapped { (matching.fill_right, matching.fill_left) } else { (matching.fill_left, matching.fill_right) };
+        if (many.is_empty() && fill_many.is_none()) || (one.is_empty() && fill_one.is_none()) {
+            return self.check_unique(one, swapped);
+        }
+        self.touched.clear();
+        for at in 0..self.steps.count {
+            self.query.budget.work(many.len() + one.len())?;
+            let partner = self.partner(one, at, swapped)?.map(|c| (&c.labels, c.values[at]));
+            let Some((one_labels, one_value)) = partner.or(fill_one.map(|v| (key, v))) else {
+                continue;
+            };
+            let mut met = 0;
+            for column in many.iter().filter(|c| !is_absent(c.values[at])) {
+                met += 1;
+                if met > 1 && matching.group.is_none() {
+                    let message = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
+                    return Err(EvalError::Execution(message.to_owned()));
+                }
+                self.pair(at, (&column.labels, column.values[at]), (one_labels, one_value), swapped)?;
+            }
+            // Both sides are filled only where one of them is there.
+            if let (0, Some(fill), Some((labels, value))) = (met, fill_many, partner) {
+                self.pair(at, (key, fill), (labels, value), swapped)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Doubled series on the "one" side are an error even if nothing matches them, unless the other side is empty.
+    fn check_unique(&self, one: &[&Column], swapped: bool) -> Result<(), EvalError> {
+        if one.len() < 2 {
+            return Ok(());
+        }
+        for at in (0..self.steps.count).filter(|at| self.many_present[*at]) {
+            self.query.budget.work(one.len())?;
+            self.partner(one, at, swapped)?;
+        }
+        Ok(())
+    }
+
+    /// The one series of the "one" side that is there at a step.
+    fn partner<'c>(&self, one: &[&'c Column], at: usize, swapped: bool) -> Result<Option<&'c Column>, EvalError> {
+        let mut present = one.iter().filter(|c| !is_absent(c.values[at]));
+        let first = present.next();
+        match (first, present.next()) {
+            (Some(first), Some(second)) if self.many_present[at] => {
+                Err(duplicates(&self.step.matching, &first.labels, &second.labels, swapped))
+            }
+            _ => Ok(first.copied()),
+        }
+    }
+
+    fn pair(&mut self, at: usize, many: (&LabelSet, f64), one: (&LabelSet, f64), swapped: bool) -> Result<(), EvalError> {
+        let (left, right) = if swapped { (one.1, many.1) } else { (many.1, one.1) };
+        let value = match element(self.step.op, left, right) {
+            Element::Value(value) => Some(clean(value)),
+            Element::Verdict(verdict) if self.step.return_bool => Some(f64::from(u8::from(verdict))),
+            // A filter keeps the left value.
+            Element::Verdict(verdict) => verdict.then_some(left),
+        };
+        let place = self.place(many.0, one.0)?;
+        if self.step.matching.group.is_some() && !self.touched.insert((at, place)) {
+            let message = "multiple matches for labels: grouping labels must ensure unique matches";
+            return Err(EvalError::Execution(message.to_owned()));
+        }
+        if let Some(value) = value {
+            let slot = &mut self.columns.series[place].values[at];
+            if !is_absent(*slot) {
+                return Err(super::same_labels());
+            }
+            *slot = value;
+        }
+        Ok(())
+    }
+
+    /// The column for the result of two series.
+    fn place(&mut self, many: &LabelSet, one: &LabelSet) -> Result<usize, EvalError> {
+        let key = (many.clone(), one.clone());
+        if let Some(place) = self.results.get(&key) {
+            return Ok(*place);
+        }
+        let drop_now = self.step.return_bool && !self.query.limits.delayed_name_removal;
+        let labels = result_labels(self.step, many, one, drop_now);
+        let place = match self.places.get(&labels) {
+            Some(place) => *place,
+            None => {
+                self.query.budget.add(&mut self.columns.charge, self.steps.count)?;
+                let values = vec![model::absent(); self.steps.count];
+                self.columns.series.push(Column { labels: labels.clone(), drop_name: self.step.return_bool, values });
+                self.places.insert(labels, self.columns.series.len() - 1);
+                self.columns.series.len() - 1
+            }
+        };
+        self.results.insert(key, place);
+        Ok(place)
+    }
+}
+
+fn present_at(columns: &Columns<'_>, steps: Steps) -> Vec<bool> {
+    let mut present = vec![false; steps.count];
+    for column in &columns.series {
+        for (present, _) in present.iter_mut().zip(&column.values).filter(|(_, v)| !is_absent(**v)) {
+            *present = true;
+        }
+    }
+    present
+}
+
+/// The labels by which series of both sides are matched.
+fn signature(matching: &Matching, labels: &LabelSet) -> LabelSet {
+    let named = |name: &str| matching.labels.iter().any(|label| label == name);
+    if matching.on { labels.filter(named) } else { labels.filter(|name| name != METRIC_NAME && !named(name)) }
+}
+
+fn result_labels(step: &BinaryStep, many: &LabelSet, one: &LabelSet, drop_name: bool) -> LabelSet {
+    let matching = &step.matching;
+    let base = if drop_name || !step.op.is_comparison() { without_metadata(many) } else { many.clone() };
+    let named = |name: &str| matching.labels.iter().any(|label| label == name);
+    let Some(group) = &matching.group else {
+        return base.filter(|name| named(name) == matching.on);
+    };
+    if group.include.is_empty() {
+        return base;
+    }
+    let mut labels = base.to_builder();
+    for name in &group.include {
+        labels.set(name, one.get(name).unwrap_or_default());
+    }
+    labels.build()
+}
+
+fn duplicates(matching: &Matching, first: &LabelSet, second: &LabelSet, swapped: bool) -> EvalError {
+    let named = |name: &str| matching.labels.iter().any(|label| label == name);
+    let group = first.filter(|name| if matching.on { named(name) } else { name != METRIC_NAME && !named(name) });
+    let side = if swapped { "left" } else { "right" };
+    let (mut first, mut second) = (first.to_string(), second.to_string());
+    if first > second {
+        std::mem::swap(&mut first, &mut second);
+    }
+    EvalError::Execution(format!(
+        "found duplicate series for the match group {group} on the {side} hand-side of the operation: [{first}, {second}];many-to-many matching \
+         not allowed: matching labels must be unique on one side"
+    ))
+}
+
+fn scalars<'a>(step: &BinaryStep, mut left: Scalars<'a>, right: &Scalars<'_>) -> Scalars<'a> {
+    for (left, right) in left.values.iter_mut().zip(&right.values) {
+        *left = match element(step.op, *left, *right) {
+            Element::Value(value) => clean(value),
+            Element::Verdict(verdict) => f64::from(u8::from(verdict)),
+        };
+    }
+    left
+}
+
+/// What an operator makes of two numbers.
+enum Element {
+    Value(f64),
+    Verdict(bool),
+}
+
+fn element(op: BinaryOp, left: f64, right: f64) -> Element {
+    match op {
+        BinaryOp::Add => Element::Value(left + right),
+        BinaryOp::Sub => Element::Value(left - right),
+        BinaryOp::Mul => Element::Value(left * right),
+        BinaryOp::Div => Element::Value(left / right),
+        BinaryOp::Mod => Element::Value(left % right),
+        BinaryOp::Pow => Element::Value(left.powf(right)),
+        BinaryOp::Atan2 => Element::Value(left.atan2(right)),
+        BinaryOp::Equal => Element::Verdict(left == right),
+        BinaryOp::NotEqual => Element::Verdict(left != right),
+        BinaryOp::Less => Element::Verdict(left < right),
+        BinaryOp::LessEqual => Element::Verdict(left <= right),
+        BinaryOp::Greater => Element::Verdict(left > right),
+        BinaryOp::GreaterEqual => Element::Verdict(left >= right),
+        // Refused before evaluation; two floats have no such operation.
+        BinaryOp::TrimUpper | BinaryOp::TrimLower | BinaryOp::And | BinaryOp::Or | BinaryOp::Unless => Element::Value(f64::NAN),
+    }
+}

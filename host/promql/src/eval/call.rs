@@ -1,0 +1,350 @@
+//! Calls of functions: finds the arguments, hands values to what `functions` computes.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use model::{LabelSet, LabelSetBuilder, METRIC_NAME, MatchOp, Matcher, Pattern, is_absent};
+
+use super::{Column, Columns, Data, Query, Steps, clean, refuse, without_metadata};
+use crate::ast::{Call, Expr, ExprKind};
+use crate::error::EvalError;
+use crate::functions::histogram::{self, Bucket};
+use crate::functions::sums::nan_first;
+use crate::functions::{RangeFunction, math, over_range, time};
+use crate::position::Span;
+use crate::text::float_short;
+
+impl Query<'_> {
+    pub(super) fn call(&self, call: &Call, span: Span, steps: Steps) -> Result<Data<'_>, EvalError> {
+        let (name, args) = (call.function.name, call.args.as_slice());
+        if let Some((function, keeps_name)) = over_range(name) {
+            return self.range_call(name, function, keeps_name, args, steps).map(Data::Vector);
+        }
+        if let Some(function) = math::simple(name) {
+            return self.map(self.eval_vector(argument(args, 0, span)?, steps)?, function).map(Data::Vector);
+        }
+        if let Some(part) = time::of_date(name) {
+            return self.date(part, args, steps).map(Data::Vector);
+        }
+        match name {
+            "time" => self.scalars(steps, |at| steps.at(at) as f64 / 1000.0).map(Data::Scalar),
+            "pi" => self.scalars(steps, |_| std::f64::consts::PI).map(Data::Scalar),
+            "scalar" => self.scalar_of(argument(args, 0, span)?, steps),
+            "vector" => {
+                let scalars = self.eval_scalar(argument(args, 0, span)?, steps)?;
+                let column = Column { labels: LabelSet::empty(), drop_name: false, values: scalars.values };
+                Ok(Data::Vector(Columns { series: vec![column], charge: scalars.charge }))
+            }
+            "timestamp" => self.timestamp(argument(args, 0, span)?, steps).map(Data::Vector),
+            "absent" => self.absent(argument(args, 0, span)?, steps).map(Data::Vector),
+            "absent_over_time" => self.absent_over_time(argument(args, 0, span)?, steps).map(Data::Vector),
+            "clamp" | "clamp_min" | "clamp_max" => self.clamp(name, args, span, steps).map(Data::Vector),
+            "round" => self.round(args, span, steps).map(Data::Vector),
+            "sort" | "sort_desc" => self.sort(name == "sort_desc", argument(args, 0, span)?, span, steps).map(Data::Vector),
+            "label_replace" => self.label_replace(args, span, steps).map(Data::Vector),
+            "label_join" => self.label_join(args, span, steps).map(Data::Vector),
+            "histogram_quantile" => self.histogram_quantile(args, span, steps).map(Data::Vector),
+            _ => Err(refuse(span, &format!("function {name} is not supported yet"))),
+        }
+    }
+
+    fn range_call(&self, name: &str, function: RangeFunction, keeps_name: bool, args: &[Expr], steps: Steps) -> Result<Columns<'_>, EvalError> {
+        // The one scalar stands before the range vector or behind it.
+        let is_range = |arg: &&Expr| arg.value_type() == crate::ast::ValueType::Matrix;
+        let range = args.iter().find(is_range).ok_or_else(|| refuse(Span::default(), "a range vector was expected"))?;
+        let parameter = args.iter().find(|arg| !is_range(arg)).map(|arg| self.eval_scalar(arg, steps)).transpose()?;
+        if let Some(parameter) = parameter.as_ref().filter(|_| name == "quantile_over_time") {
+            let span = args.first().map_or(range.span, |arg| arg.span);
+            parameter.values.iter().for_each(|q| self.check_quantile(*q, span));
+        }
+        let counter = matches!(name, "rate" | "increase");
+        let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(0)? };
+        self.each_series(range, steps, &mut |labels, drop_name, windows| {
+            let mut any = false;
+            let mut values = Vec::with_capacity(steps.count);
+            for (step, window) in windows.iter().enumerate() {
+                self.budget.work(window.values.len())?;
+                let scalar = parameter.as_ref().map_or(0.0, |p| p.values[step]);
+                let value = function(&window, scalar);
+                any |= value.is_some();
+                values.push(value.map_or_else(model::absent, clean));
+            }
+            if any {
+                if counter {
+                    self.check_counter(labels, range.span);
+                }
+                self.budget.add(&mut columns.charge, steps.count)?;
+                columns.series.push(Column { labels: labels.clone(), drop_name, values });
+            }
+            Ok(())
+        })?;
+        if keeps_name { Ok(columns) } else { self.without_names(columns) }
+    }
+
+    fn check_quantile(&self, q: f64, span: Span) {
+        if !(0.0..=1.0).contains(&q) {
+            self.notes.warn(span, &format!("quantile value should be between 0 and 1, got {}", float_short(q)));
+        }
+    }
+
+    /// Says so if a metric does not look like a counter by its name.
+    fn check_counter(&self, labels: &LabelSet, span: Span) {
+        let Some(name) = labels.metric_name() else {
+            return;
+        };
+        if !["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix)) {
+            let text = format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {}", crate::text::quote(name));
+            self.notes.info(span, &text);
+        }
+    }
+
+    fn date(&self, part: fn(f64) -> f64, args: &[Expr], steps: Steps) -> Result<Columns<'_>, EvalError> {
+        if let Some(arg) = args.first() {
+            return self.map(self.eval_vector(arg, steps)?, part);
+        }
+        let now = self.scalars(steps, |at| part(steps.at(at) as f64 / 1000.0))?;
+        Ok(Columns { series: vec![Column { labels: LabelSet::empty(), drop_name: false, values: now.values }], charge: now.charge })
+    }
+
+    fn scalar_of(&self, arg: &Expr, steps: Steps) -> Result<Data<'_>, EvalError> {
+        let columns = self.eval_vector(arg, steps)?;
+        let mut found = vec![0_usize; steps.count];
+        let mut scalars = self.scalars(steps, |_| f64::NAN)?;
+        for column in &columns.series {
+            for ((value, found), slot) in column.values.iter().zip(&mut found).zip(&mut scalars.values) {
+                if !is_absent(*value) {
+                    *found += 1;
+                    *slot = *value;
+                }
+            }
+        }
+        // One series or none.
+        for (slot, _) in scalars.values.iter_mut().zip(&found).filter(|(_, found)| **found != 1) {
+            *slot = f64::NAN;
+        }
+        Ok(Data::Scalar(scalars))
+    }
+
+    fn timestamp(&self, arg: &Expr, steps: Steps) -> Result<Columns<'_>, EvalError> {
+        let inner = arg.unwrap_parens();
+        if let ExprKind::Selector(selector) = &inner.kind {
+            // One of a fixed time is looked up once, like any that is the same at each step.
+            return self.without_names(self.instant_selector(selector, inner.span, steps, true)?);
+        }
+        let mut columns = self.eval_vector(arg, steps)?;
+        for column in &mut columns.series {
+            for (at, value) in column.values.iter_mut().enumerate().filter(|(_, v)| !is_absent(**v)) {
+                *value = steps.at(at) as f64 / 1000.0;
+            }
+        }
+        self.without_names(columns)
+    }
+
+    fn absent(&self, arg: &Expr, steps: Steps) -> Result<Columns<'_>, EvalError> {
+        let columns = self.eval_vector(arg, steps)?;
+        let mut present = vec![false; steps.count];
+        for column in &columns.series {
+            for (present, _) in present.iter_mut().zip(&column.values).filter(|(_, v)| !is_absent(**v)) {
+                *present = true;
+            }
+        }
+        self.absence(arg, &present)
+    }
+
+    fn absent_over_time(&self, arg: &Expr, steps: Steps) -> Result<Columns<'_>, EvalError> {
+        let mut present = vec![false; steps.count];
+        self.each_series(arg, steps, &mut |_, _, windows| {
+            for (present, window) in present.iter_mut().zip(windows.iter()) {
+                *present |= !window.values.is_empty();
+            }
+            Ok(())
+        })?;
+        self.absence(arg, &present)
+    }
+
+    /// One where nothing was, with the labels that the selector asked for by equality.
+    fn absence(&self, arg: &Expr, present: &[bool]) -> Result<Columns<'_>, EvalError> {
+        let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(present.len())? };
+        if present.iter().all(|p| *p) {
+            return Ok(columns);
+        }
+        let matchers: &[Matcher] = match &arg.unwrap_parens().kind {
+            ExprKind::Selector(selector) => &selector.matchers,
+            ExprKind::Range(range) => &range.selector.matchers,
+            _ => &[],
+        };
+        let mut labels = LabelSetBuilder::default();
+        let mut seen: Vec<&str> = Vec::new();
+        for matcher in matchers.iter().filter(|m| m.name() != METRIC_NAME) {
+            if matcher.op() == MatchOp::Equal && !seen.contains(&matcher.name()) {
+                labels.set(matcher.name(), matcher.value());
+                seen.push(matcher.name());
+            } else {
+                // Asked for twice: which of both it would have had is unknown.
+                labels.remove(matcher.name());
+            }
+        }
+        let values = present.iter().map(|present| if *present { model::absent() } else { 1.0 }).collect();
+        columns.series.push(Column { labels: labels.build(), drop_name: false, values });
+        Ok(columns)
+    }
+
+    /// Applies a function of the value and the step.
+    fn map_steps<'b>(&self, mut columns: Columns<'b>, f: impl Fn(f64, usize) -> Option<f64>) -> Result<Columns<'b>, EvalError> {
+        for column in &mut columns.series {
+            self.budget.work(column.values.len())?;
+            for (at, value) in column.values.iter_mut().enumerate().filter(|(_, v)| !is_absent(**v)) {
+                *value = f(*value, at).map_or_else(model::absent, clean);
+            }
+        }
+        self.without_names(columns)
+    }
+
+    fn clamp(&self, name: &str, args: &[Expr], span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
+        let columns = self.eval_vector(argument(args, 0, span)?, steps)?;
+        let bound = self.eval_scalar(argument(args, 1, span)?, steps)?.values;
+        match name {
+            "clamp_min" => self.map_steps(columns, |v, at| Some(math::clamp(v, bound[at], f64::INFINITY))),
+            "clamp_max" => self.map_steps(columns, |v, at| Some(math::clamp(v, f64::NEG_INFINITY, bound[at]))),
+            _ => {
+                let max = self.eval_scalar(argument(args, 2, span)?, steps)?.values;
+                // Bounds out of order leave nothing.
+                self.map_steps(columns, |v, at| (!(max[at] < bound[at])).then(|| math::clamp(v, bound[at], max[at])))
+            }
+        }
+    }
+
+    fn round(&self, args: &[Expr], span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
+        let columns = self.eval_vector(argument(args, 0, span)?, steps)?;
+        match args.get(1) {
+            None => self.map(columns, |v| math::round(v, 1.0)),
+            Some(arg) => {
+                let nearest = self.eval_scalar(arg, steps)?.values;
+                self.map_steps(columns, |v, at| Some(math::round(v, nearest[at])))
+            }
+        }
+    }
+
+    fn sort(&self, descending: bool, arg: &Expr, span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
+        let mut columns = self.eval_vector(arg, steps)?;
+        if steps.count > 1 || self.range_ms > 0 {
+            self.notes.warn(span, "sort is ineffective for range queries since results are always ordered by labels");
+            return Ok(columns);
+        }
+        // NaN goes to the end both ways.
+        let value = |column: &Column| column.values.first().copied().unwrap_or(f64::NAN);
+        columns.series.sort_by(|a, b| {
+            let (a, b) = (value(a), value(b));
+            let order = nan_first(a, b);
+            if a.is_nan() || b.is_nan() || descending { order.reverse() } else { order }
+        });
+        Ok(columns)
+    }
+
+    fn label_replace(&self, args: &[Expr], span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
+        let (target, replacement) = (string(args, 1, span)?, string(args, 2, span)?);
+        let (source, pattern) = (string(args, 3, span)?, string(args, 4, span)?);
+        let pattern = Pattern::new(pattern)
+            .map_err(|_| EvalError::Execution(format!("invalid regular expression in label_replace(): {pattern}")))?;
+        if target.is_empty() {
+            return Err(EvalError::Execution("invalid destination label name in label_replace(): ".to_owned()));
+        }
+        let mut columns = self.eval_vector(argument(args, 0, span)?, steps)?;
+        for column in &mut columns.series {
+            self.budget.work(1)?;
+            if let Some(value) = pattern.expand(column.labels.get(source).unwrap_or_default(), replacement) {
+                column.labels = column.labels.with(target, &value);
+                column.drop_name &= target != METRIC_NAME;
+            }
+        }
+        self.merge_equal(columns)
+    }
+
+    fn label_join(&self, args: &[Expr], span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
+        let (target, separator) = (string(args, 1, span)?, string(args, 2, span)?);
+        let sources: Vec<&str> = (3..args.len()).map(|at| string(args, at, span)).collect::<Result<_, _>>()?;
+        if target.is_empty() {
+            return Err(EvalError::Execution("invalid destination label name in label_join(): ".to_owned()));
+        }
+        if sources.iter().any(|source| source.is_empty()) {
+            return Err(EvalError::Execution("invalid source label name in label_join(): ".to_owned()));
+        }
+        let mut columns = self.eval_vector(argument(args, 0, span)?, steps)?;
+        for column in &mut columns.series {
+            self.budget.work(sources.len())?;
+            let parts: Vec<&str> = sources.iter().map(|source| column.labels.get(source).unwrap_or_default()).collect();
+            column.labels = column.labels.with(target, &parts.join(separator));
+            column.drop_name &= target != METRIC_NAME;
+        }
+        self.merge_equal(columns)
+    }
+
+    fn histogram_quantile(&self, args: &[Expr], span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
+        let (quantile_arg, buckets_arg) = (argument(args, 0, span)?, argument(args, 1, span)?);
+        let quantiles = self.eval_scalar(quantile_arg, steps)?.values;
+        quantiles.iter().for_each(|q| self.check_quantile(*q, quantile_arg.span));
+        let input = self.eval_vector(buckets_arg, steps)?;
+        let delayed = self.limits.delayed_name_removal;
+        // Buckets of one histogram have the same labels but for `le`.
+        let mut places: HashMap<LabelSet, usize> = HashMap::new();
+        let mut histograms: Vec<(LabelSet, Vec<(f64, &Column)>)> = Vec::new();
+        for column in &input.series {
+            let le = column.labels.get("le").unwrap_or_default();
+            let Ok(upper) = le.parse::<f64>() else {
+                let metric = column.labels.metric_name().filter(|_| delayed).map_or(String::new(), |name| format!(" for metric name {name:?}"));
+                let text = format!("bucket label \"le\" is missing or has a malformed value of {}{metric}", crate::text::quote(le));
+                self.notes.warn(buckets_arg.span, &text);
+                continue;
+            };
+            let key = column.labels.without("le");
+            let place = *places.entry(key.clone()).or_insert_with(|| {
+                histograms.push((key, Vec::new()));
+                histograms.len() - 1
+            });
+            histograms[place].1.push((upper, column));
+        }
+        let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(histograms.len().saturating_mul(steps.count))? };
+        let mut buckets = Vec::new();
+        for (labels, members) in histograms {
+            let mut values = Vec::with_capacity(steps.count);
+            for (at, q) in quantiles.iter().enumerate() {
+                self.budget.work(members.len())?;
+                buckets.clear();
+                let present = members.iter().map(|(upper, column)| Bucket { upper: *upper, count: column.values[at] });
+                buckets.extend(present.filter(|b| !is_absent(b.count)));
+                if buckets.is_empty() {
+                    values.push(model::absent());
+                    continue;
+                }
+                let (value, forced) = histogram::quantile(*q, &mut buckets);
+                if let Some(forced) = forced {
+                    let metric = labels.metric_name().filter(|_| delayed).unwrap_or_default();
+                    self.notes.monotonicity(buckets_arg.span, metric, steps.at(at), forced.buckets, forced.difference);
+                }
+                values.push(clean(value));
+            }
+            let labels = if delayed { labels } else { without_metadata(&labels) };
+            columns.series.push(Column { labels, drop_name: delayed, values });
+        }
+        if delayed { Ok(columns) } else { self.merge_equal(columns) }
+    }
+}
+
+/// The type check counted the arguments.
+fn argument(args: &[Expr], at: usize, span: Span) -> Result<&Expr, EvalError> {
+    args.get(at).ok_or_else(|| refuse(span, "an argument is missing"))
+}
+
+/// A literal string, also in parentheses.
+fn string(args: &[Expr], at: usize, span: Span) -> Result<&str, EvalError> {
+    match &argument(args, at, span)?.unwrap_parens().kind {
+        ExprKind::String(text) => Ok(text),
+        _ => Err(refuse(span, "a string was expected")),
+    }
+}
+
+/// By value, for `topk` and `bottomk`: the best first, NaN last.
+pub(super) fn best_first(a: f64, b: f64, top: bool) -> Ordering {
+    let order = nan_first(a, b);
+    if a.is_nan() || b.is_nan() || top { order.reverse() } else { order }
+}

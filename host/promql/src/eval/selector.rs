@@ -1,0 +1,89 @@
+//! Instant vector selectors: for each step the newest sample that is not too old and not a stale marker.
+
+use model::seams::{ColumnSamples, GroupSamples, SelectRequest, SelectedGroup};
+use model::{TimeRange, is_absent, is_stale};
+
+use super::{Column, Columns, Query, Steps, refuse};
+use crate::ast::Selector;
+use crate::error::EvalError;
+use crate::position::Span;
+
+impl Query<'_> {
+    /// The values at each step, or with `times` the times of the samples in seconds.
+    pub(crate) fn instant_selector(&self, selector: &Selector, span: Span, steps: Steps, times: bool) -> Result<Columns<'_>, EvalError> {
+        let look = self.look(&selector.shift, span)?;
+        let lookback = self.limits.lookback_ms;
+        let (first, last) = (look.from(steps.start), look.from(steps.end()));
+        // Left-open: a sample exactly one lookback old is too old.
+        let range = TimeRange { start: first.saturating_sub(lookback).saturating_add(1), end: last };
+        let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(0)? };
+        for group in self.select(selector, range)? {
+            let samples = self.read(group.as_ref())?;
+            let ends = ends(&samples.samples.times, (0..steps.count).map(|at| look.from(steps.at(at))));
+            for (labels, values) in group.labels().iter().zip(&samples.samples.columns) {
+                let ColumnSamples::Floats(values) = values else {
+                    return Err(refuse(span, "native histograms are not supported yet"));
+                };
+                self.budget.work(steps.count)?;
+                let picked = pick(&samples.samples.times, values, &ends, lookback, |at| look.from(steps.at(at)), times);
+                if let Some(values) = picked {
+                    self.budget.add(&mut columns.charge, steps.count)?;
+                    columns.series.push(Column { labels: labels.clone(), drop_name: false, values });
+                }
+            }
+        }
+        Ok(columns)
+    }
+
+    pub(crate) fn select(&self, selector: &Selector, range: TimeRange) -> Result<Vec<Box<dyn SelectedGroup>>, EvalError> {
+        self.budget.check()?;
+        let matchers = selector.all_matchers();
+        Ok(self.select.select(&SelectRequest { matchers: &matchers, range })?)
+    }
+
+    /// Decodes a group; its samples count as long as they are held.
+    pub(crate) fn read(&self, group: &dyn SelectedGroup) -> Result<Held<'_>, EvalError> {
+        let count = group.samples_max();
+        let charge = self.budget.charge(count)?;
+        self.budget.check()?;
+        let samples = group.read()?;
+        self.budget.count_read(count);
+        Ok(Held { samples, _charge: charge })
+    }
+}
+
+/// Samples of a group, with the memory they are charged for.
+pub(crate) struct Held<'a> {
+    pub(crate) samples: GroupSamples,
+    _charge: crate::limits::Charge<'a>,
+}
+
+/// For each of the ascending `bounds`, how many of the ascending `times` are not after it.
+pub(crate) fn ends(times: &[i64], bounds: impl Iterator<Item = i64>) -> Vec<usize> {
+    let mut end = 0;
+    let ends = bounds.map(|bound| {
+        while times.get(end).is_some_and(|time| *time <= bound) {
+            end += 1;
+        }
+        end
+    });
+    ends.collect()
+}
+
+/// None if the series has no value at any step.
+fn pick(times: &[i64], values: &[f64], ends: &[usize], lookback: i64, bound: impl Fn(usize) -> i64, want_times: bool) -> Option<Vec<f64>> {
+    let mut any = false;
+    let picked = ends.iter().enumerate().map(|(step, end)| {
+        let oldest = bound(step).saturating_sub(lookback);
+        let newest = (0..*end).rev().take_while(|at| times[*at] > oldest).find(|at| !is_absent(values[*at]));
+        match newest {
+            Some(at) if !is_stale(values[at]) => {
+                any = true;
+                if want_times { times[at] as f64 / 1000.0 } else { super::clean(values[at]) }
+            }
+            _ => model::absent(),
+        }
+    });
+    let picked = picked.collect();
+    any.then_some(picked)
+}

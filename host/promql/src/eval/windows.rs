@@ -1,0 +1,161 @@
+//! Range vectors, one series at a time: its samples, and for each step which of them are in the window.
+
+use model::seams::ColumnSamples;
+use model::{LabelSet, TimeRange, is_absent, is_stale};
+
+use super::selector::ends;
+use super::{Query, Steps, refuse};
+use crate::ast::{Expr, ExprKind};
+use crate::error::EvalError;
+use crate::position::Span;
+use crate::value::{Point, Series};
+
+/// The samples of one series in one window: times are after `start` and not after `end`.
+#[derive(Clone, Copy)]
+pub(crate) struct Window<'a> {
+    pub(crate) times: &'a [i64],
+    pub(crate) values: &'a [f64],
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    /// When the evaluation takes place; apart from `end` where there is an offset or a fixed time.
+    pub(crate) now: i64,
+}
+
+/// All windows of a range vector's series.
+pub(crate) struct Windows<'a> {
+    times: &'a [i64],
+    values: &'a [f64],
+    frame: &'a Frame,
+    borders: &'a [(usize, usize)],
+}
+
+/// What all series of a range vector share.
+pub(crate) struct Frame {
+    pub(crate) steps: Steps,
+    /// The end of the window at each step.
+    ends: Vec<i64>,
+    pub(crate) range: i64,
+}
+
+impl<'a> Windows<'a> {
+    /// The window at each step.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Window<'a>> + '_ {
+        self.borders.iter().enumerate().map(|(step, (from, to))| {
+            let end = self.frame.ends[step];
+            Window {
+                times: &self.times[*from..*to],
+                values: &self.values[*from..*to],
+                start: end.saturating_sub(self.frame.range),
+                end,
+                now: self.frame.steps.at(step),
+            }
+        })
+    }
+}
+
+impl Frame {
+    /// For each step the first sample in the window and the one behind the last.
+    fn borders(&self, times: &[i64]) -> Vec<(usize, usize)> {
+        let from = ends(times, self.ends.iter().map(|end| end.saturating_sub(self.range)));
+        let to = ends(times, self.ends.iter().copied());
+        from.into_iter().zip(to).collect()
+    }
+}
+
+/// Takes one series of a range vector. The flag says that its name is to be dropped at the end of the query.
+pub(crate) type Visit<'v> = dyn FnMut(&LabelSet, bool, &Windows<'_>) -> Result<(), EvalError> + 'v;
+
+impl Query<'_> {
+    /// Gives each series of a range vector with its windows to `visit`. Returns what they share.
+    pub(crate) fn each_series(&self, expr: &Expr, steps: Steps, visit: &mut Visit<'_>) -> Result<(), EvalError> {
+        match &expr.unwrap_parens().kind {
+            ExprKind::Range(range) => {
+                let look = self.look(&range.selector.shift, expr.span)?;
+                let length = self.positive(&range.range, expr.span)?;
+                let frame = Frame { steps, ends: (0..steps.count).map(|at| look.from(steps.at(at))).collect(), range: length };
+                let (first, last) = (look.from(steps.start), look.from(steps.end()));
+                let span = TimeRange { start: first.saturating_sub(length).saturating_add(1), end: last };
+                for group in self.select(&range.selector, span)? {
+                    let held = self.read(group.as_ref())?;
+                    let mut walk = Walk { frame: &frame, shared: None, times: Vec::new(), values: Vec::new() };
+                    for (labels, column) in group.labels().iter().zip(&held.samples.columns) {
+                        let ColumnSamples::Floats(values) = column else {
+                            return Err(refuse(expr.span, "native histograms are not supported yet"));
+                        };
+                        self.budget.work(values.len())?;
+                        walk.series(&held.samples.times, values, |windows| visit(labels, false, windows))?;
+                    }
+                }
+                Ok(())
+            }
+            ExprKind::Subquery(subquery) => self.each_subquery_series(subquery, expr.span, steps, visit),
+            _ => Err(refuse(expr.span, "a range vector was expected")),
+        }
+    }
+
+    fn each_subquery_series(&self, subquery: &crate::ast::Subquery, span: Span, steps: Steps, visit: &mut Visit<'_>) -> Result<(), EvalError> {
+        let look = self.look(&subquery.shift, span)?;
+        let length = self.positive(&subquery.range, span)?;
+        let frame = Frame { steps, ends: (0..steps.count).map(|at| look.from(steps.at(at))).collect(), range: length };
+        let Some(inner) = self.inner_steps(subquery, span, look.from(steps.start), look.from(steps.end()), length)? else {
+            return Ok(());
+        };
+        let columns = self.eval_vector(&subquery.expr, inner)?;
+        let _times_charge = self.budget.charge(inner.count)?;
+        let times: Vec<i64> = (0..inner.count).map(|at| inner.at(at)).collect();
+        let mut walk = Walk { frame: &frame, shared: None, times: Vec::new(), values: Vec::new() };
+        for column in &columns.series {
+            self.budget.work(column.values.len())?;
+            walk.series(&times, &column.values, |windows| visit(&column.labels, column.drop_name, windows))?;
+        }
+        Ok(())
+    }
+
+    /// The samples of a range vector at one time, as an instant query answers them.
+    pub(crate) fn raw(&self, expr: &Expr) -> Result<Vec<Series>, EvalError> {
+        let mut all: Vec<Series> = Vec::new();
+        let mut charge = self.budget.charge(0)?;
+        self.each_series(expr, self.steps, &mut |labels, drop_name, windows| {
+            for window in windows.iter().filter(|w| !w.times.is_empty()) {
+                self.budget.add(&mut charge, window.times.len())?;
+                let points = window.times.iter().zip(window.values).map(|(time, value)| Point { time: *time, value: *value }).collect();
+                let labels = if drop_name { super::without_metadata(labels) } else { labels.clone() };
+                all.push(Series { labels, points });
+            }
+            Ok(())
+        })?;
+        all.sort_by(|a, b| a.labels.cmp(&b.labels));
+        if all.windows(2).any(|pair| pair[0].labels == pair[1].labels) {
+            return Err(super::same_labels());
+        }
+        Ok(all)
+    }
+}
+
+/// Series of one group. Those that have a sample in each row share times and borders; the others get their own.
+struct Walk<'f> {
+    frame: &'f Frame,
+    shared: Option<Vec<(usize, usize)>>,
+    times: Vec<i64>,
+    values: Vec<f64>,
+}
+
+impl Walk<'_> {
+    fn series(&mut self, times: &[i64], values: &[f64], visit: impl FnOnce(&Windows<'_>) -> Result<(), EvalError>) -> Result<(), EvalError> {
+        if values.iter().any(|v| is_absent(*v) || is_stale(*v)) {
+            self.times.clear();
+            self.values.clear();
+            for (time, value) in times.iter().zip(values).filter(|(_, v)| !is_absent(**v) && !is_stale(**v)) {
+                self.times.push(*time);
+                self.values.push(*value);
+            }
+            if self.times.is_empty() {
+                return Ok(());
+            }
+            let borders = self.frame.borders(&self.times);
+            return visit(&Windows { times: &self.times, values: &self.values, frame: self.frame, borders: &borders });
+        }
+        let borders = self.shared.get_or_insert_with(|| self.frame.borders(times));
+        visit(&Windows { times, values, frame: self.frame, borders })
+    }
+}

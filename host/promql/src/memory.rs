@@ -1,0 +1,158 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use model::seams::{
+    Append, AppendError, AppendReport, ColumnError, ColumnId, ColumnSamples, GroupAppend, GroupSamples, Row, Select, SelectError, SelectRequest,
+    SelectedGroup,
+};
+use model::{LabelSet, Matcher, TimeRange, TimestampMs, absent};
+
+/// Series in memory, for tests of whoever queries or writes: scripts, rules, panels. Clones share the series.
+#[derive(Clone, Debug, Default)]
+pub struct Memory(Arc<RwLock<Stored>>);
+
+type Stored = BTreeMap<LabelSet, BTreeMap<TimestampMs, f64>>;
+
+impl Memory {
+    /// Without series.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a sample; one that is there at the same time is replaced. The stale marker is a value like others.
+    pub fn add(&self, labels: &LabelSet, time: TimestampMs, value: f64) {
+        self.write().entry(labels.clone()).or_default().insert(time, value);
+    }
+
+    /// Adds samples of one series.
+    pub fn load(&self, labels: &LabelSet, samples: impl IntoIterator<Item = (TimestampMs, f64)>) {
+        self.write().entry(labels.clone()).or_default().extend(samples);
+    }
+
+    /// Adds a series as test scripts write it, `up{job="a"}` and `0+1x10 _ stale`, its points `step_ms` apart from time 0.
+    pub fn load_text(&self, series: &str, points: &str, step_ms: i64) -> Result<(), String> {
+        let labels = crate::parse::parse_series(series).map_err(|e| e.to_string())?;
+        let points = crate::script::points(points)?;
+        let times = (0_i64..).map(|at| at.saturating_mul(step_ms));
+        self.load(&labels, times.zip(points).filter_map(|(time, value)| Some((time, value?))));
+        Ok(())
+    }
+
+    /// Throws all series away.
+    pub fn clear(&self) {
+        self.write().clear();
+    }
+
+    // A panic elsewhere cannot leave the map half changed: each change is one insertion.
+    fn read(&self) -> RwLockReadGuard<'_, Stored> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Stored> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn matching(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Vec<LabelSet> {
+        let stored = self.read();
+        let wanted = |labels: &LabelSet| matcher_sets.is_empty() || matcher_sets.iter().any(|set| set.iter().all(|m| m.matches_labels(labels)));
+        let there = |samples: &BTreeMap<i64, f64>| range.start <= range.end && samples.range(range.start..=range.end).next().is_some();
+        stored.iter().filter(|(labels, samples)| wanted(labels) && there(samples)).map(|(labels, _)| labels.clone()).collect()
+    }
+}
+
+struct Group {
+    labels: Vec<LabelSet>,
+    samples: GroupSamples,
+}
+
+impl SelectedGroup for Group {
+    fn labels(&self) -> &[LabelSet] {
+        &self.labels
+    }
+
+    fn samples_max(&self) -> usize {
+        self.samples.times.len().saturating_mul(self.labels.len())
+    }
+
+    fn read(&self) -> Result<GroupSamples, SelectError> {
+        Ok(self.samples.clone())
+    }
+}
+
+impl Select for Memory {
+    fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Box<dyn SelectedGroup>>, SelectError> {
+        let range = request.range;
+        if range.start > range.end {
+            return Ok(Vec::new());
+        }
+        let stored = self.read();
+        // Series with equal names make a group, so that groups with gaps come up.
+        let mut groups: BTreeMap<&str, Vec<(&LabelSet, &BTreeMap<i64, f64>)>> = BTreeMap::new();
+        for (labels, samples) in stored.iter() {
+            if request.matchers.iter().all(|m| m.matches_labels(labels)) && samples.range(range.start..=range.end).next().is_some() {
+                groups.entry(labels.metric_name().unwrap_or_default()).or_default().push((labels, samples));
+            }
+        }
+        let groups = groups.into_values().map(|series| {
+            let times: BTreeSet<i64> = series.iter().flat_map(|(_, s)| s.range(range.start..=range.end).map(|(time, _)| *time)).collect();
+            let columns = series.iter().map(|(_, samples)| {
+                ColumnSamples::Floats(times.iter().map(|time| samples.get(time).copied().unwrap_or_else(absent)).collect())
+            });
+            let samples = GroupSamples { columns: columns.collect(), times: times.into_iter().collect() };
+            Box::new(Group { labels: series.iter().map(|(labels, _)| (*labels).clone()).collect(), samples }) as Box<dyn SelectedGroup>
+        });
+        Ok(groups.collect())
+    }
+
+    fn label_names(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<String>, SelectError> {
+        let series = self.matching(matcher_sets, range);
+        let names: BTreeSet<String> = series.iter().flat_map(|labels| labels.iter().map(|(name, _)| name.to_owned())).collect();
+        Ok(names.into_iter().take(if limit == 0 { usize::MAX } else { limit }).collect())
+    }
+
+    fn label_values(&self, name: &str, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<String>, SelectError> {
+        let series = self.matching(matcher_sets, range);
+        let values: BTreeSet<String> = series.iter().filter_map(|labels| labels.get(name).map(str::to_owned)).collect();
+        Ok(values.into_iter().take(if limit == 0 { usize::MAX } else { limit }).collect())
+    }
+
+    fn series(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<LabelSet>, SelectError> {
+        let mut series = self.matching(matcher_sets, range);
+        series.truncate(if limit == 0 { usize::MAX } else { limit });
+        Ok(series)
+    }
+}
+
+impl Append for Memory {
+    /// Any number of writers: nothing is kept per group.
+    fn open_group(&self, _key: &str) -> Result<Box<dyn GroupAppend>, AppendError> {
+        Ok(Box::new(Writer { memory: self.clone(), columns: Vec::new() }))
+    }
+}
+
+struct Writer {
+    memory: Memory,
+    columns: Vec<LabelSet>,
+}
+
+impl GroupAppend for Writer {
+    fn column(&mut self, labels: &LabelSet) -> Result<ColumnId, ColumnError> {
+        let at = self.columns.iter().position(|known| known == labels).unwrap_or_else(|| {
+            self.columns.push(labels.clone());
+            self.columns.len() - 1
+        });
+        u32::try_from(at).map(ColumnId).map_err(|_| ColumnError::Refused("2^32 columns in one group".to_owned()))
+    }
+
+    fn append(&mut self, row: Row<'_>) -> Result<AppendReport, AppendError> {
+        let mut report = AppendReport::default();
+        for (column, value) in row.columns.iter().zip(row.values) {
+            let labels = usize::try_from(column.0).ok().and_then(|at| self.columns.get(at));
+            let labels = labels.ok_or_else(|| AppendError::Failed(format!("column {} is not of this group", column.0)))?;
+            self.memory.add(labels, row.time, *value);
+            report.accepted += 1;
+        }
+        Ok(report)
+    }
+}

@@ -1,0 +1,142 @@
+//! What an expression needs, without evaluating it.
+
+use model::{Matcher, TimeRange};
+
+use crate::ast::{AggregateOp, AtTime, BinaryOp, DurationExpr, Expr, ExprKind, Selector, Shift};
+use crate::error::ParseError;
+use crate::functions;
+use crate::position::Span;
+
+/// A selector of an expression and the samples it looks at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Selection {
+    /// All must hold.
+    pub matchers: Vec<Matcher>,
+    /// First and last millisecond, with lookback, ranges, subqueries and offsets taken in.
+    pub range: TimeRange,
+    /// Where the selector stands.
+    pub span: Span,
+}
+
+/// The selectors of an expression that is evaluated from `start` to `end`, in the order of the text.
+///
+/// A duration that depends on the step of the query counts as zero, and a subquery reaches back by its whole range.
+#[must_use]
+pub fn selections(expr: &Expr, start: i64, end: i64, lookback_ms: i64) -> Vec<Selection> {
+    let mut walk = Walk { query: (start, end), lookback: lookback_ms, found: Vec::new() };
+    walk.expr(expr, start, end);
+    walk.found
+}
+
+struct Walk {
+    query: (i64, i64),
+    lookback: i64,
+    found: Vec<Selection>,
+}
+
+impl Walk {
+    fn shifted(&self, shift: &Shift, start: i64, end: i64) -> (i64, i64) {
+        let (start, end) = match shift.at {
+            None => (start, end),
+            Some(AtTime::Time(time)) => (time, time),
+            Some(AtTime::Start) => (self.query.0, self.query.0),
+            Some(AtTime::End) => (self.query.1, self.query.1),
+        };
+        let offset = shift.offset.as_ref().map_or(0, constant);
+        (start.saturating_sub(offset), end.saturating_sub(offset))
+    }
+
+    fn selector(&mut self, selector: &Selector, length: i64, span: Span, start: i64, end: i64) {
+        let (start, end) = self.shifted(&selector.shift, start, end);
+        let range = TimeRange { start: start.saturating_sub(length).saturating_add(1), end };
+        self.found.push(Selection { matchers: selector.all_matchers(), range, span });
+    }
+
+    fn expr(&mut self, expr: &Expr, start: i64, end: i64) {
+        match &expr.kind {
+            ExprKind::Selector(selector) => self.selector(selector, self.lookback, expr.span, start, end),
+            ExprKind::Range(range) => self.selector(&range.selector, constant(&range.range), expr.span, start, end),
+            ExprKind::Subquery(subquery) => {
+                let (start, end) = self.shifted(&subquery.shift, start, end);
+                self.expr(&subquery.expr, start.saturating_sub(constant(&subquery.range)), end);
+            }
+            _ => each_child(expr, &mut |child| self.expr(child, start, end)),
+        }
+    }
+}
+
+fn constant(duration: &DurationExpr) -> i64 {
+    match duration {
+        DurationExpr::Literal(number) => (number.value * 1000.0).round() as i64,
+        DurationExpr::Step | DurationExpr::Range => 0,
+        DurationExpr::Paren(inner) => constant(inner),
+        DurationExpr::Minus(inner) => constant(inner).saturating_neg(),
+        DurationExpr::MinOf(pair) => constant(&pair.0).min(constant(&pair.1)),
+        DurationExpr::MaxOf(pair) => constant(&pair.0).max(constant(&pair.1)),
+        DurationExpr::Arithmetic(chain) => chain.rest.iter().fold(constant(&chain.first), |left, (op, right)| {
+            let seconds = |ms: i64| ms as f64 / 1000.0;
+            let (a, b) = (seconds(left), seconds(constant(right)));
+            let value = match op {
+                BinaryOp::Add => a + b,
+                BinaryOp::Sub => a - b,
+                BinaryOp::Mul => a * b,
+                BinaryOp::Div => a / b,
+                BinaryOp::Mod => a % b,
+                _ => a.powf(b),
+            };
+            (value * 1000.0) as i64
+        }),
+    }
+}
+
+fn each_child<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
+    match &expr.kind {
+        ExprKind::Number(_) | ExprKind::String(_) | ExprKind::Selector(_) | ExprKind::Range(_) => {}
+        ExprKind::Paren(inner) => visit(inner),
+        ExprKind::Unary { operand, .. } => visit(operand),
+        ExprKind::Binary(binary) => {
+            visit(&binary.first);
+            binary.rest.iter().for_each(|step| visit(&step.operand));
+        }
+        ExprKind::Subquery(subquery) => visit(&subquery.expr),
+        ExprKind::Call(call) => call.args.iter().for_each(visit),
+        ExprKind::Aggregate(aggregate) => {
+            aggregate.param.iter().for_each(&mut *visit);
+            visit(&aggregate.expr);
+        }
+    }
+}
+
+/// Refuses, by name and position, what is read but not evaluated yet. Evaluation begins with this.
+pub fn supported(expr: &Expr) -> Result<(), ParseError> {
+    let missing = |span: Span, what: &str| Err(ParseError::new(span, format!("{what} is not supported yet")));
+    match &expr.kind {
+        ExprKind::Call(call) if !functions::is_supported(call.function.name) => return missing(expr.span, &format!("function {}", call.function.name)),
+        ExprKind::Aggregate(aggregate) if matches!(aggregate.op, AggregateOp::Limitk | AggregateOp::LimitRatio) => {
+            return missing(expr.span, &format!("aggregation {}", aggregate.op.name()));
+        }
+        ExprKind::Binary(binary) => {
+            if let Some(step) = binary.rest.iter().find(|step| matches!(step.op, BinaryOp::TrimUpper | BinaryOp::TrimLower)) {
+                return missing(step.op_span, &format!("operator {}", step.op.symbol()));
+            }
+        }
+        ExprKind::Selector(selector) => {
+            if let Some(edges) = selector.edges {
+                return missing(expr.span, &format!("modifier {}", edges.word()));
+            }
+        }
+        ExprKind::Range(range) => {
+            if let Some(edges) = range.selector.edges {
+                return missing(expr.span, &format!("modifier {}", edges.word()));
+            }
+        }
+        _ => {}
+    }
+    let mut first = Ok(());
+    each_child(expr, &mut |child| {
+        if first.is_ok() {
+            first = supported(child);
+        }
+    });
+    first
+}

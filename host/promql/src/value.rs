@@ -1,0 +1,56 @@
+use model::{LabelSet, TimestampMs};
+
+use crate::limits::Stats;
+
+/// The answer to a query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryResult {
+    /// The answer itself.
+    pub value: Value,
+    /// What may be wrong with it, each once, with the position in the query.
+    pub warnings: Vec<String>,
+    /// What is worth knowing about it, likewise.
+    pub infos: Vec<String>,
+    /// What it cost.
+    pub stats: Stats,
+}
+
+/// An answer by type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Of an instant query of a scalar.
+    Scalar(Point),
+    /// Of an instant query of a string, and its time.
+    String(TimestampMs, String),
+    /// Of an instant query of an instant vector. In the order that `sort` or `topk` made, else in no particular one.
+    Vector(Vec<Sample>),
+    /// Of a range query, or of an instant query of a range vector. Sorted by labels.
+    Matrix(Vec<Series>),
+}
+
+/// A value at a time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Unix milliseconds.
+    pub time: TimestampMs,
+    /// The value.
+    pub value: f64,
+}
+
+/// A series with one value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The series.
+    pub labels: LabelSet,
+    /// Its value at the time of evaluation.
+    pub point: Point,
+}
+
+/// A series with several values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// The series.
+    pub labels: LabelSet,
+    /// Its values by time; never empty.
+    pub points: Vec<Point>,
+}
