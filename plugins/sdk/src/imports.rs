@@ -157,8 +157,7 @@ pub mod log {
 
     /// Writes one line with fields.
     pub fn write(level: Level, message: &str, fields: &[(&str, &str)]) {
-        let fields: Vec<(String, String)> =
-            fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let fields: Vec<(String, String)> = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         host!(log::write(level, message, &fields));
     }
 

@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn reads_what_is_served() {
-        let section = parse(r##"{"api_url":"u","channel":"#a","timeout":"3s","fields":[{"title":"t","value":"v"}],"send_resolved":true}"##).unwrap();
+        let section =
+            parse(r##"{"api_url":"u","channel":"#a","timeout":"3s","fields":[{"title":"t","value":"v"}],"send_resolved":true}"##).unwrap();
         assert_eq!((section.channel.as_str(), section.timeout_ms, section.fields[0].short), ("#a", Some(3000), None));
     }
 }

@@ -51,7 +51,8 @@ pub fn of_error(error: &http::Error) -> SendError {
 
 /// Why a message was not taken although the status says so: Slack's other interfaces answer 200 with `{"ok": false}`.
 fn refusal(response: &http::Response, text: &str) -> Option<String> {
-    let json = header(response, "content-type").is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("application/json"));
+    let json =
+        header(response, "content-type").is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("application/json"));
     if !json {
         return (text != "ok").then(|| text.to_owned());
     }

@@ -41,10 +41,7 @@ fn records_become_targets() {
             r#"{"names":["accesslog"],"type":"A","port":80}"#,
             RecordType::A,
             vec![name("real.example."), address("10.0.0.10"), address("10.0.0.9"), address("10.0.0.10")],
-            vec![
-                "accesslog 10.0.0.9:80 __meta_dns_name=accesslog",
-                "accesslog 10.0.0.10:80 __meta_dns_name=accesslog",
-            ],
+            vec!["accesslog 10.0.0.9:80 __meta_dns_name=accesslog", "accesslog 10.0.0.10:80 __meta_dns_name=accesslog"],
         ),
         (
             r#"{"names":["v6"],"type":"AAAA","port":9100}"#,
@@ -65,9 +62,7 @@ fn records_become_targets() {
             r#"{"names":["example"],"type":"MX","port":25}"#,
             RecordType::Mx,
             vec![mx("smtp1.example."), mx(".")],
-            vec![
-                "example/smtp1.example:25 smtp1.example:25 __meta_dns_name=example __meta_dns_mx_record_target=smtp1.example.",
-            ],
+            vec!["example/smtp1.example:25 smtp1.example:25 __meta_dns_name=example __meta_dns_mx_record_target=smtp1.example."],
         ),
         (
             r#"{"names":["example"],"type":"NS","port":53}"#,
