@@ -1,1 +1,35 @@
-//! Keeps samples: write-ahead log, head, recovery.
+//! Keeps samples: a write-ahead log, the head in memory, and recovery of the one from the other.
+//!
+//! Start at [`Db`]: it implements [`model::seams::Append`], [`model::seams::Select`] and [`model::seams::Tail`]. Then follow a row:
+//! `head/writer.rs` checks it, `wal/log.rs` writes it, `head/group.rs` shows it, `select.rs` finds it. `FORMAT.md` has the
+//! files byte by byte, `DESIGN.md` what was measured.
+//!
+//! **Durability:** a sample is acknowledged, and only then visible, once its record has been written to the log file. No
+//! acknowledged sample is lost when the process dies. When the machine loses power, at most [`Options::wal_sync_ms`] is lost;
+//! with 0 nothing, because the acknowledgement then waits for the sync.
+//!
+//! **Until there are blocks** (part 3), head and log hold everything that is within the retention: memory grows with it, and
+//! so does the time to open.
+//!
+//! This crate does not know threads (the caller drives [`Db::maintain`]), wall time (it is passed in), PromQL or HTTP. All
+//! access to files goes through [`disk::Disk`].
+
+mod column;
+mod db;
+pub mod disk;
+mod error;
+mod head;
+mod index;
+mod maintain;
+mod options;
+mod recovery;
+mod select;
+mod stats;
+mod tail;
+mod wal;
+
+pub use db::Db;
+pub use error::{Damage, OpenError, RecoveryProgress, RecoveryReport};
+pub use maintain::MaintainReport;
+pub use options::Options;
+pub use stats::Stats;

@@ -1,0 +1,116 @@
+//! Bitmaps, and numbers packed into as many bits as the largest needs.
+
+use super::bytes::Reader;
+
+/// Bits that the value needs.
+pub(crate) fn width_of(value: u64) -> u32 {
+    64 - value.leading_zeros()
+}
+
+/// Bytes that hold so many bits.
+pub(crate) fn bytes_for(bits: usize) -> usize {
+    bits.div_ceil(8)
+}
+
+/// Appends each value with `width` bits.
+pub(crate) fn pack(out: &mut Vec<u8>, values: impl Iterator<Item = u64>, width: u32) {
+    let (mut held, mut held_bits) = (0_u128, 0);
+    for value in values {
+        held |= u128::from(value) << held_bits;
+        held_bits += width;
+        if held_bits >= 64 {
+            out.extend_from_slice(&(held as u64).to_le_bytes());
+            held >>= 64;
+            held_bits -= 64;
+        }
+    }
+    let bytes = bytes_for(held_bits as usize);
+    out.extend_from_slice(&(held as u64).to_le_bytes()[..bytes]);
+}
+
+/// Reads `count` values of `width` bits and hands each to `each`. None if the bytes end before or a width is impossible.
+pub(crate) fn unpack(reader: &mut Reader<'_>, count: usize, width: u32, mut each: impl FnMut(u64)) -> Option<()> {
+    if width > 64 {
+        return None;
+    }
+    let mut rest = reader.take(bytes_for(count.checked_mul(width as usize)?))?;
+    let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
+    let (mut held, mut held_bits) = (0_u128, 0);
+    for _ in 0..count {
+        while held_bits < width {
+            let (word, len) = match rest.split_first_chunk::<8>() {
+                Some((chunk, after)) => {
+                    rest = after;
+                    (u64::from_le_bytes(*chunk), 64)
+                }
+                None => {
+                    let mut last = [0; 8];
+                    last[..rest.len()].copy_from_slice(rest);
+                    let len = rest.len() as u32 * 8;
+                    rest = &[];
+                    (u64::from_le_bytes(last), len)
+                }
+            };
+            if len == 0 {
+                return None;
+            }
+            held |= u128::from(word) << held_bits;
+            held_bits += len;
+        }
+        each(held as u64 & mask);
+        held >>= width;
+        held_bits -= width;
+    }
+    Some(())
+}
+
+/// Whether bit `at` of a bitmap is set. Past its end: no.
+pub(crate) fn get(bitmap: &[u8], at: usize) -> bool {
+    bitmap.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1)
+}
+
+/// Appends a bitmap.
+pub(crate) fn put_bitmap(out: &mut Vec<u8>, bits: impl Iterator<Item = bool>) {
+    let (mut byte, mut filled) = (0_u8, 0);
+    for bit in bits {
+        byte |= u8::from(bit) << filled;
+        filled += 1;
+        if filled == 8 {
+            out.push(byte);
+            (byte, filled) = (0, 0);
+        }
+    }
+    if filled > 0 {
+        out.push(byte);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn packed_values_come_back(values: Vec<u64>, width in 0..=64_u32) {
+            let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
+            let values: Vec<u64> = values.iter().map(|v| v & mask).collect();
+            let mut out = Vec::new();
+            pack(&mut out, values.iter().copied(), width);
+            prop_assert_eq!(out.len(), bytes_for(values.len() * width as usize));
+            let (mut read, mut reader) = (Vec::new(), Reader::new(&out));
+            unpack(&mut reader, values.len(), width, |v| read.push(v)).expect("all bytes are there");
+            prop_assert_eq!(read, values);
+            prop_assert!(reader.is_empty());
+        }
+
+        #[test]
+        fn bitmaps_come_back(bits: Vec<bool>) {
+            let mut out = Vec::new();
+            put_bitmap(&mut out, bits.iter().copied());
+            prop_assert_eq!(out.len(), bytes_for(bits.len()));
+            prop_assert_eq!((0..bits.len()).map(|at| get(&out, at)).collect::<Vec<_>>(), bits);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use model::seams::{Append, AppendError, ColumnError, GroupAppend};
+use model::{LabelSet, TimestampMs};
+
+use crate::disk::{Disk, DiskLock, LockError};
+use crate::error::{OpenError, RecoveryProgress, RecoveryReport};
+use crate::head::group::Group;
+use crate::head::writer::GroupWriter;
+use crate::index::Index;
+use crate::maintain::MaintainState;
+use crate::options::Options;
+use crate::recovery;
+use crate::stats::{Counters, Stats};
+use crate::tail::Cursor;
+use crate::wal::log::Log;
+
+/// A database in a directory. Clones are the same database; it closes with the last one and the last group's writer.
+#[derive(Clone)]
+pub struct Db(pub(crate) Arc<Inner>);
+
+/// Locks are taken in this order where two are held: gate, groups, group, index, log. No lock but the log's own is held over
+/// I/O.
+pub(crate) struct Inner {
+    pub(crate) options: Options,
+    pub(crate) log: Log,
+    groups: RwLock<Groups>,
+    index: RwLock<Index>,
+    /// Held for reading while series that nothing holds yet are on their way to a slot, for writing while unused series are
+    /// removed.
+    gate: RwLock<()>,
+    pub(crate) counters: Counters,
+    pub(crate) recovery: RecoveryReport,
+    pub(crate) maintenance: Mutex<MaintainState>,
+    pub(crate) cursors: Mutex<Vec<Cursor>>,
+    _lock: Box<dyn DiskLock>,
+}
+
+/// The groups by number and key.
+#[derive(Default)]
+pub(crate) struct Groups {
+    by_id: HashMap<u32, Arc<Group>>,
+    by_key: HashMap<Arc<str>, u32>,
+    next_id: u32,
+}
+
+impl Groups {
+    /// The group of this key, made if it is not there.
+    pub(crate) fn find_or_insert(&mut self, key: &str) -> Arc<Group> {
+        if let Some(group) = self.by_key.get(key).and_then(|id| self.by_id.get(id)) {
+            return group.clone();
+        }
+        let (id, key) = (self.next_id, Arc::<str>::from(key));
+        self.next_id += 1;
+        let group = Arc::new(Group::new(id, key.clone()));
+        self.by_key.insert(key, id);
+        self.by_id.insert(id, group.clone());
+        group
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Group>> {
+        self.by_id.values()
+    }
+
+    pub(crate) fn remove(&mut self, group: &Group) {
+        self.by_id.remove(&group.id);
+        self.by_key.remove(&group.key);
+    }
+}
+
+impl Db {
+    /// Opens the database in `dir`, which is made if it is not there, and reads its log. `now` is for what is too old.
+    pub fn open(dir: &Path, options: Options, disk: Arc<dyn Disk>, now: TimestampMs) -> Result<(Self, RecoveryReport), OpenError> {
+        Self::open_with_progress(dir, options, disk, now, &mut |_| {})
+    }
+
+    /// Like [`Db::open`], telling `progress` now and then how far it is.
+    pub fn open_with_progress(
+        dir: &Path,
+        options: Options,
+        disk: Arc<dyn Disk>,
+        now: TimestampMs,
+        progress: &mut dyn FnMut(RecoveryProgress),
+    ) -> Result<(Self, RecoveryReport), OpenError> {
+        let wal_dir = dir.join("wal");
+        disk.create_dir_all(&wal_dir)
+            .map_err(|error| OpenError::Io { action: format!("make the directory {}", wal_dir.display()), error })?;
+        let lock = lock_dir(disk.as_ref(), dir)?;
+        let recovered = recovery::recover(disk.as_ref(), &wal_dir, progress)?;
+        let report = recovered.report.clone();
+        let log = Log::new(disk, wal_dir, options.segment_bytes, recovered.segments, recovered.last_number);
+        let inner = Inner {
+            options,
+            log,
+            groups: RwLock::new(recovered.groups),
+            index: RwLock::new(recovered.index),
+            gate: RwLock::default(),
+            counters: Counters::default(),
+            recovery: recovered.report,
+            maintenance: Mutex::default(),
+            cursors: Mutex::default(),
+            _lock: lock,
+        };
+        let db = Self(Arc::new(inner));
+        db.0.drop_old(now);
+        Ok((db, report))
+    }
+
+    /// Makes all that was acknowledged before the call last through a power cut. Blocks for the disk; appends go on.
+    pub fn sync(&self) -> Result<(), String> {
+        self.0.log.sync()
+    }
+
+    /// Figures as they are now. Walks over the groups: for once in some seconds.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.0.stats()
+    }
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Db").field("wal", &self.0.log.dir).finish_non_exhaustive()
+    }
+}
+
+fn lock_dir(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>, OpenError> {
+    let path = dir.join("lock");
+    disk.lock(&path, &std::process::id().to_string()).map_err(|error| match error {
+        LockError::Held(holder) => OpenError::InUse { dir: dir.to_owned(), holder },
+        LockError::Failed(error) => OpenError::Io { action: format!("lock {}", path.display()), error },
+    })
+}
+
+impl Append for Db {
+    fn open_group(&self, key: &str) -> Result<Box<dyn GroupAppend>, AppendError> {
+        // The lock on the groups keeps an unused group from being removed between finding it and writing to it.
+        let mut groups = self.0.groups.write().unwrap_or_else(PoisonError::into_inner);
+        let group = groups.find_or_insert(key);
+        if !group.begin_writing() {
+            return Err(AppendError::GroupInUse(key.to_owned()));
+        }
+        drop(groups);
+        Ok(Box::new(GroupWriter::new(self.0.clone(), group)))
+    }
+}
+
+impl Inner {
+    // A panic under one of these locks is a fault of this crate; what they guard is changed in steps that each leave it usable.
+
+    pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps series from being removed.
+    pub(crate) fn new_columns(&self) -> RwLockReadGuard<'_, ()> {
+        self.gate.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no series is on its way to a slot.
+    pub(crate) fn no_new_columns(&self) -> RwLockWriteGuard<'_, ()> {
+        self.gate.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The groups there are now, by number.
+    pub(crate) fn groups(&self) -> Vec<Arc<Group>> {
+        let mut groups: Vec<_> = self.groups.read().unwrap_or_else(PoisonError::into_inner).all().cloned().collect();
+        groups.sort_unstable_by_key(|group| group.id);
+        groups
+    }
+
+    /// The group of this number, unless it was removed.
+    pub(crate) fn group(&self, id: u32) -> Option<Arc<Group>> {
+        self.groups.read().unwrap_or_else(PoisonError::into_inner).by_id.get(&id).cloned()
+    }
+
+    pub(crate) fn groups_mut(&self) -> RwLockWriteGuard<'_, Groups> {
+        self.groups.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The id of a series, made within the limit if it is not there.
+    pub(crate) fn series_of(&self, labels: &LabelSet) -> Result<u32, ColumnError> {
+        if let Some(id) = self.index().find(labels) {
+            return Ok(id);
+        }
+        let max = self.options.series_max;
+        let mut index = self.index_mut();
+        if max > 0 && index.len() >= max && index.find(labels).is_none() {
+            drop(index);
+            self.counters.series_refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            return Err(ColumnError::Refused(format!("storage holds {max} series, its limit (series_max)")));
+        }
+        Ok(index.find_or_insert(labels))
+    }
+}

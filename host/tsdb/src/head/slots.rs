@@ -1,0 +1,161 @@
+//! Which series has which slot of a group.
+
+use std::sync::Arc;
+
+/// A slot that no series has.
+pub(crate) const NO_SERIES: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    /// The group's writer writes to it.
+    Claimed,
+    /// Nobody writes to it, but open rows may have samples of its series. Only that series may have it back.
+    Released,
+    /// Another series may have it.
+    Free,
+}
+
+/// Owners of slots. A slot changes its owner only while no open row uses it, so that each page has one series per slot.
+#[derive(Default)]
+pub(crate) struct Slots {
+    owners: Vec<u32>,
+    claims: Vec<Claim>,
+    released: Vec<u32>,
+    /// May name slots that were claimed since; those are passed over.
+    free: Vec<u32>,
+    /// The owners as pages share them, while they have not changed.
+    layout: Option<Arc<[u32]>>,
+}
+
+impl Slots {
+    /// The series of each slot.
+    pub(crate) fn owners(&self) -> &[u32] {
+        &self.owners
+    }
+
+    /// The series of each slot, to be kept.
+    pub(crate) fn layout(&mut self) -> Arc<[u32]> {
+        self.layout.get_or_insert_with(|| Arc::from(self.owners.as_slice())).clone()
+    }
+
+    /// Gives the series a slot, the one it had (`hint`) if nobody else has it now. Also says whether it was not claimed
+    /// before.
+    pub(crate) fn claim(&mut self, series: u32, hint: Option<u32>) -> (u32, bool) {
+        if let Some(slot) = hint.filter(|slot| self.owners.get(*slot as usize) == Some(&series)) {
+            let claim = &mut self.claims[slot as usize];
+            let fresh = *claim != Claim::Claimed;
+            *claim = Claim::Claimed;
+            return (slot, fresh);
+        }
+        while let Some(slot) = self.free.pop() {
+            if self.claims[slot as usize] == Claim::Free {
+                self.set(slot, series, Claim::Claimed);
+                return (slot, true);
+            }
+        }
+        let slot = self.owners.len() as u32;
+        self.owners.push(series);
+        self.claims.push(Claim::Claimed);
+        self.layout = None;
+        (slot, true)
+    }
+
+    fn set(&mut self, slot: u32, series: u32, claim: Claim) {
+        let held = &mut self.owners[slot as usize];
+        if *held != series {
+            *held = series;
+            self.layout = None;
+        }
+        self.claims[slot as usize] = claim;
+    }
+
+    /// The writer gives a slot back.
+    pub(crate) fn release(&mut self, slot: u32) {
+        if self.claims.get(slot as usize) == Some(&Claim::Claimed) {
+            self.claims[slot as usize] = Claim::Released;
+            self.released.push(slot);
+        }
+    }
+
+    /// The writer is gone.
+    pub(crate) fn release_all(&mut self) {
+        for slot in 0..self.owners.len() as u32 {
+            self.release(slot);
+        }
+    }
+
+    /// Frees released slots that no open row uses.
+    pub(crate) fn free_unused(&mut self, uses: impl Fn(usize) -> bool) {
+        let (claims, free) = (&mut self.claims, &mut self.free);
+        self.released.retain(|slot| {
+            let at = *slot as usize;
+            if claims[at] == Claim::Released && !uses(at) {
+                claims[at] = Claim::Free;
+                free.push(*slot);
+            }
+            claims[at] == Claim::Released
+        });
+    }
+
+    /// Recovery: the log says that the slot has this series. The caller has seen to it that no open row uses the slot if it
+    /// had another.
+    pub(crate) fn assign(&mut self, slot: u32, series: u32) {
+        while self.owners.len() <= slot as usize {
+            self.free.push(self.owners.len() as u32);
+            self.owners.push(NO_SERIES);
+            self.claims.push(Claim::Free);
+        }
+        self.set(slot, series, Claim::Released);
+        self.released.push(slot);
+    }
+
+    /// The slot has no series any more. No open row uses it.
+    pub(crate) fn vacate(&mut self, slot: u32) {
+        self.set(slot, NO_SERIES, Claim::Free);
+        self.free.push(slot);
+    }
+
+    /// Takes slots from series that are gone.
+    pub(crate) fn vacate_where(&mut self, gone: impl Fn(u32) -> bool) {
+        for slot in 0..self.owners.len() as u32 {
+            let series = self.owners[slot as usize];
+            if series != NO_SERIES && self.claims[slot as usize] == Claim::Free && gone(series) {
+                self.set(slot, NO_SERIES, Claim::Free);
+            }
+        }
+    }
+
+    /// Slots that the writer writes to.
+    pub(crate) fn claimed(&self) -> impl Iterator<Item = (u32, u32)> {
+        let pairs = self.owners.iter().zip(&self.claims).enumerate();
+        pairs.filter(|(_, (_, claim))| **claim == Claim::Claimed).map(|(slot, (series, _))| (slot as u32, *series))
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let layout = self.layout.as_ref().map_or(0, |layout| layout.len());
+        (self.owners.capacity() + self.released.capacity() + self.free.capacity() + layout) * 4 + self.claims.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_goes_to_another_series_only_when_no_open_row_uses_it() {
+        let mut slots = Slots::default();
+        assert_eq!(slots.claim(10, None), (0, true));
+        assert_eq!(slots.claim(11, None), (1, true));
+        assert_eq!(slots.claim(10, Some(0)), (0, false));
+        slots.release(0);
+        slots.free_unused(|_| true);
+        assert_eq!(slots.claim(12, None), (2, true), "slot 0 is still in open rows");
+        assert_eq!(slots.claim(10, Some(0)), (0, true), "its own series may have it back");
+        slots.release(0);
+        slots.free_unused(|_| false);
+        assert_eq!(slots.claim(13, None), (0, true));
+        assert_eq!(slots.claim(10, Some(0)), (3, true), "the old hint is void");
+        assert_eq!(slots.owners(), [13, 11, 12, 10]);
+        assert_eq!(slots.claimed().count(), 4);
+    }
+}

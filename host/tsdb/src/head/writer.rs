@@ -1,0 +1,240 @@
+//! Writing to a group: check, log, then show.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use model::seams::{AppendError, AppendReport, ColumnError, ColumnId, GroupAppend, Row};
+use model::{ABSENT_BITS, LabelSet, STALE_BITS, TimestampMs};
+
+use super::group::Group;
+use crate::column::storable_bits;
+use crate::db::Inner;
+use crate::index::Place;
+use crate::wal::log::{Write, WriteError};
+use crate::wal::payload::{Column, GroupEncoder};
+
+/// Tries to encode for a segment that is still open when it is written. Segments end every 64 MiB, so one is enough but for
+/// tests with tiny ones.
+const SEGMENT_TRIES: usize = 1000;
+
+/// The one writer of a group.
+pub(crate) struct GroupWriter {
+    db: Arc<Inner>,
+    group: Arc<Group>,
+    encoder: GroupEncoder,
+    /// Columns that the log does not know yet.
+    new_columns: Vec<Column>,
+    claimed: Vec<bool>,
+    /// The row under way, by slot; kept for its memory.
+    row: Vec<u64>,
+    stale: Vec<u32>,
+    /// Rows up to this time are not taken.
+    newest: TimestampMs,
+    /// Whether the newest row is in the log without having been acknowledged, so that nothing may be added to it.
+    newest_unacknowledged: bool,
+}
+
+impl GroupWriter {
+    pub(crate) fn new(db: Arc<Inner>, group: Arc<Group>) -> Self {
+        let newest = group.head().newest;
+        Self {
+            db,
+            group,
+            encoder: GroupEncoder::default(),
+            new_columns: Vec::new(),
+            claimed: Vec::new(),
+            row: Vec::new(),
+            stale: Vec::new(),
+            newest,
+            newest_unacknowledged: false,
+        }
+    }
+
+    /// Refuses a row by its time alone.
+    fn refuse_by_time(&self, row: &Row<'_>) -> Option<AppendReport> {
+        let (samples, options) = (row.columns.len() as u64, &self.db.options);
+        let now = options.clock.now();
+        if row.time > now.saturating_add(options.future_max_ms) {
+            return Some(AppendReport { too_new: samples, ..AppendReport::default() });
+        }
+        if options.retention_ms > 0 && row.time < now.saturating_sub(options.retention_ms) {
+            return Some(AppendReport { too_old: samples, ..AppendReport::default() });
+        }
+        if row.time < self.newest || (row.time == self.newest && self.newest_unacknowledged) {
+            return Some(AppendReport { out_of_order: samples, ..AppendReport::default() });
+        }
+        None
+    }
+
+    /// Lays the values out by slot, and notes which series end.
+    fn lay_out(&mut self, row: &Row<'_>) -> Result<(), AppendError> {
+        if row.columns.len() != row.values.len() {
+            return Err(AppendError::Failed(format!(
+                "{} columns with {} values in group {}",
+                row.columns.len(),
+                row.values.len(),
+                self.group.key
+            )));
+        }
+        self.row.clear();
+        self.row.resize(self.claimed.len(), ABSENT_BITS);
+        self.stale.clear();
+        for (column, value) in row.columns.iter().zip(row.values) {
+            let slot = column.0 as usize;
+            if self.claimed.get(slot) != Some(&true) {
+                return Err(AppendError::Failed(format!(
+                    "column {slot} of group {} is not open: it was released or never made",
+                    self.group.key
+                )));
+            }
+            let bits = storable_bits(*value);
+            if bits == STALE_BITS {
+                self.stale.push(column.0);
+            }
+            self.row[slot] = bits;
+        }
+        Ok(())
+    }
+
+    /// The newest row comes again: takes out of the row what is stored already.
+    fn keep_what_is_new(&mut self, row: &Row<'_>) -> AppendReport {
+        let mut report = AppendReport::default();
+        let head = self.group.head();
+        let last = head.open.len().checked_sub(1).map(|last| head.open.row(last));
+        for column in row.columns {
+            let slot = column.0 as usize;
+            let bits = self.row[slot];
+            match last.map(|last| last.get(slot).copied().unwrap_or(ABSENT_BITS)) {
+                Some(ABSENT_BITS) => {
+                    report.accepted += 1;
+                    continue;
+                }
+                Some(stored) if stored == bits => report.accepted += 1,
+                _ => report.duplicate += 1,
+            }
+            self.row[slot] = ABSENT_BITS;
+            self.stale.retain(|stale| *stale != column.0);
+        }
+        report
+    }
+
+    /// Writes the row to the log, with what the open segment does not know of the group yet.
+    fn log(&mut self, time: TimestampMs) -> Result<i64, AppendError> {
+        for _ in 0..SEGMENT_TRIES {
+            let segment = self.db.log.current();
+            let all;
+            let columns = if self.encoder.is_new_to(segment) {
+                all = self.all_columns();
+                &all
+            } else {
+                &self.new_columns
+            };
+            let definitions = !columns.is_empty();
+            let frame = self.encoder.encode(segment, (self.group.id, &self.group.key), columns, time, &self.row);
+            match self.db.log.write(Write { frame, segment, definitions, time }) {
+                Ok(end) => {
+                    self.encoder.commit(&self.row);
+                    if definitions {
+                        self.new_columns = Vec::new();
+                        let bytes = self.encoder.heap_bytes() + self.row.capacity() * 8 + self.claimed.capacity();
+                        self.group.writer_bytes.store(bytes, Ordering::Relaxed);
+                    }
+                    if self.db.options.wal_sync_ms == 0
+                        && let Err(reason) = self.db.log.wait_synced(end)
+                    {
+                        (self.newest, self.newest_unacknowledged) = (time, true);
+                        return Err(AppendError::Failed(reason));
+                    }
+                    return Ok(stamp(end.segment, end.offset));
+                }
+                Err(WriteError::Moved) => {}
+                Err(WriteError::Failed(reason)) => return Err(AppendError::Failed(reason)),
+            }
+        }
+        Err(AppendError::Failed("the log's segments are shorter than a row".to_owned()))
+    }
+
+    fn all_columns(&self) -> Vec<Column> {
+        let claimed: Vec<(u32, u32)> = self.group.head().slots.claimed().collect();
+        let index = self.db.index();
+        claimed.into_iter().map(|(slot, series)| (slot, index.labels(series))).collect()
+    }
+
+    /// Makes the row visible and lets go of series that ended.
+    fn show(&mut self, time: TimestampMs, stamp: i64) {
+        let mut head = self.group.head();
+        head.commit_row(time, stamp, &self.row);
+        for slot in &self.stale {
+            head.slots.release(*slot);
+            self.claimed[*slot as usize] = false;
+        }
+        drop(head);
+        self.newest = time;
+        self.newest_unacknowledged = false;
+    }
+
+    fn count(&self, report: AppendReport) -> AppendReport {
+        let counters = &self.db.counters;
+        for (counter, count) in [
+            (&counters.samples_appended, report.accepted),
+            (&counters.samples_out_of_order, report.out_of_order),
+            (&counters.samples_duplicate, report.duplicate),
+            (&counters.samples_too_old, report.too_old),
+            (&counters.samples_too_new, report.too_new),
+        ] {
+            if count > 0 {
+                counter.fetch_add(count, Ordering::Relaxed);
+            }
+        }
+        report
+    }
+}
+
+impl GroupAppend for GroupWriter {
+    fn column(&mut self, labels: &LabelSet) -> Result<ColumnId, ColumnError> {
+        // Keeps the collection of unused series away until the slot is claimed.
+        let _gate = self.db.new_columns();
+        let series = self.db.series_of(labels)?;
+        let hint = self.db.index().slot(series, self.group.id);
+        let (slot, fresh) = self.group.head().slots.claim(series, hint);
+        if hint != Some(slot) {
+            self.db.index_mut().set_place(series, Place { group: self.group.id, slot });
+        }
+        if fresh {
+            let width = self.claimed.len().max(slot as usize + 1);
+            self.claimed.resize(width, false);
+            self.claimed[slot as usize] = true;
+            self.encoder.unset(slot as usize);
+            self.new_columns.push((slot, labels.clone()));
+        }
+        Ok(ColumnId(slot))
+    }
+
+    fn append(&mut self, row: Row<'_>) -> Result<AppendReport, AppendError> {
+        if let Some(report) = self.refuse_by_time(&row) {
+            return Ok(self.count(report));
+        }
+        self.lay_out(&row)?;
+        let report = if row.time == self.newest {
+            self.keep_what_is_new(&row)
+        } else {
+            AppendReport { accepted: row.columns.len() as u64, ..AppendReport::default() }
+        };
+        if self.row.iter().any(|bits| *bits != ABSENT_BITS) {
+            let stamp = self.log(row.time)?;
+            self.show(row.time, stamp);
+        }
+        Ok(self.count(report))
+    }
+}
+
+impl Drop for GroupWriter {
+    fn drop(&mut self) {
+        self.group.end_writing();
+    }
+}
+
+/// A place in the log as a number that orders rows of all groups.
+pub(crate) fn stamp(segment: u64, offset: u64) -> i64 {
+    ((segment << 36) | (offset & ((1 << 36) - 1))) as i64
+}

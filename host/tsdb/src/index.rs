@@ -1,0 +1,261 @@
+//! Which series there are, and which satisfy matchers.
+
+mod matching;
+mod symbols;
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use model::LabelSet;
+
+use symbols::Symbols;
+
+/// No group.
+const NO_GROUP: u32 = u32::MAX;
+/// Pairs in a piece of the arena of label sets.
+const PIECE_PAIRS: usize = 1 << 16;
+
+/// The series of the head, by labels. Strings are interned, a name with its value is a number, and a series is a list of these.
+#[derive(Default)]
+pub(crate) struct Index {
+    symbols: Symbols,
+    pairs: Vec<Pair>,
+    pair_table: HashTable<u32>,
+    /// The pairs of a label name.
+    names: HashMap<u32, Vec<u32>>,
+    series: Vec<Entry>,
+    /// Pairs of all series, in pieces so that growing copies nothing.
+    pieces: Vec<Vec<u32>>,
+    series_table: HashTable<u32>,
+    /// Places of series beyond their first.
+    more_places: HashMap<u32, Vec<Place>>,
+    live: usize,
+    hasher: DefaultHashBuilder,
+}
+
+/// A label name with a value.
+struct Pair {
+    name: u32,
+    value: u32,
+    /// The series that have it, ascending.
+    postings: Vec<u32>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    piece: u32,
+    start: u32,
+    len: u32,
+    place: Place,
+}
+
+/// Where a series has a column. The slot is a hint: it may have gone to another series since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) group: u32,
+    pub(crate) slot: u32,
+}
+
+/// A series that left the index.
+const GONE: u32 = u32::MAX;
+
+impl Index {
+    /// Series there are.
+    pub(crate) fn len(&self) -> usize {
+        self.live
+    }
+
+    /// The series with these labels.
+    pub(crate) fn find(&self, labels: &LabelSet) -> Option<u32> {
+        let pairs: Vec<u32> = labels.iter().map(|(name, value)| self.find_pair(name, value)).collect::<Option<_>>()?;
+        let hash = self.hasher.hash_one(pairs.as_slice());
+        self.series_table.find(hash, |id| self.pairs_of(*id) == pairs).copied()
+    }
+
+    /// The series with these labels, made if it is not there.
+    pub(crate) fn find_or_insert(&mut self, labels: &LabelSet) -> u32 {
+        let pairs: Vec<u32> = labels.iter().map(|(name, value)| self.intern_pair(name, value)).collect();
+        let hash = self.hasher.hash_one(pairs.as_slice());
+        if let Some(id) = self.series_table.find(hash, |id| self.pairs_of(*id) == pairs) {
+            return *id;
+        }
+        let id = self.series.len() as u32;
+        let (piece, start) = self.store_pairs(&pairs);
+        self.series.push(Entry { piece, start, len: pairs.len() as u32, place: Place { group: NO_GROUP, slot: 0 } });
+        self.register(id, hash);
+        id
+    }
+
+    fn store_pairs(&mut self, pairs: &[u32]) -> (u32, u32) {
+        if self.pieces.last().is_none_or(|piece| piece.capacity() - piece.len() < pairs.len()) {
+            self.pieces.push(Vec::with_capacity(PIECE_PAIRS.max(pairs.len())));
+        }
+        let piece = self.pieces.len() - 1;
+        let start = self.pieces[piece].len();
+        self.pieces[piece].extend_from_slice(pairs);
+        (piece as u32, start as u32)
+    }
+
+    /// Adds a series, whose entry is there and whose id is larger than all before, to table and postings.
+    fn register(&mut self, id: u32, hash: u64) {
+        for at in 0..self.pairs_of(id).len() {
+            let pair = self.pairs_of(id)[at];
+            self.pairs[pair as usize].postings.push(id);
+        }
+        let (series, pieces, hasher) = (&self.series, &self.pieces, &self.hasher);
+        self.series_table.insert_unique(hash, id, |id| hasher.hash_one(pairs_in(series, pieces, *id)));
+        self.live += 1;
+    }
+
+    fn pairs_of(&self, id: u32) -> &[u32] {
+        pairs_in(&self.series, &self.pieces, id)
+    }
+
+    fn find_pair(&self, name: &str, value: &str) -> Option<u32> {
+        let key = (self.symbols.find(name)?, self.symbols.find(value)?);
+        let same = |pair: &u32| (self.pairs[*pair as usize].name, self.pairs[*pair as usize].value) == key;
+        self.pair_table.find(self.hasher.hash_one(key), same).copied()
+    }
+
+    fn intern_pair(&mut self, name: &str, value: &str) -> u32 {
+        let key = (self.symbols.intern(name), self.symbols.intern(value));
+        let (pairs, hasher) = (&self.pairs, &self.hasher);
+        let key_of = |pair: &u32| (pairs[*pair as usize].name, pairs[*pair as usize].value);
+        let hash = hasher.hash_one(key);
+        if let Some(pair) = self.pair_table.find(hash, |pair| key_of(pair) == key) {
+            return *pair;
+        }
+        let id = pairs.len() as u32;
+        self.pair_table.insert_unique(hash, id, |pair| hasher.hash_one(key_of(pair)));
+        self.pairs.push(Pair { name: key.0, value: key.1, postings: Vec::new() });
+        self.names.entry(key.0).or_default().push(id);
+        id
+    }
+
+    /// The labels of a series.
+    pub(crate) fn labels(&self, id: u32) -> LabelSet {
+        let mut pairs: Vec<(&str, &str)> = self.label_pairs(id).collect();
+        LabelSet::from_unsorted(&mut pairs)
+    }
+
+    /// Names and values of a series' labels, sorted by name.
+    pub(crate) fn label_pairs(&self, id: u32) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs_of(id).iter().map(|pair| {
+            let pair = &self.pairs[*pair as usize];
+            (self.symbols.get(pair.name), self.symbols.get(pair.value))
+        })
+    }
+
+    /// Where a series has columns, in the order in which it got them.
+    pub(crate) fn places(&self, id: u32) -> impl Iterator<Item = Place> {
+        let first = self.series[id as usize].place;
+        let first = (first.group != NO_GROUP).then_some(first);
+        first.into_iter().chain(self.more_places.get(&id).into_iter().flatten().copied())
+    }
+
+    /// The slot that a series has, or had, in a group.
+    pub(crate) fn slot(&self, id: u32, group: u32) -> Option<u32> {
+        self.places(id).find(|place| place.group == group).map(|place| place.slot)
+    }
+
+    /// Notes where a series has a column.
+    pub(crate) fn set_place(&mut self, id: u32, place: Place) {
+        let first = &mut self.series[id as usize].place;
+        if first.group == NO_GROUP || first.group == place.group {
+            *first = place;
+            return;
+        }
+        let more = self.more_places.entry(id).or_default();
+        match more.iter_mut().find(|held| held.group == place.group) {
+            Some(held) => *held = place,
+            None => more.push(place),
+        }
+    }
+
+    /// Removes the series that `keep` does not name, by building the index anew; ids stay.
+    pub(crate) fn retain(&mut self, keep: impl Fn(u32) -> bool) {
+        let mut new = Self { hasher: self.hasher.clone(), ..Self::default() };
+        for id in 0..self.series.len() as u32 {
+            let old = self.series[id as usize];
+            if old.piece == GONE || !keep(id) {
+                new.series.push(Entry { piece: GONE, start: 0, len: 0, place: Place { group: NO_GROUP, slot: 0 } });
+                continue;
+            }
+            let pairs: Vec<u32> = self.label_pairs(id).map(|(name, value)| new.intern_pair(name, value)).collect();
+            let hash = new.hasher.hash_one(pairs.as_slice());
+            let (piece, start) = new.store_pairs(&pairs);
+            new.series.push(Entry { piece, start, ..old });
+            new.register(id, hash);
+            if let Some(more) = self.more_places.remove(&id) {
+                new.more_places.insert(id, more);
+            }
+        }
+        *self = new;
+    }
+
+    /// Ids of all series, ascending.
+    fn all(&self) -> impl Iterator<Item = u32> {
+        self.series.iter().enumerate().filter(|(_, entry)| entry.piece != GONE).map(|(id, _)| id as u32)
+    }
+
+    /// Bytes that the index takes, about.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let postings: usize = self.pairs.iter().map(|pair| pair.postings.capacity() * 4).sum();
+        self.symbols.heap_bytes()
+            + self.pairs.capacity() * size_of::<Pair>()
+            + postings
+            + (self.pair_table.capacity() + self.series_table.capacity()) * 5
+            + self.names.values().map(|pairs| pairs.capacity() * 4 + 48).sum::<usize>()
+            + self.series.capacity() * size_of::<Entry>()
+            + self.pieces.iter().map(|piece| piece.capacity() * 4).sum::<usize>()
+            + self.more_places.len() * 80
+    }
+}
+
+fn pairs_in<'a>(series: &[Entry], pieces: &'a [Vec<u32>], id: u32) -> &'a [u32] {
+    let entry = series[id as usize];
+    if entry.piece == GONE {
+        return &[];
+    }
+    &pieces[entry.piece as usize][entry.start as usize..][..entry.len as usize]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(pairs: &[(&str, &str)]) -> LabelSet {
+        LabelSet::from_pairs(pairs.iter().copied())
+    }
+
+    #[test]
+    fn the_same_labels_are_the_same_series() {
+        let mut index = Index::default();
+        let sets = [set(&[]), set(&[("a", "b")]), set(&[("b", "a")]), set(&[("a", "b"), ("b", "a")])];
+        let ids: Vec<u32> = sets.iter().map(|labels| index.find_or_insert(labels)).collect();
+        assert_eq!(ids, [0, 1, 2, 3]);
+        for (labels, id) in sets.iter().zip(ids) {
+            assert_eq!(index.find(labels), Some(id));
+            assert_eq!(index.find_or_insert(labels), id);
+            assert_eq!(&index.labels(id), labels);
+        }
+        assert_eq!(index.len(), 4);
+        assert_eq!(index.find(&set(&[("a", "a")])), None);
+    }
+
+    #[test]
+    fn a_removed_series_leaves_nothing() {
+        let mut index = Index::default();
+        let (gone, kept) = (set(&[("a", "1")]), set(&[("a", "2")]));
+        index.find_or_insert(&gone);
+        let id = index.find_or_insert(&kept);
+        index.set_place(id, Place { group: 1, slot: 5 });
+        index.set_place(id, Place { group: 2, slot: 6 });
+        index.retain(|series| series == id);
+        assert_eq!((index.find(&gone), index.find(&kept), index.len()), (None, Some(id), 1));
+        assert_eq!(index.places(id).map(|place| place.slot).collect::<Vec<_>>(), [5, 6]);
+        assert_eq!(index.slot(id, 2), Some(6));
+        assert_eq!(index.find_or_insert(&gone), 2, "ids are not used again");
+    }
+}

@@ -1,0 +1,45 @@
+use std::fmt;
+use std::sync::Arc;
+
+use model::Clock;
+
+/// How storage behaves. Change what [`Options::new`] gives.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// Tells what "now" is when a sample's time is judged.
+    pub clock: Arc<dyn Clock>,
+    /// Most milliseconds between two syncs of the log by [`crate::Db::maintain`]: what a power cut may cost. 0: each
+    /// acknowledgement waits for its sync.
+    pub wal_sync_ms: u64,
+    /// Samples older than this are dropped and not taken, in milliseconds. 0: never.
+    pub retention_ms: i64,
+    /// How far ahead of now a sample may be, in milliseconds.
+    pub future_max_ms: i64,
+    /// Most series. Further ones are refused; 0: no limit.
+    pub series_max: usize,
+    /// Bytes of rows in a segment of the log. Its definitions of series come on top, so that rows make up at least four
+    /// fifths of the log.
+    pub segment_bytes: u64,
+}
+
+impl Options {
+    /// The defaults: one second between syncs, 15 days of retention, ten minutes ahead, any number of series, 64 MiB a
+    /// segment.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, wal_sync_ms: 1000, retention_ms: 15 * 86_400_000, future_max_ms: 600_000, series_max: 0, segment_bytes: 64 << 20 }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("wal_sync_ms", &self.wal_sync_ms)
+            .field("retention_ms", &self.retention_ms)
+            .field("future_max_ms", &self.future_max_ms)
+            .field("series_max", &self.series_max)
+            .field("segment_bytes", &self.segment_bytes)
+            .finish_non_exhaustive()
+    }
+}

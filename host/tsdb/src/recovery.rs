@@ -1,0 +1,206 @@
+//! From the log back to the head.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use model::{ABSENT_BITS, TimestampMs};
+
+use crate::db::Groups;
+use crate::disk::Disk;
+use crate::error::{OpenError, RecoveryProgress, RecoveryReport};
+use crate::head::group::Group;
+use crate::head::writer::stamp;
+use crate::index::{Index, Place};
+use crate::wal::frame::{
+    FRAME_HEADER_BYTES, Frames, SEGMENT_HEADER_BYTES, SegmentHeader, Step, damage, read_segment_header, segment_name, segment_number,
+};
+use crate::wal::log::ClosedSegment;
+use crate::wal::payload::{DecodedRow, SegmentDecoder, Unreadable};
+
+/// What the log held.
+pub(crate) struct Recovered {
+    pub(crate) index: Index,
+    pub(crate) groups: Groups,
+    pub(crate) segments: BTreeMap<u64, ClosedSegment>,
+    pub(crate) last_number: u64,
+    pub(crate) report: RecoveryReport,
+}
+
+/// Reads all segments in `dir`, oldest first.
+pub(crate) fn recover(disk: &dyn Disk, dir: &Path, progress: &mut dyn FnMut(RecoveryProgress)) -> Result<Recovered, OpenError> {
+    let began = Instant::now();
+    let mut recovery = Recovery::default();
+    let mut numbers = Vec::new();
+    let names = disk.list(dir).map_err(|error| OpenError::Io { action: format!("list {}", dir.display()), error })?;
+    for name in names {
+        match segment_number(&name) {
+            Some(number) => numbers.push(number),
+            None => recovery.report.foreign_files.push(name),
+        }
+    }
+    numbers.sort_unstable();
+    recovery.report.foreign_files.sort();
+    let bytes_total = numbers.iter().filter_map(|number| disk.open(&dir.join(segment_name(*number))).ok()?.size().ok()).sum();
+    progress(RecoveryProgress { bytes_read: 0, bytes_total });
+    for (at, &number) in numbers.iter().enumerate() {
+        recovery.segment(disk, dir, number, at + 1 == numbers.len())?;
+        progress(RecoveryProgress { bytes_read: recovery.report.bytes, bytes_total });
+    }
+    for group in recovery.groups.all() {
+        group.end_writing();
+    }
+    recovery.report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(Recovered {
+        index: recovery.index,
+        groups: recovery.groups,
+        segments: recovery.segments,
+        last_number: numbers.last().copied().unwrap_or(0),
+        report: recovery.report,
+    })
+}
+
+#[derive(Default)]
+struct Recovery {
+    index: Index,
+    groups: Groups,
+    segments: BTreeMap<u64, ClosedSegment>,
+    report: RecoveryReport,
+}
+
+impl Recovery {
+    fn segment(&mut self, disk: &dyn Disk, dir: &Path, number: u64, newest: bool) -> Result<(), OpenError> {
+        let path = dir.join(segment_name(number));
+        let bytes = match read_file(disk, &path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                // The other segments do not need this one.
+                self.report.damage.push(damage(number, 0, 0, &format!("cannot be read: {error}")));
+                return Ok(());
+            }
+        };
+        self.report.segments += 1;
+        self.report.bytes += bytes.len() as u64;
+        match read_segment_header(&bytes, number) {
+            SegmentHeader::Good => {}
+            SegmentHeader::Version(version) => return Err(OpenError::Version { file: path, version }),
+            SegmentHeader::Damaged if newest && bytes.len() <= SEGMENT_HEADER_BYTES => {
+                // Begun, but the power was faster.
+                return self.cut_tail(disk, &path, number, 0, bytes.len() as u64);
+            }
+            SegmentHeader::Damaged => {
+                let end = bytes.len().min(SEGMENT_HEADER_BYTES) as u64;
+                self.report.damage.push(damage(number, 0, end, "the header is not that of a segment"));
+            }
+        }
+        let frames = bytes.get(SEGMENT_HEADER_BYTES..).unwrap_or_default();
+        let (end, time_max) = self.frames(Frames::new(frames, number, SEGMENT_HEADER_BYTES as u64), number);
+        self.segments.insert(number, ClosedSegment { bytes: end, time_max });
+        if newest && end < bytes.len() as u64 {
+            self.cut_tail(disk, &path, number, end, bytes.len() as u64)?;
+        } else if end < bytes.len() as u64 {
+            self.report.damage.push(damage(number, end, bytes.len() as u64, "no readable record up to the end"));
+        } else if newest && end == SEGMENT_HEADER_BYTES as u64 {
+            self.remove_empty(disk, &path, number);
+        }
+        Ok(())
+    }
+
+    /// Takes the frames over. Returns where the last good one ends, and the newest row's time.
+    fn frames(&mut self, frames: Frames<'_>, number: u64) -> (u64, TimestampMs) {
+        let mut decoder = SegmentDecoder::default();
+        let mut groups: HashMap<u32, Arc<Group>> = HashMap::new();
+        let (mut end, mut time_max) = (SEGMENT_HEADER_BYTES as u64, TimestampMs::MIN);
+        let mut gap = None;
+        for step in frames {
+            match step {
+                Step::Damage { start, end } => gap = Some((start, end)),
+                Step::Payload { offset, payload } => {
+                    if let Some((start, end)) = gap.take() {
+                        self.report.damage.push(damage(number, start, end, "no readable record"));
+                    }
+                    end = offset + (FRAME_HEADER_BYTES + payload.len()) as u64;
+                    match decoder.decode(payload) {
+                        Ok(row) => {
+                            time_max = time_max.max(row.time);
+                            self.row(&mut groups, &row, stamp(number, end));
+                        }
+                        Err(Unreadable::OutOfStep) => self.report.rows_unreadable += 1,
+                        Err(Unreadable::Malformed) => {
+                            self.report.damage.push(damage(
+                                number,
+                                offset,
+                                end,
+                                "the record's content makes no sense, though its checksum is right",
+                            ));
+                        }
+                    }
+                }
+            }
+        }
+        (end, time_max)
+    }
+
+    fn row(&mut self, groups: &mut HashMap<u32, Arc<Group>>, row: &DecodedRow<'_>, stamp: i64) {
+        if let Some(key) = row.key {
+            groups.insert(row.group, self.groups.find_or_insert(key));
+        }
+        let Some(group) = groups.get(&row.group) else {
+            self.report.rows_unreadable += 1;
+            return;
+        };
+        let mut head = group.head();
+        for (slot, labels) in row.columns {
+            let series = self.index.find_or_insert(labels);
+            let before = self.index.slot(series, group.id);
+            head.assign(*slot, series, before);
+            if before != Some(*slot) {
+                self.index.set_place(series, Place { group: group.id, slot: *slot });
+            }
+        }
+        if head.commit_row(row.time, stamp, row.values) {
+            self.report.rows += 1;
+            self.report.samples += row.values.iter().filter(|bits| **bits != ABSENT_BITS).count() as u64;
+        }
+    }
+
+    /// Cuts the torn end off the newest segment, or removes the segment if nothing else is in it.
+    fn cut_tail(&mut self, disk: &dyn Disk, path: &Path, number: u64, end: u64, len: u64) -> Result<(), OpenError> {
+        if end < len {
+            self.report.torn_tail = Some(damage(number, end, len, "torn end, cut off"));
+        }
+        if end <= SEGMENT_HEADER_BYTES as u64
+            && self.report.damage.iter().all(|damage| damage.file != format!("wal/{}", segment_name(number)))
+        {
+            self.remove_empty(disk, path, number);
+            return Ok(());
+        }
+        let cut = || {
+            let file = disk.open(path)?;
+            file.set_len(end)?;
+            file.sync_data()
+        };
+        cut().map_err(|error| OpenError::Io { action: format!("cut off the torn end of {}", path.display()), error })
+    }
+
+    /// A segment without rows is of no use. If it cannot be removed, it does no harm.
+    fn remove_empty(&mut self, disk: &dyn Disk, path: &Path, number: u64) {
+        match disk.remove(path) {
+            Ok(()) => {
+                self.segments.remove(&number);
+            }
+            Err(error) => tracing::warn!(file = %path.display(), %error, "cannot remove an empty segment of the log"),
+        }
+    }
+}
+
+fn read_file(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+    let file = disk.open(path)?;
+    let len = usize::try_from(file.size()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    let mut bytes = vec![0; len];
+    let read = file.read_at(&mut bytes, 0)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}

@@ -1,0 +1,153 @@
+//! What the tests share: a database on a simulated disk, and words to feed and question it.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use model::seams::{Append, AppendError, AppendReport, ColumnId, ColumnSamples, GroupAppend, Row, Select, SelectRequest};
+use model::{LabelSet, ManualClock, MatchOp, Matcher, TimeRange, TimestampMs, is_absent};
+use tsdb::disk::{Disk, SimDisk};
+use tsdb::{Db, OpenError, Options, RecoveryReport};
+
+/// The time of most tests.
+pub(crate) const NOW: TimestampMs = 1_800_000_000_000;
+/// All times.
+pub(crate) const ALWAYS: TimeRange = TimeRange { start: TimestampMs::MIN, end: TimestampMs::MAX };
+/// Where the database lies on a simulated disk.
+pub(crate) const DIR: &str = "/data";
+
+/// Samples as bits, by series.
+pub(crate) type Stored = BTreeMap<LabelSet, Vec<(TimestampMs, u64)>>;
+
+pub(crate) fn options() -> Options {
+    Options::new(Arc::new(ManualClock::at(NOW)))
+}
+
+pub(crate) fn try_open(disk: &SimDisk, options: Options) -> Result<(Db, RecoveryReport), OpenError> {
+    Db::open(Path::new(DIR), options, Arc::new(disk.clone()) as Arc<dyn Disk>, NOW)
+}
+
+#[track_caller]
+pub(crate) fn open(disk: &SimDisk) -> (Db, RecoveryReport) {
+    try_open(disk, options()).expect("it opens")
+}
+
+/// Opens what a good shutdown or a kill left, where nothing may be missing.
+#[track_caller]
+pub(crate) fn reopen(disk: &SimDisk) -> Db {
+    let (db, report) = open(disk);
+    assert!(report.is_clean(), "{report:?}");
+    db
+}
+
+pub(crate) fn labels(text: &str) -> LabelSet {
+    LabelSet::from_pairs(text.split(',').filter_map(|pair| pair.split_once('=')))
+}
+
+/// A writer that asks for columns as it needs them, as scraping does.
+pub(crate) struct Feeder {
+    pub(crate) writer: Box<dyn GroupAppend>,
+    columns: BTreeMap<LabelSet, ColumnId>,
+}
+
+impl Feeder {
+    #[track_caller]
+    pub(crate) fn open(db: &Db, key: &str) -> Self {
+        Self { writer: db.open_group(key).expect("nobody else writes"), columns: BTreeMap::new() }
+    }
+
+    pub(crate) fn append(&mut self, time: TimestampMs, samples: &[(LabelSet, f64)]) -> Result<AppendReport, AppendError> {
+        let mut columns = Vec::new();
+        for (labels, _) in samples {
+            let column = match self.columns.get(labels) {
+                Some(column) => *column,
+                None => self.writer.column(labels).expect("no limit"),
+            };
+            self.columns.insert(labels.clone(), column);
+            columns.push(column);
+        }
+        let values: Vec<f64> = samples.iter().map(|(_, value)| *value).collect();
+        let result = self.writer.append(Row::floats(time, &columns, &values));
+        if result.is_ok() {
+            self.columns.retain(|labels, _| !samples.iter().any(|(l, value)| l == labels && model::is_stale(*value)));
+        }
+        result
+    }
+
+    /// Like [`Feeder::append`], with labels as text.
+    #[track_caller]
+    pub(crate) fn row(&mut self, time: TimestampMs, samples: &[(&str, f64)]) -> AppendReport {
+        let samples: Vec<_> = samples.iter().map(|(text, value)| (labels(text), *value)).collect();
+        self.append(time, &samples).expect("the disk is well")
+    }
+}
+
+/// All samples that satisfy the matchers in a range.
+#[track_caller]
+pub(crate) fn read(db: &Db, matchers: &[Matcher], range: TimeRange) -> Stored {
+    let mut stored = Stored::new();
+    for group in db.select(&SelectRequest { matchers, range }).expect("it selects") {
+        let samples = group.read().expect("it decodes");
+        assert!(samples.times.is_sorted_by(|a, b| a < b), "ascending, each once");
+        assert_eq!(group.labels().len(), samples.columns.len());
+        assert!(samples.times.len() * samples.columns.len() <= group.samples_max());
+        for (labels, column) in group.labels().iter().zip(samples.columns) {
+            let ColumnSamples::Floats(values) = column else { panic!("only floats were written") };
+            assert_eq!(values.len(), samples.times.len());
+            let present = samples.times.iter().zip(&values).filter(|(_, value)| !is_absent(**value));
+            let rows: Vec<_> = present
+                .map(|(time, value)| (*time, value.to_bits()))
+                .filter(|(time, _)| range.start <= *time && *time <= range.end)
+                .collect();
+            assert!(stored.insert(labels.clone(), rows).is_none(), "{labels} came twice");
+        }
+    }
+    stored.retain(|_, rows| !rows.is_empty());
+    stored
+}
+
+#[track_caller]
+pub(crate) fn read_all(db: &Db) -> Stored {
+    read(db, &[], ALWAYS)
+}
+
+/// Expected samples of one series.
+pub(crate) fn stored(expected: &[(&str, &[(TimestampMs, f64)])]) -> Stored {
+    expected.iter().map(|(text, rows)| (labels(text), rows.iter().map(|(time, value)| (*time, value.to_bits())).collect())).collect()
+}
+
+pub(crate) fn matcher(name: &str, op: MatchOp, value: &str) -> Matcher {
+    Matcher::new(name, op, value).expect("a good pattern")
+}
+
+/// splitmix64, so that a printed seed is enough to see a run again.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// A value of the kinds that metrics have, and some that they should not.
+    pub(crate) fn value(&mut self) -> f64 {
+        match self.below(10) {
+            0 => f64::from_bits(self.next()),
+            1 => f64::NAN,
+            2 => -0.0,
+            3 => f64::INFINITY,
+            4 => self.below(1000) as f64 / 100.0,
+            5 => f64::MIN_POSITIVE / self.below(100) as f64,
+            _ => self.below(10_000) as f64,
+        }
+    }
+}
