@@ -38,6 +38,9 @@ export function fill(entry: Entry, values: Record<string, string | number>, rule
   });
 }
 
+/** Whether the table has a sentence for it. */
+export const has = (key: string): key is Key => Object.hasOwn(en, key);
+
 /** The sentence of this key in the language of the page. */
 export function t(key: Key, values: Record<string, string | number> = {}): string {
   const table = tables[language] ?? en;

@@ -93,7 +93,7 @@ function overPlace(u: uPlot): Record<string, string> {
 /** None if the pointer is elsewhere: a shared cursor shows its line without a tooltip on the other charts. */
 function placeOf(u: uPlot): CursorPlace | null {
   const { left = -1, top = -1, idx, idxs } = u.cursor;
-  const own = (u.cursor as { event?: Event }).event !== undefined || u.root.parentElement === document.activeElement;
+  const own = u.over.matches(":hover") || u.root.parentElement === document.activeElement;
   if (idx == null || left < 0 || !own) return null;
   const near = u.series.findIndex((one, i) => i > 0 && (one as { _focus?: boolean })._focus === true) - 1;
   const x = u.data[0][idx] ?? 0;

@@ -26,6 +26,11 @@ export function emptyReason(answer: PanelAnswer): string | undefined {
   }
 }
 
+const kinds = new Set(["chart", "stats", "gauges", "bar-gauges", "table", "text", "svg", "empty"]);
+
+/** Whether this page has a drawing for the view. */
+export const canDraw = (view: View): boolean => kinds.has(view.kind);
+
 export function Drawing({ answer, title, span }: { answer: PanelAnswer; title: string; span: { from: number; to: number } }) {
   const { view, frames, configs } = answer;
   switch (view.kind) {

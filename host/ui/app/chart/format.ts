@@ -17,7 +17,7 @@ export interface Shown {
 
 export const whole = (shown: Shown): string => shown.prefix + shown.text + shown.suffix;
 
-const missing = (value: Raw): boolean => value === null || (typeof value === "number" && Number.isNaN(value));
+export const isMissing = (value: Raw): boolean => value === null || (typeof value === "number" && Number.isNaN(value));
 const formats = new Map<string, Intl.NumberFormat>();
 
 function digits(value: number, decimals: number, fixed: boolean, language: string): string {
@@ -109,7 +109,7 @@ export function mapped(value: Raw, mappings: readonly Mapping[]): { text: string
         break;
       }
       case "missing":
-        if (missing(value)) return { text, color };
+        if (isMissing(value)) return { text, color };
         break;
       case "empty":
         if (value === "") return { text, color };
@@ -124,7 +124,7 @@ export function show(value: Raw, config: FieldConfig, at: Surroundings): Shown {
   const hit = mapped(value, config.mappings);
   const color = hit?.color || undefined;
   if (hit !== undefined && hit.text !== "") return { prefix: "", text: hit.text, suffix: "", color };
-  if (missing(value)) return { prefix: "", text: config.no_value || "–", suffix: "", color };
+  if (isMissing(value)) return { prefix: "", text: config.no_value || "–", suffix: "", color };
   if (typeof value === "string") return { prefix: "", text: value, suffix: "", color };
   return { ...quantity(value as number, config.unit, config.decimals, at), color };
 }

@@ -3,7 +3,7 @@ import { useSize } from "../parts/size";
 import { theme } from "../theme";
 import { numberOf } from "./columns";
 import { partOf, quantity, whole } from "./format";
-import { colorOf, ink } from "./palette";
+import { colorOf, ink, readable } from "./palette";
 import { columnsFor, namesShown, read, type Read, valuesShown } from "./readings";
 import { surroundings } from "./surroundings";
 import type { BarGauges, FieldConfig, Frame, Gauges } from "./view";
@@ -55,7 +55,7 @@ export function GaugeView({ gauges, frames, configs }: { gauges: Gauges } & Comm
                     </text>
                   );
                 })}
-              <text x="50" y="58" text-anchor="middle" class="gauge-value" fill={one.color} font-size={Math.min(18, 88 / Math.max(4, whole(one.shown).length))}>
+              <text x="50" y="58" text-anchor="middle" class="gauge-value" fill={readable(one.color, theme.value)} font-size={Math.min(18, 88 / Math.max(4, whole(one.shown).length))}>
                 {whole(one.shown)}
               </text>
             </svg>
@@ -91,7 +91,7 @@ export function BarGaugeView({ bars, frames, configs }: { bars: BarGauges } & Co
               <div class={`bar-fill ${bars.style}`} style={{ width, color: one.color }} />
             </div>
             {valuesShown(bars.show) && (
-              <div class="bar-value" style={{ color: one.color }}>
+              <div class="bar-value" style={{ color: readable(one.color, theme.value) }}>
                 {whole(one.shown)}
               </div>
             )}

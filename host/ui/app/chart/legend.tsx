@@ -1,5 +1,5 @@
 /** Names of series with their colours and calculations. Each name is a button that shows and hides. */
-import { t } from "../text";
+import { has, type Key, t } from "../text";
 import { quantity, whole } from "./format";
 import type { DrawnSeries } from "./model";
 import { keepsUnit, reduce } from "./reduce";
@@ -26,6 +26,9 @@ export function toggled(hidden: ReadonlySet<number>, clicked: number, count: num
   if (alone) return new Set();
   return new Set(Array.from({ length: count }, (_, i) => i).filter((i) => i !== clicked));
 }
+
+/** What people call a calculation; one without a name of its own shows its id. */
+const calculationName = (id: string): string => (has(`calculation.${id}`) ? t(`calculation.${id}` as Key) : id);
 
 /** More names than anybody reads. */
 const most = 200;
@@ -71,7 +74,7 @@ export function Legend({ spec, series, hidden, at, onHidden, onFocus }: LegendPr
               <th scope="col">{t("legend.series")}</th>
               {calculations.map((id) => (
                 <th scope="col" class="number" key={id} aria-sort={id === spec.sort_by ? (spec.descending ? "descending" : "ascending") : undefined}>
-                  {id}
+                  {calculationName(id)}
                 </th>
               ))}
             </tr>
@@ -99,8 +102,8 @@ export function Legend({ spec, series, hidden, at, onHidden, onFocus }: LegendPr
         <span key={row.i} class={hidden.has(row.i) ? "legend-item off" : "legend-item"}>
           {name(row)}
           {calculations.map((id, k) => (
-            <span class="legend-value" key={id} title={id}>
-              {calculations.length > 1 && <span class="muted">{id} </span>}
+            <span class="legend-value" key={id} title={calculationName(id)}>
+              {calculations.length > 1 && <span class="muted">{calculationName(id)} </span>}
               {text(row.one, id, row.results[k] ?? NaN)}
             </span>
           ))}

@@ -62,13 +62,29 @@ export function faded(color: string, opacity: number): string {
   return hex(parse(color), own * Math.max(0, Math.min(1, opacity)));
 }
 
-/** Whether white text is easier to read on this colour than black text (WCAG contrast). */
-export function wantsWhite(color: string): boolean {
+/** How light a colour is to the eye, from 0 to 1 (WCAG's relative luminance). */
+function luminance(color: string): number {
   const [r, g, b] = parse(color).map((value) => {
     const part = value / 255;
     return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
   }) as Rgb;
-  const light = 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+/** The colour moved towards the text's until it reads as text on the panel's ground: WCAG wants 3 to 1 for large letters. */
+export function readable(color: string, theme: Theme): string {
+  const ground = luminance(ink[theme].ground);
+  for (let part = 0; part < 1; part += 0.1) {
+    const tried = mixed(color, ink[theme].text, part);
+    const light = luminance(tried);
+    if ((Math.max(light, ground) + 0.05) / (Math.min(light, ground) + 0.05) >= 3.2) return tried;
+  }
+  return ink[theme].text;
+}
+
+/** Whether white text is easier to read on this colour than black text (WCAG contrast). */
+export function wantsWhite(color: string): boolean {
+  const light = luminance(color);
   return 1.05 / (light + 0.05) >= (light + 0.05) / 0.05;
 }
 

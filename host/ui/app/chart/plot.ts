@@ -373,7 +373,7 @@ export function optionsOf(chart: Chart, model: Drawable, sight: Sight, hidden: R
       dataIdx: (u, series, closest) => nearestRow(u.data[series] as (number | null | undefined)[], closest),
       ...(model.xKind === "times" ? { sync: { key: sight.group, setSeries: false, scales: ["x", null], filters: { pub: (type) => synced.has(type), sub: (type) => synced.has(type) } } } : {}),
     },
-    focus: { alpha: 0.35 },
+    focus: { alpha: 0.5 },
     hooks: {
       drawClear: [underlay(chart, model, sight)],
       draw: [overlay(chart, model, sight), barLabels(model, sight)],

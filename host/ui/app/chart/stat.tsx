@@ -3,7 +3,7 @@ import { useSize } from "../parts/size";
 import { t } from "../text";
 import { theme } from "../theme";
 import { quantity, whole } from "./format";
-import { mixed, wantsWhite } from "./palette";
+import { mixed, readable, wantsWhite } from "./palette";
 import { columnsFor, namesShown, read, type Read, sparkPaths, valuesShown } from "./readings";
 import { surroundings } from "./surroundings";
 import type { FieldConfig, Frame, Stats } from "./view";
@@ -22,8 +22,10 @@ export function StatView({ stats, frames, configs }: { stats: Stats; frames: rea
   const named = namesShown(stats.show, readings.length);
   // One size for all, so that values can be compared by eye.
   const longest = Math.max(1, ...readings.map((one) => widthOf(one)));
-  const room = height - (named && valuesShown(stats.show) ? 22 : 0);
-  const fitting = Math.max(12, Math.min(56, room * 0.55, (width - 20) / (longest * 0.56)));
+  // The small line has the lower part of the cell to itself.
+  const lined = readings.some(({ spark, change }) => spark !== undefined || change !== null);
+  const room = (height - (named && valuesShown(stats.show) ? 20 : 0)) * (lined ? 0.62 : 0.85);
+  const fitting = Math.max(12, Math.min(46, room * 0.72, (width - 24) / (longest * 0.64)));
   return (
     <div class="stats" ref={ref} style={{ "--columns": String(columns), "--least": `${leastHeight}px` }}>
       {size.width > 0 &&
@@ -47,10 +49,10 @@ function Stat({ one, stats, named, width, height, valueSize }: { one: Read; stat
     style.color = wantsWhite(mixed(one.color, end, 0.5)) ? "#ffffff" : "#10151c";
   }
   const valueStyle: Record<string, string> = { fontSize: `${Math.round(valueSize)}px` };
-  if (stats.paint === "value") valueStyle.color = one.color;
+  if (stats.paint === "value") valueStyle.color = readable(one.color, theme.value);
   return (
-    <div class={`stat${stats.centered ? " centered" : ""}${painted ? " painted" : ""}`} style={style}>
-      {one.spark !== undefined && <Spark read={one} width={Math.max(1, width)} height={Math.max(12, height * 0.42)} color={painted ? "currentColor" : one.color} />}
+    <div class={`stat${stats.centered ? " centered" : ""}${painted ? " painted" : ""}${one.spark !== undefined ? " lined" : ""}`} style={style}>
+      {one.spark !== undefined && <Spark read={one} width={Math.max(1, width)} height={Math.max(10, height * 0.38)} color={painted ? "currentColor" : one.color} />}
       {named && (
         <div class="stat-name" style={stats.title_size === null ? {} : { fontSize: `${stats.title_size}px` }} title={one.name}>
           {one.name}

@@ -4,8 +4,8 @@ import { VirtualRows } from "../parts/virtual-rows";
 import { t } from "../text";
 import { theme } from "../theme";
 import { drawable, fieldOf, numbersOf, thinned } from "./columns";
-import { cellOf, colorFor, partOf, type Raw, showCell, whole } from "./format";
-import { wantsWhite } from "./palette";
+import { cellOf, colorFor, isMissing, partOf, type Raw, showCell, whole } from "./format";
+import { readable, wantsWhite } from "./palette";
 import { sparkPaths } from "./readings";
 import { reduce } from "./reduce";
 import { surroundings } from "./surroundings";
@@ -16,8 +16,7 @@ const plainConfig: FieldConfig = { unit: "", decimals: null, min: null, max: nul
 
 /** Numbers by size, texts by the language; what is missing stands last. */
 export function compare(a: Raw, b: Raw): number {
-  const missing = (value: Raw): boolean => value === null || (typeof value === "number" && Number.isNaN(value));
-  if (missing(a) || missing(b)) return Number(missing(a)) - Number(missing(b));
+  if (isMissing(a) || isMissing(b)) return Number(isMissing(a)) - Number(isMissing(b));
   if (typeof a === "number" && typeof b === "number") return a - b;
   return String(a).localeCompare(String(b), undefined, { numeric: true });
 }
@@ -37,8 +36,7 @@ export function TableView({ table, frames, configs, title }: { table: Table; fra
     const sign = sort[1] === "ascending" ? 1 : -1;
     return order.toSorted((a, b) => {
       const [left, right] = [cellOf(by.field.values, a), cellOf(by.field.values, b)];
-      const plain = compare(left, right);
-      return left === null || right === null ? plain : plain * sign;
+      return compare(left, right) * (isMissing(left) || isMissing(right) ? 1 : sign);
     });
   }, [table, frames, sort]);
   const align = ({ spec, field }: { spec: TableColumn; field: Field }): string => (spec.align === "auto" ? (field.values.kind === "numbers" ? "right" : "left") : spec.align);
@@ -114,7 +112,7 @@ function Cell({ column: { spec, field, config }, row, frames, at, align }: { col
     );
   }
   const color = colorFor(number, config, 0, theme.value, [0, 100], shown.color);
-  if (cell.kind === "colored-text") return <td class={align} style={{ color }} title={text}>{text}</td>;
+  if (cell.kind === "colored-text") return <td class={align} style={{ color: readable(color, theme.value) }} title={text}>{text}</td>;
   if (cell.kind === "colored-background") return <td class={align} style={{ background: color, color: wantsWhite(color) ? "#ffffff" : "#10151c" }} title={text}>{text}</td>;
   if (cell.kind === "gauge") {
     const low = config.min ?? 0;
@@ -129,7 +127,7 @@ function Cell({ column: { spec, field, config }, row, frames, at, align }: { col
     );
   }
   return (
-    <td class={`${align}${cell.kind === "json" ? " code" : ""}${spec.wrap ? " wrap" : ""}`} style={shown.color === undefined ? {} : { color }} title={text}>
+    <td class={`${align}${cell.kind === "json" ? " code" : ""}${spec.wrap ? " wrap" : ""}`} style={shown.color === undefined ? {} : { color: readable(color, theme.value) }} title={text}>
       {text}
     </td>
   );

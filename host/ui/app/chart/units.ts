@@ -194,7 +194,7 @@ export function fromNow(value: number, at: Surroundings): string {
     [60, "minute"],
   ];
   const [size, name] = units.find(([size]) => Math.abs(seconds) >= size) ?? ([1, "second"] as const);
-  return new Intl.RelativeTimeFormat(at.language, { numeric: "auto", style: "short" }).format(Math.round(seconds / size), name);
+  return new Intl.RelativeTimeFormat(at.language, { style: "narrow" }).format(Math.round(seconds / size), name);
 }
 
 const radix = (prefix: string): Unit => ({

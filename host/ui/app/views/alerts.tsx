@@ -99,7 +99,7 @@ function ActiveAlert({ one: { alert, rule }, at }: { one: Active; at: Surroundin
           <span class="alert-said">{said}</span>
           <Labels labels={alert.labels} without={["alertname"]} />
           <span class="alert-value" title={t("alerts.value")}>
-            {Number.isNaN(value) ? alert.value : whole(quantity(value, "", null, at))}
+            {Number.isNaN(value) ? alert.value : whole(quantity(value, "short", null, at))}
           </span>
           <time class="alert-age" dateTime={alert.activeAt} title={alert.activeAt}>
             {fromNow(since, at)}
@@ -180,9 +180,9 @@ function RuleRow({ rule, at }: { rule: Rule; at: Surroundings }) {
         <code>{rule.query}</code>
         {(rule.lastError ?? "") !== "" && <div class="said">{rule.lastError}</div>}
       </td>
-      <td class="right">{rule.type === "alerting" && (rule.duration ?? 0) > 0 ? whole(quantity(rule.duration ?? 0, "dtdurations", null, at)) : "–"}</td>
-      <td class="right">{waiting ? t("targets.never") : <time dateTime={rule.lastEvaluation} title={rule.lastEvaluation}>{fromNow(Date.parse(rule.lastEvaluation), at)}</time>}</td>
-      <td class="right">{waiting ? "–" : whole(quantity(rule.evaluationTime, "s", null, at))}</td>
+      <td class="right" data-label={t("alerts.for")}>{rule.type === "alerting" && (rule.duration ?? 0) > 0 ? whole(quantity(rule.duration ?? 0, "dtdurations", null, at)) : "–"}</td>
+      <td class="right" data-label={t("alerts.evaluated")}>{waiting ? t("targets.never") : <time dateTime={rule.lastEvaluation} title={rule.lastEvaluation}>{fromNow(Date.parse(rule.lastEvaluation), at)}</time>}</td>
+      <td class="right" data-label={t("alerts.took")}>{waiting ? "–" : whole(quantity(rule.evaluationTime, "s", null, at))}</td>
     </tr>
   );
 }
@@ -229,9 +229,9 @@ function Deliveries({ data, error, at, clock }: { data: Delivery[] | undefined; 
                     <Labels labels={one.labels} />
                     {one.last !== null && one.last.error !== "" && <div class="said">{one.last.error}</div>}
                   </td>
-                  <td class="right">{one.alerts}</td>
-                  <td class="right">{one.last === null ? t("targets.never") : fromNow(one.last.at, clock)}</td>
-                  <td class="right">{one.next_flush === null ? "–" : fromNow(one.next_flush, clock)}</td>
+                  <td class="right" data-label={t("deliveries.alerts")}>{one.alerts}</td>
+                  <td class="right" data-label={t("deliveries.last")}>{one.last === null ? t("targets.never") : fromNow(one.last.at, clock)}</td>
+                  <td class="right" data-label={t("deliveries.next")}>{one.next_flush === null ? "–" : fromNow(one.next_flush, clock)}</td>
                 </tr>
               ))}
             </tbody>

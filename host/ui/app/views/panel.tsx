@@ -2,7 +2,7 @@
 import type { RefObject } from "preact";
 import { useEffect, useErrorBoundary, useRef, useState } from "preact/hooks";
 import { ApiError, ask, type PanelPlace } from "../api";
-import { Drawing, emptyReason } from "../chart/drawing";
+import { canDraw, Drawing, emptyReason } from "../chart/drawing";
 import { dataTable, TableView } from "../chart/table";
 import type { PanelAnswer } from "../chart/view";
 import { useAsked } from "../fetched";
@@ -66,7 +66,7 @@ export function Panel({ uid, place, variables, order }: { uid: string; place: Pa
 
   const broken = mistake === undefined ? undefined : new ApiError(t("panel.mistake", { error: mistake instanceof Error ? mistake.message : String(mistake) }), 0);
   const reason = data === undefined ? undefined : emptyReason(data.answer);
-  const state: State = !drawable || broken !== undefined ? "error" : data === undefined ? (fetched.error === undefined ? "loading" : "error") : fetched.error !== undefined ? "stale" : reason !== undefined ? "empty" : "drawn";
+  const state: State = !drawable || broken !== undefined ? "error" : data === undefined ? (fetched.error === undefined ? "loading" : "error") : fetched.error !== undefined ? "stale" : !canDraw(data.answer.view) ? "error" : reason !== undefined ? "empty" : "drawn";
   const title = place.title || t("panel.untitled", { id: String(place.id) });
   const warnings = data?.answer.warnings ?? [];
   return (

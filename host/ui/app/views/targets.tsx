@@ -161,7 +161,7 @@ function Lines({ lines }: { lines: readonly Line[] }) {
 const keyOf = (target: Target): string => JSON.stringify([target.scrapePool, target.scrapeUrl, target.labels]);
 
 function JobHead({ job }: { job: Job }) {
-  const tone: Tone = job.up === job.targets.length ? "good" : job.up === 0 ? "bad" : "warn";
+  const tone: Tone = job.up === job.targets.length ? "good" : !job.targets.some(({ health }) => health === "down") ? "calm" : job.up === 0 ? "bad" : "warn";
   return (
     <th colSpan={5} scope="rowgroup">
       <span class="group-name">{job.name}</span> <Badge tone={tone}>{t("targets.of", { up: job.up, n: job.targets.length })}</Badge>
@@ -188,8 +188,8 @@ function TargetCells({ target, at, open, wrapped, onOpen }: { target: Target; at
       <td class={wrapped ? "wrap" : ""}>
         <Labels labels={target.labels} without={["job"]} />
       </td>
-      <td class="right">{never(target.lastScrape) ? t("targets.never") : <time dateTime={target.lastScrape} title={target.lastScrape}>{fromNow(Date.parse(target.lastScrape), at)}</time>}</td>
-      <td class="right">{never(target.lastScrape) ? "–" : whole(quantity(target.lastScrapeDuration, "s", null, at))}</td>
+      <td class="right" data-label={t("targets.last")}>{never(target.lastScrape) ? t("targets.never") : <time dateTime={target.lastScrape} title={target.lastScrape}>{fromNow(Date.parse(target.lastScrape), at)}</time>}</td>
+      <td class="right" data-label={t("targets.took")}>{never(target.lastScrape) ? "–" : whole(quantity(target.lastScrapeDuration, "s", null, at))}</td>
     </>
   );
 }

@@ -1,0 +1,437 @@
+// The dashboard in a real browser.
+//
+//   node run.mjs <base URL> [folder for screenshots]
+//
+// Opens the home dashboard of a running Skopos, waits until every panel is drawn, sees the series move, zooms, switches the
+// theme and visits every page. Meanwhile nothing may reach the console as an error, break the Content-Security-Policy or ask
+// another origin. Prints each check and `browser: N passed, N failed`; exits 1 if one failed, 2 if it was called wrongly.
+//
+// CHROMIUM names another browser than /usr/bin/chromium. A base URL of `mock:<folder of a built bundle>` tests the pages
+// against made-up data, failures included.
+
+import { spawn } from "node:child_process";
+import { mkdtemp, mkdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const limit = 30_000;
+const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+const [base, shots] = process.argv.slice(2);
+if (base === undefined) {
+  console.error("usage: node run.mjs <base URL | mock:folder> [folder for screenshots]");
+  process.exit(2);
+}
+
+let passed = 0;
+const failures = [];
+
+/** One check: what it says must come true. The ones after it run in any case. */
+async function check(name, body) {
+  try {
+    await body();
+    passed += 1;
+    console.log(`ok   ${name}`);
+  } catch (e) {
+    const reason = String(e?.message ?? e).split("\n").slice(0, 6).join("\n     ");
+    failures.push(name);
+    console.log(`FAIL ${name}\n     ${reason}`);
+  }
+}
+
+function assert(condition, message) {
+  if (!condition) throw new Error(message);
+}
+
+/** Waits until `ask` answers something true; says what it saw last if that never comes. */
+async function until(what, ask, within = limit) {
+  const end = performance.now() + within;
+  let last;
+  do {
+    last = await ask();
+    if (last === true) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  } while (performance.now() < end);
+  throw new Error(`${what}: not within ${within / 1000} s${last === false ? "" : `, last seen: ${JSON.stringify(last)}`}`);
+}
+
+/** Starts the mock and answers its address and how to stop it. */
+async function mock(folder) {
+  const script = fileURLToPath(new URL("mock-server.mjs", import.meta.url));
+  const child = spawn(process.execPath, [script, folder], { stdio: ["ignore", "pipe", "inherit"] });
+  const lines = createInterface({ input: child.stdout });
+  const url = await new Promise((resolve, reject) => {
+    lines.once("line", resolve);
+    child.once("exit", (code) => reject(new Error(`the mock server ended with ${code}`)));
+  });
+  return { url, stop: () => child.kill() };
+}
+
+const mocked = base.startsWith("mock:") ? await mock(base.slice(5)) : undefined;
+const origin = (mocked?.url ?? base).replace(/\/$/, "");
+const profile = await mkdtemp(join(tmpdir(), "skopos-browser-"));
+const context = await chromium.launchPersistentContext(profile, {
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: flags,
+  viewport: { width: 1440, height: 900 },
+  timezoneId: "Asia/Seoul",
+  locale: "en-GB",
+  colorScheme: "light",
+});
+
+// --- What must not happen on any page --------------------------------------------------------------------------------------
+
+const complaints = [];
+/** Addresses whose failure a check provokes: the browser writes those to the console too. */
+let expected = () => false;
+
+await context.addInitScript(() => {
+  document.addEventListener("securitypolicyviolation", (event) => console.error(`CSP: ${event.violatedDirective} refused ${event.blockedURI || "inline"} (${event.sourceFile}:${event.lineNumber})`));
+});
+context.on("console", (message) => {
+  if (message.type() === "error" && !expected(message.location().url)) complaints.push(`console: ${message.text()} ${message.location().url}`);
+});
+context.on("weberror", (error) => complaints.push(`not caught: ${error.error().stack ?? error.error()}`));
+context.on("request", (request) => {
+  const url = new URL(request.url());
+  if (url.origin !== new URL(origin).origin && url.protocol !== "blob:") complaints.push(`another origin was asked: ${request.url()}`);
+});
+
+const page = context.pages()[0] ?? (await context.newPage());
+page.setDefaultTimeout(limit);
+
+async function shot(name, full = true) {
+  if (shots === undefined) return;
+  await mkdir(shots, { recursive: true });
+  await page.screenshot({ path: join(shots, `${name}.png`), fullPage: full });
+}
+
+const states = () => page.$$eval("[data-panel]", (panels) => panels.map((panel) => [panel.dataset.panel, panel.dataset.state]));
+
+async function allDrawn(least = 1) {
+  await until("every panel is drawn", async () => {
+    const seen = await states();
+    return seen.length >= least && seen.every(([, state]) => state === "drawn") ? true : seen;
+  });
+}
+
+/** What each panel shows, so that two moments can be compared: its text, its paths and the pixels of its canvas. */
+const pictures = () =>
+  page.$$eval("[data-panel]", (panels) =>
+    Object.fromEntries(
+      panels.map((panel) => {
+        const body = panel.querySelector(".panel-body");
+        const canvas = panel.querySelector("canvas");
+        const text = (body?.textContent ?? "") + [...(body?.querySelectorAll("svg path") ?? [])].map((path) => path.getAttribute("d")).join("");
+        return [panel.dataset.panel, { text, pixels: canvas === null ? "" : canvas.toDataURL() }];
+      }),
+    ),
+  );
+
+/** True if the canvas has more than one colour where the lines are. */
+const blank = () =>
+  page.$$eval("[data-panel] canvas", (canvases) =>
+    canvases
+      .filter((canvas) => {
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        return new Set(new Uint32Array(data.buffer)).size < 8;
+      })
+      .map((canvas) => canvas.closest("[data-panel]").dataset.panel),
+  );
+
+// --- The home dashboard ----------------------------------------------------------------------------------------------------
+
+await check("the home page opens", async () => {
+  const answer = await page.goto(`${origin}/?refresh=2s`);
+  assert(answer?.status() === 200, `status ${answer?.status()}`);
+  const policy = answer.headers()["content-security-policy"] ?? "";
+  assert(policy !== "" && !policy.includes("unsafe-inline"), `no strict Content-Security-Policy: "${policy}"`);
+  assert(answer.headers()["x-content-type-options"] === "nosniff", "no X-Content-Type-Options: nosniff");
+  await page.waitForSelector("[data-panel]");
+});
+
+await check("it has at least six panels, all drawn", () => allDrawn(6));
+await check("no chart is blank", async () => {
+  await until("every canvas has lines", async () => {
+    const empty = await blank();
+    return empty.length === 0 ? true : empty;
+  });
+});
+
+await check("series move in every chart", async () => {
+  const before = await pictures();
+  await until("every chart differs from before", async () => {
+    const now = await pictures();
+    const still = Object.keys(before).filter((id) => before[id].pixels !== "" && before[id].pixels === now[id]?.pixels);
+    return still.length === 0 ? true : { still };
+  });
+});
+
+await check("values change with time", async () => {
+  const before = await pictures();
+  await until("some text or small line changed", async () => {
+    const now = await pictures();
+    return Object.keys(before).some((id) => before[id].text !== now[id]?.text);
+  });
+});
+await shot("home-light");
+
+await check("a hidden page does not ask", async () => {
+  // Headless Chromium calls every tab visible, so the page is told otherwise.
+  await page.evaluate(() => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  });
+  // Questions that were under way may still come in.
+  await page.waitForLoadState("networkidle");
+  let asked = 0;
+  const count = (request) => {
+    if (request.url().includes("/view")) asked += 1;
+  };
+  page.on("request", count);
+  await new Promise((resolve) => setTimeout(resolve, 4500));
+  assert(asked === 0, `${asked} questions in 4.5 s with a refresh of 2 s`);
+  const again = page.waitForRequest((request) => request.url().includes("/view"));
+  await page.evaluate(() => {
+    delete document.hidden;
+    document.dispatchEvent(new Event("visibilitychange"));
+  });
+  await again;
+  page.off("request", count);
+});
+
+await check("the pointer shows values", async () => {
+  const plot = page.locator("[data-panel] .u-over").first();
+  await plot.scrollIntoViewIfNeeded();
+  await plot.hover();
+  await page.waitForSelector(".tooltip");
+  assert((await page.locator(".tooltip").count()) === 1, "more than one tooltip");
+  assert(/\d/.test(await page.locator(".tooltip").innerText()), "no number in it");
+});
+
+await check("dragging zooms, and the address knows", async () => {
+  const before = new URL(page.url());
+  const box = await page.locator("[data-panel] .u-over").first().boundingBox();
+  const y = box.y + box.height / 2;
+  await page.mouse.move(box.x + box.width * 0.3, y);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.7, y, { steps: 8 });
+  await page.mouse.up();
+  await page.waitForURL((url) => url.searchParams.has("from") && url.search !== before.search);
+  const { searchParams } = new URL(page.url());
+  const [from, to] = [Number(searchParams.get("from")), Number(searchParams.get("to"))];
+  assert(Number.isInteger(from) && Number.isInteger(to) && to > from, `from=${from} to=${to}`);
+  await allDrawn();
+  await shot("zoomed");
+});
+
+await check("going back leaves the zoom", async () => {
+  await page.goBack();
+  await page.waitForURL((url) => !url.searchParams.has("from"));
+  await allDrawn();
+});
+
+await check("the theme switches, stays in the address and is remembered", async () => {
+  const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const light = await ground();
+  await page.locator("[data-theme-toggle]").click();
+  await page.waitForURL((url) => url.searchParams.get("theme") === "dark");
+  assert((await ground()) !== light, `the ground is ${light} in both`);
+  await allDrawn();
+  await shot("home-dark");
+  await page.goto(`${origin}/`);
+  assert((await ground()) !== light, "the choice was forgotten");
+  await page.goto(`${origin}/?theme=light`);
+  assert((await ground()) === light, "the address does not win");
+  await allDrawn();
+});
+
+await check("the time range is chosen by keyboard", async () => {
+  await page.locator(".range-picker .pop > button").focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".popover input");
+  await page.keyboard.press("ControlOrMeta+A");
+  await page.keyboard.type("now-30m");
+  await page.keyboard.press("Enter");
+  await page.waitForURL((url) => url.searchParams.get("from") === "now-30m" && url.searchParams.get("to") === "now");
+  await allDrawn();
+});
+
+await check("a chart is walked along by keyboard", async () => {
+  await page.locator("[data-panel] .plot").first().focus();
+  await page.keyboard.press("End");
+  await page.keyboard.press("ArrowLeft");
+  await page.waitForSelector(".tooltip");
+  const label = await page.locator("[data-panel] .plot").first().getAttribute("aria-label");
+  assert(/\d/.test(label ?? ""), `the chart does not say what it shows: ${label}`);
+});
+
+await check("a legend's name shows its series alone", async () => {
+  const names = page.locator("[data-panel] .legend").filter({ has: page.locator(".legend-name >> nth=1") }).first().locator(".legend-name");
+  if ((await names.count()) === 0) return;
+  const pressed = () => names.evaluateAll((buttons) => buttons.filter((button) => button.getAttribute("aria-pressed") === "true").length);
+  const all = await pressed();
+  await names.first().click();
+  assert((await pressed()) === 1, "the others are still shown");
+  await names.first().click();
+  assert((await pressed()) === all, "not all came back");
+});
+
+await check("a panel shows its data as a table", async () => {
+  const panel = page.locator("[data-panel]:has(canvas)").first();
+  const id = await panel.getAttribute("data-panel");
+  const toggle = page.locator(`[data-panel="${id}"] .table-toggle`);
+  await toggle.focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(`[data-panel="${id}"] .rows tbody td`);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(`[data-panel="${id}"] canvas`);
+});
+
+// --- The other pages -------------------------------------------------------------------------------------------------------
+
+const pages = [
+  ["/dashboards", ".list li", "dashboards"],
+  ["/targets", ".targets tbody tr, .rows tbody tr", "targets"],
+  ["/alerts", ".card", "alerts"],
+  ["/plugins", ".plugin", "plugins"],
+];
+for (const [path, selector, name] of pages) {
+  await check(`${path} shows what there is`, async () => {
+    await page.goto(`${origin}${path}?theme=light`);
+    await page.waitForSelector(selector);
+    assert((await page.locator(".failed").count()) === 0, `it says: ${(await page.locator(".failed").allInnerTexts()).join(" / ")}`);
+    assert((await page.locator("main h1").count()) === 1, "no heading");
+    await shot(name);
+  });
+}
+
+await check("the pages are reached by their links and keys, without loading anew", async () => {
+  await page.goto(`${origin}/?theme=dark&from=now-15m&to=now`);
+  await page.evaluate(() => {
+    window.same = true;
+  });
+  await page.locator("nav a", { hasText: "Targets" }).click();
+  await page.waitForURL((url) => url.pathname === "/targets" && url.searchParams.get("theme") === "dark" && url.searchParams.get("from") === "now-15m");
+  await page.keyboard.press("g");
+  await page.keyboard.press("p");
+  await page.waitForURL((url) => url.pathname === "/plugins");
+  await page.keyboard.press("?");
+  await page.waitForSelector("dialog[open]");
+  await page.keyboard.press("Escape");
+  assert(await page.evaluate(() => window.same === true), "the page was loaded anew");
+});
+
+await check("targets are filtered, and the address knows", async () => {
+  await page.goto(`${origin}/targets`);
+  await page.waitForSelector(".targets tbody tr, .rows tbody tr");
+  await page.keyboard.press("/");
+  await page.keyboard.type("no target has this in it");
+  await page.waitForURL((url) => url.searchParams.get("q") === "no target has this in it");
+  await page.waitForSelector(".look");
+});
+
+await check("every dashboard opens", async () => {
+  await page.goto(`${origin}/dashboards`);
+  await page.waitForSelector(".list li a");
+  const links = await page.$$eval(".list li a", (list) => list.map((link) => link.getAttribute("href")));
+  expected = (url) => url.includes("/view");
+  for (const link of links.slice(0, 10)) {
+    await page.goto(`${origin}${link}`);
+    await page.waitForSelector("[data-panel], .look");
+    await until(`the panels of ${link} are done`, async () => {
+      const waiting = (await states()).filter(([, state]) => state === "loading");
+      return waiting.length === 0 ? true : waiting;
+    });
+  }
+  expected = () => false;
+});
+
+await check("an address without a page says so", async () => {
+  expected = () => true;
+  await page.goto(`${origin}/d/no-such-dashboard?theme=light`);
+  await page.waitForSelector(".look a");
+  await page.locator(".look a").first().click();
+  await page.waitForURL((url) => url.pathname === "/dashboards");
+  expected = () => false;
+});
+
+await check("everything fits 360 pixels", async () => {
+  await page.setViewportSize({ width: 360, height: 740 });
+  for (const path of ["/", "/targets", "/alerts", "/plugins", "/dashboards"]) {
+    await page.goto(`${origin}${path}?theme=dark`);
+    await page.waitForSelector("[data-panel], .card, .targets, .rows, .list, .look");
+    if (path === "/") await allDrawn();
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert(wide <= 360, `${path} is ${wide} pixels wide`);
+    await shot(`narrow${path === "/" ? "-home" : path.replace("/", "-")}`);
+  }
+  await page.setViewportSize({ width: 1440, height: 900 });
+});
+
+// --- With made-up data: what a healthy server does not show -----------------------------------------------------------------
+
+if (mocked !== undefined) {
+  await check("every look of a panel", async () => {
+    expected = (url) => url.includes("/view");
+    await page.goto(`${origin}/d/looks?theme=light&refresh=off`);
+    const wanted = { 11: "drawn", 12: "drawn", 13: "drawn", 14: "drawn", 15: "empty", 16: "drawn", 17: "error", 18: "error", 19: "error", 20: "error" };
+    await until("each panel has its look", async () => {
+      const seen = Object.fromEntries(await states());
+      return JSON.stringify(seen) === JSON.stringify(wanted) ? true : seen;
+    });
+    assert((await page.locator('[data-panel="14"] .text').innerHTML()).includes("&lt;b&gt;"), "markup was not shown as text");
+    assert((await page.title()) === "Every look · Skopos", "the picture ran a script");
+    assert((await page.locator('[data-panel="13"] tbody tr').count()) < 60, "5000 rows stand in the document");
+    await shot("looks");
+  });
+
+  await check("variables are chosen, and the address knows", async () => {
+    await page.locator(".variable select").first().selectOption("iotd-api");
+    await page.waitForURL((url) => url.searchParams.get("var-job") === "iotd-api");
+    await page.locator(".variable .pop > button").click();
+    await page.locator(".checks label", { hasText: "10.0.0.2:80" }).click();
+    await page.waitForURL((url) => url.searchParams.get("var-instance") === "10.0.0.2:80");
+    await page.keyboard.press("Escape");
+  });
+
+  await check("a row folds and unfolds", async () => {
+    const panel = page.locator('[data-panel="5"]');
+    assert((await panel.count()) === 0, "it is open");
+    await page.locator(".row button", { hasText: "Folded" }).click();
+    await panel.waitFor();
+    await page.locator(".row button", { hasText: "Folded" }).click();
+    await panel.waitFor({ state: "detached" });
+    expected = () => false;
+  });
+
+  await check("a server that fails leaves the drawings, marked as stale", async () => {
+    expected = (url) => url.includes("/api/");
+    await page.goto(`${origin}/?refresh=2s&theme=light`);
+    await allDrawn();
+    await context.request.get(`${origin}/mock/fail?on=1`);
+    await until("the panels in sight are stale", async () => (await states()).some(([, state]) => state === "stale"));
+    assert((await states()).every(([, state]) => state === "stale" || state === "drawn"), "a drawing was lost");
+    await shot("stale");
+    await page.goto(`${origin}/targets?theme=light`);
+    await page.waitForSelector(".failed button");
+    await shot("failed");
+    await context.request.get(`${origin}/mock/fail?on=0`);
+    await page.locator(".failed button").click();
+    await page.waitForSelector(".targets tbody tr");
+    expected = () => false;
+  });
+}
+
+// --- The end ---------------------------------------------------------------------------------------------------------------
+
+await check("no error, no violation, no other origin", () => assert(complaints.length === 0, [...new Set(complaints)].slice(0, 12).join("\n")));
+
+await context.close();
+await rm(profile, { recursive: true, force: true });
+mocked?.stop();
+console.log(`browser: ${passed} passed, ${failures.length} failed`);
+process.exitCode = failures.length === 0 ? 0 : 1;
