@@ -163,8 +163,24 @@ impl BinaryOp {
     }
 
     const ALL: [Self; 18] = [
-        Self::Add, Self::Sub, Self::Mul, Self::Div, Self::Mod, Self::Pow, Self::Atan2, Self::Equal, Self::NotEqual, Self::Less, Self::LessEqual,
-        Self::Greater, Self::GreaterEqual, Self::TrimUpper, Self::TrimLower, Self::And, Self::Or, Self::Unless,
+        Self::Add,
+        Self::Sub,
+        Self::Mul,
+        Self::Div,
+        Self::Mod,
+        Self::Pow,
+        Self::Atan2,
+        Self::Equal,
+        Self::NotEqual,
+        Self::Less,
+        Self::LessEqual,
+        Self::Greater,
+        Self::GreaterEqual,
+        Self::TrimUpper,
+        Self::TrimLower,
+        Self::And,
+        Self::Or,
+        Self::Unless,
     ];
 
     /// As it is written.
@@ -197,7 +213,14 @@ impl BinaryOp {
         match self {
             Self::Or => 1,
             Self::And | Self::Unless => 2,
-            Self::Equal | Self::NotEqual | Self::Less | Self::LessEqual | Self::Greater | Self::GreaterEqual | Self::TrimUpper | Self::TrimLower => 3,
+            Self::Equal
+            | Self::NotEqual
+            | Self::Less
+            | Self::LessEqual
+            | Self::Greater
+            | Self::GreaterEqual
+            | Self::TrimUpper
+            | Self::TrimLower => 3,
             Self::Add | Self::Sub => 4,
             Self::Mul | Self::Div | Self::Mod | Self::Atan2 => 5,
             Self::Pow => 6,
@@ -217,8 +240,8 @@ impl BinaryOp {
     }
 }
 
-/// An instant vector selector.
-#[derive(Clone, Debug, PartialEq)]
+/// An instant vector selector. The order of matchers does not count for equality, since it does not change the meaning.
+#[derive(Clone, Debug)]
 pub struct Selector {
     /// The name before the braces; a name inside them is a matcher like others.
     pub name: Option<String>,
@@ -228,6 +251,18 @@ pub struct Selector {
     pub shift: Shift,
     /// `anchored`, `smoothed`
     pub edges: Option<Edges>,
+}
+
+impl PartialEq for Selector {
+    fn eq(&self, other: &Self) -> bool {
+        fn sorted(matchers: &[Matcher]) -> Vec<(&str, &str, &str)> {
+            let mut sorted: Vec<_> = matchers.iter().map(|m| (m.name(), m.op().symbol(), m.value())).collect();
+            sorted.sort_unstable();
+            sorted
+        }
+        let same_matchers = || sorted(&self.matchers) == sorted(&other.matchers);
+        self.name == other.name && self.shift == other.shift && self.edges == other.edges && same_matchers()
+    }
 }
 
 impl Selector {
@@ -394,8 +429,20 @@ pub enum AggregateOp {
 impl AggregateOp {
     pub(crate) fn from_text(text: &str) -> Option<Self> {
         [
-            Self::Sum, Self::Avg, Self::Min, Self::Max, Self::Count, Self::Group, Self::Stddev, Self::Stdvar, Self::Topk, Self::Bottomk,
-            Self::Quantile, Self::CountValues, Self::Limitk, Self::LimitRatio,
+            Self::Sum,
+            Self::Avg,
+            Self::Min,
+            Self::Max,
+            Self::Count,
+            Self::Group,
+            Self::Stddev,
+            Self::Stdvar,
+            Self::Topk,
+            Self::Bottomk,
+            Self::Quantile,
+            Self::CountValues,
+            Self::Limitk,
+            Self::LimitRatio,
         ]
         .into_iter()
         .find(|op| op.name() == text)

@@ -35,7 +35,8 @@ impl Checker {
             ExprKind::Unary { operand, .. } => match self.expr(operand)? {
                 found @ (ValueType::Scalar | ValueType::Vector) => Ok(found),
                 found => {
-                    let message = format!("unary expression only allowed on expressions of type scalar or instant vector, got {:?}", found.name());
+                    let message =
+                        format!("unary expression only allowed on expressions of type scalar or instant vector, got {:?}", found.name());
                     self.fail(expr.span, message)
                 }
             },

@@ -67,6 +67,7 @@ pub fn range(expr: &Expr, start: i64, end: i64, step: i64, select: &dyn Select, 
         let message = format!("invalid expression type {:?} for range query, must be Scalar or instant Vector", kind.name());
         return Err(EvalError::BadQuery(message));
     }
+    let scratch = query.budget.charge_steps(count)?;
     let mut series = match query.eval(expr, steps)? {
         Data::Scalar(scalars) => {
             let points = scalars.values.into_iter().enumerate().map(|(at, value)| Point { time: steps.at(at), value }).collect();
@@ -76,6 +77,7 @@ pub fn range(expr: &Expr, start: i64, end: i64, step: i64, select: &dyn Select, 
         Data::String(_) => Vec::new(),
     };
     series.sort_by(|a, b| a.labels.cmp(&b.labels));
+    drop(scratch);
     Ok(query.result(Value::Matrix(series)))
 }
 
@@ -170,9 +172,7 @@ impl<'a> Query<'a> {
             ExprKind::Call(call) => self.call(call, expr.span, steps),
             ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, expr.span, steps).map(Data::Vector),
             // The type check lets them stand only as arguments, where functions walk them, or alone.
-            ExprKind::Range(_) | ExprKind::Subquery(_) => {
-                Err(refuse(expr.span, "a range vector is not allowed here"))
-            }
+            ExprKind::Range(_) | ExprKind::Subquery(_) => Err(refuse(expr.span, "a range vector is not allowed here")),
         }
     }
 

@@ -48,7 +48,21 @@ pub(crate) fn is_supported(name: &str) -> bool {
         || time::of_date(name).is_some()
         || matches!(
             name,
-            "absent" | "absent_over_time" | "clamp" | "clamp_max" | "clamp_min" | "histogram_quantile" | "label_join" | "label_replace" | "pi"
-                | "round" | "scalar" | "sort" | "sort_desc" | "time" | "timestamp" | "vector"
+            "absent"
+                | "absent_over_time"
+                | "clamp"
+                | "clamp_max"
+                | "clamp_min"
+                | "histogram_quantile"
+                | "label_join"
+                | "label_replace"
+                | "pi"
+                | "round"
+                | "scalar"
+                | "sort"
+                | "sort_desc"
+                | "time"
+                | "timestamp"
+                | "vector"
         )
 }

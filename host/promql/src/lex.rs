@@ -29,9 +29,43 @@ pub(crate) struct Token {
 
 /// Words with a meaning outside braces and brackets. Any of them can be a label, most of them a metric's name.
 pub(crate) const KEYWORDS: [&str; 37] = [
-    "and", "or", "unless", "atan2", "sum", "avg", "count", "min", "max", "group", "stddev", "stdvar", "topk", "bottomk", "count_values",
-    "quantile", "limitk", "limit_ratio", "offset", "smoothed", "anchored", "by", "without", "on", "ignoring", "group_left", "group_right",
-    "fill", "fill_left", "fill_right", "bool", "start", "end", "step", "range", "max_of", "min_of",
+    "and",
+    "or",
+    "unless",
+    "atan2",
+    "sum",
+    "avg",
+    "count",
+    "min",
+    "max",
+    "group",
+    "stddev",
+    "stdvar",
+    "topk",
+    "bottomk",
+    "count_values",
+    "quantile",
+    "limitk",
+    "limit_ratio",
+    "offset",
+    "smoothed",
+    "anchored",
+    "by",
+    "without",
+    "on",
+    "ignoring",
+    "group_left",
+    "group_right",
+    "fill",
+    "fill_left",
+    "fill_right",
+    "bool",
+    "start",
+    "end",
+    "step",
+    "range",
+    "max_of",
+    "min_of",
 ];
 
 /// Words with a meaning inside brackets.
@@ -39,7 +73,18 @@ const DURATION_KEYWORDS: [&str; 4] = ["step", "range", "max_of", "min_of"];
 
 /// Reads all tokens. The last is [`Kind::End`] or [`Kind::Error`].
 pub(crate) fn lex(text: &str) -> Vec<Token> {
-    let mut lexer = Lexer { text, bytes: text.as_bytes(), at: 0, in_braces: false, in_brackets: false, parens: 0, colon_seen: false, line: LineColumn::default(), counted: 0, tokens: Vec::new() };
+    let mut lexer = Lexer {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        in_braces: false,
+        in_brackets: false,
+        parens: 0,
+        colon_seen: false,
+        line: LineColumn::default(),
+        counted: 0,
+        tokens: Vec::new(),
+    };
     if let Err(fault) = lexer.run() {
         let span = lexer.span(fault.start, text.len());
         lexer.tokens.push(Token { kind: Kind::Error(fault.message), span });

@@ -59,17 +59,17 @@ impl<'a> Budget<'a> {
 
     /// Says that memory for so many samples is about to be used. It counts until the charge is dropped.
     pub(crate) fn charge(&self, samples: usize) -> Result<Charge<'_>, EvalError> {
-        let charge = Charge { held: &self.held, samples: 0 };
-        self.grow(charge, samples)
-    }
-
-    /// Adds to a charge.
-    pub(crate) fn grow<'b>(&'b self, mut charge: Charge<'b>, samples: usize) -> Result<Charge<'b>, EvalError> {
+        let mut charge = Charge { held: &self.held, samples: 0 };
         self.add(&mut charge, samples)?;
         Ok(charge)
     }
 
-    /// Adds to a charge in place.
+    /// For what is needed at each step besides series: borders of windows, who is present, running sums.
+    pub(crate) fn charge_steps(&self, count: usize) -> Result<Charge<'_>, EvalError> {
+        self.charge(count.saturating_mul(4))
+    }
+
+    /// Adds to a charge.
     pub(crate) fn add(&self, charge: &mut Charge<'_>, samples: usize) -> Result<(), EvalError> {
         let held = self.held.get().saturating_add(samples);
         if held > self.limits.samples_max {

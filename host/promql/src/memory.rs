@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use model::seams::{
-    Append, AppendError, AppendReport, ColumnError, ColumnId, ColumnSamples, GroupAppend, GroupSamples, Row, Select, SelectError, SelectRequest,
-    SelectedGroup,
+    Append, AppendError, AppendReport, ColumnError, ColumnId, ColumnSamples, GroupAppend, GroupSamples, Row, Select, SelectError,
+    SelectRequest, SelectedGroup,
 };
 use model::{LabelSet, Matcher, TimeRange, TimestampMs, absent};
 
@@ -11,7 +11,9 @@ use model::{LabelSet, Matcher, TimeRange, TimestampMs, absent};
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<RwLock<Stored>>);
 
-type Stored = BTreeMap<LabelSet, BTreeMap<TimestampMs, f64>>;
+type Samples = BTreeMap<TimestampMs, f64>;
+
+type Stored = BTreeMap<LabelSet, Samples>;
 
 impl Memory {
     /// Without series.
@@ -55,8 +57,9 @@ impl Memory {
 
     fn matching(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Vec<LabelSet> {
         let stored = self.read();
-        let wanted = |labels: &LabelSet| matcher_sets.is_empty() || matcher_sets.iter().any(|set| set.iter().all(|m| m.matches_labels(labels)));
-        let there = |samples: &BTreeMap<i64, f64>| range.start <= range.end && samples.range(range.start..=range.end).next().is_some();
+        let wanted =
+            |labels: &LabelSet| matcher_sets.is_empty() || matcher_sets.iter().any(|set| set.iter().all(|m| m.matches_labels(labels)));
+        let there = |samples: &Samples| range.start <= range.end && samples.range(range.start..=range.end).next().is_some();
         stored.iter().filter(|(labels, samples)| wanted(labels) && there(samples)).map(|(labels, _)| labels.clone()).collect()
     }
 }
@@ -88,7 +91,7 @@ impl Select for Memory {
         }
         let stored = self.read();
         // Series with equal names make a group, so that groups with gaps come up.
-        let mut groups: BTreeMap<&str, Vec<(&LabelSet, &BTreeMap<i64, f64>)>> = BTreeMap::new();
+        let mut groups: BTreeMap<&str, Vec<(&LabelSet, &Samples)>> = BTreeMap::new();
         for (labels, samples) in stored.iter() {
             if request.matchers.iter().all(|m| m.matches_labels(labels)) && samples.range(range.start..=range.end).next().is_some() {
                 groups.entry(labels.metric_name().unwrap_or_default()).or_default().push((labels, samples));

@@ -111,7 +111,9 @@ fn each_child<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
 pub fn supported(expr: &Expr) -> Result<(), ParseError> {
     let missing = |span: Span, what: &str| Err(ParseError::new(span, format!("{what} is not supported yet")));
     match &expr.kind {
-        ExprKind::Call(call) if !functions::is_supported(call.function.name) => return missing(expr.span, &format!("function {}", call.function.name)),
+        ExprKind::Call(call) if !functions::is_supported(call.function.name) => {
+            return missing(expr.span, &format!("function {}", call.function.name));
+        }
         ExprKind::Aggregate(aggregate) if matches!(aggregate.op, AggregateOp::Limitk | AggregateOp::LimitRatio) => {
             return missing(expr.span, &format!("aggregation {}", aggregate.op.name()));
         }

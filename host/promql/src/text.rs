@@ -87,7 +87,11 @@ pub(crate) fn quote(value: &str) -> String {
             c if u32::from(c) < 0x20 || c == '\u{7f}' => push_code(&mut out, "x", 2, c),
             // Rust's own debug form knows which characters have no shape.
             c if !c.is_ascii() && c.escape_debug().count() > 1 => {
-                if u32::from(c) < 0x1_0000 { push_code(&mut out, "u", 4, c) } else { push_code(&mut out, "U", 8, c) }
+                if u32::from(c) < 0x1_0000 {
+                    push_code(&mut out, "u", 4, c)
+                } else {
+                    push_code(&mut out, "U", 8, c)
+                }
             }
             c => out.push(c),
         }
@@ -154,6 +158,13 @@ pub(crate) fn float_two_digits(value: f64) -> String {
     format!("{value:.1e}").parse().map_or_else(|_| float_plain(value), float_short)
 }
 
+/// Labels with the metric's name as one of them, as upstream's messages show series.
+pub(crate) fn all_labels(labels: &model::LabelSet) -> String {
+    let name = |name: &str| if model::is_classic_label_name(name) { name.to_owned() } else { quote(name) };
+    let parts: Vec<String> = labels.iter().map(|(n, v)| format!("{}={}", name(n), quote(v))).collect();
+    format!("{{{}}}", parts.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,7 +189,8 @@ mod tests {
 
     #[test]
     fn numbers() {
-        let cases = [("0755", 493.0), ("0xA", 10.0), ("1_000", 1000.0), ("5.", 5.0), (".5", 0.5), ("089", 89.0), ("1e3", 1000.0), ("0", 0.0)];
+        let cases =
+            [("0755", 493.0), ("0xA", 10.0), ("1_000", 1000.0), ("5.", 5.0), (".5", 0.5), ("089", 89.0), ("1e3", 1000.0), ("0", 0.0)];
         for (text, value) in cases {
             assert_eq!(number(text), Ok(value), "{text}");
         }

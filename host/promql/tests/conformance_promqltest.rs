@@ -5,7 +5,25 @@ mod common;
 use promql::script::run_script;
 
 /// Evals that pass today, by file. A lower number is a step back; a higher one belongs here.
-const FLOOR: [(&str, usize); 0] = [];
+const FLOOR: [(&str, usize); 17] = [
+    ("aggregators", 89),
+    ("at_modifier", 54),
+    ("collision", 2),
+    ("duration_expression", 50),
+    ("extended_vectors", 9),
+    ("fill-modifier", 33),
+    ("functions", 174),
+    ("histograms", 39),
+    ("literals", 17),
+    ("name_label_dropping", 22),
+    ("operators", 97),
+    ("range_queries", 14),
+    ("selectors", 22),
+    ("staleness", 17),
+    ("subquery", 20),
+    ("trig_functions", 19),
+    ("type_and_unit", 42),
+];
 
 #[test]
 fn scripts() {

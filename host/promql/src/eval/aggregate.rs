@@ -93,14 +93,43 @@ impl Query<'_> {
         Ok(columns)
     }
 
-    fn accumulate(&self, op: AggregateOp, input: &Columns<'_>, groups: &[Group], span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
+    fn accumulate(
+        &self,
+        op: AggregateOp,
+        input: &Columns<'_>,
+        groups: &[Group],
+        span: Span,
+        steps: Steps,
+    ) -> Result<Columns<'_>, EvalError> {
         match op {
             AggregateOp::Sum => self.fold(input, groups, steps, Sum::default(), Sum::add, |s| s.total()),
             AggregateOp::Avg => self.fold(input, groups, steps, Mean::default(), Mean::add, |m| m.value()),
             AggregateOp::Count => self.fold(input, groups, steps, 0.0, |n, _| *n += 1.0, |n| *n),
             AggregateOp::Group => self.fold(input, groups, steps, (), |(), _| {}, |()| 1.0),
-            AggregateOp::Min => self.fold(input, groups, steps, f64::NAN, |m, v| if *m > v || m.is_nan() { *m = v }, |m| *m),
-            AggregateOp::Max => self.fold(input, groups, steps, f64::NAN, |m, v| if *m < v || m.is_nan() { *m = v }, |m| *m),
+            AggregateOp::Min => self.fold(
+                input,
+                groups,
+                steps,
+                f64::NAN,
+                |m, v| {
+                    if *m > v || m.is_nan() {
+                        *m = v
+                    }
+                },
+                |m| *m,
+            ),
+            AggregateOp::Max => self.fold(
+                input,
+                groups,
+                steps,
+                f64::NAN,
+                |m, v| {
+                    if *m < v || m.is_nan() {
+                        *m = v
+                    }
+                },
+                |m| *m,
+            ),
             AggregateOp::Stdvar => self.fold(input, groups, steps, Spread::default(), Spread::add, Spread::variance),
             AggregateOp::Stddev => self.fold(input, groups, steps, Spread::default(), Spread::add, |s| s.variance().sqrt()),
             op => Err(refuse(span, &format!("aggregation {} is not supported yet", op.name()))),
@@ -117,7 +146,8 @@ impl Query<'_> {
         add: impl Fn(&mut S, f64),
         value: impl Fn(&S) -> f64,
     ) -> Result<Columns<'_>, EvalError> {
-        let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(groups.len().saturating_add(5).saturating_mul(steps.count))? };
+        let mut columns =
+            Columns { series: Vec::new(), charge: self.budget.charge(groups.len().saturating_add(5).saturating_mul(steps.count))? };
         for group in groups {
             let mut states = vec![(false, empty.clone()); steps.count];
             for member in &group.members {
@@ -135,15 +165,14 @@ impl Query<'_> {
 
     /// `topk`, `bottomk`: the series themselves, where they are among the best of their group.
     fn best<'b>(&self, top: bool, k: &[f64], mut input: Columns<'b>, groups: &[Group], steps: Steps) -> Result<Columns<'b>, EvalError> {
-        let max = k.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        if max < 1.0 {
+        if k.iter().any(|k| k.is_nan()) {
+            return Err(EvalError::Execution("Parameter value is NaN".to_owned()));
+        }
+        if k.iter().all(|k| *k < 1.0) {
             input.series.clear();
             return Ok(input);
         }
         for k in k {
-            if k.is_nan() {
-                return Err(EvalError::Execution("Parameter value is NaN".to_owned()));
-            }
             if *k <= i64::MIN as f64 || *k >= i64::MAX as f64 {
                 let verb = if *k < 0.0 { "underflows" } else { "overflows" };
                 return Err(EvalError::Execution(format!("Scalar value {} {verb} int64", float_short(*k))));
@@ -203,7 +232,11 @@ impl Query<'_> {
                             Some(place) => *place,
                             None => {
                                 self.budget.add(&mut columns.charge, steps.count)?;
-                                columns.series.push(Column { labels: labels.clone(), drop_name: false, values: vec![model::absent(); steps.count] });
+                                columns.series.push(Column {
+                                    labels: labels.clone(),
+                                    drop_name: false,
+                                    values: vec![model::absent(); steps.count],
+                                });
                                 places.insert(labels, columns.series.len() - 1);
                                 columns.series.len() - 1
                             }

@@ -8,6 +8,7 @@ use model::{LabelSet, METRIC_NAME, is_absent};
 use super::{Column, Columns, Data, Query, Scalars, Steps, clean, refuse, without_metadata};
 use crate::ast::{Binary, BinaryOp, BinaryStep, Matching, Side};
 use crate::error::EvalError;
+use crate::text::all_labels;
 
 impl Query<'_> {
     pub(super) fn binary(&self, binary: &Binary, steps: Steps) -> Result<Data<'_>, EvalError> {
@@ -27,7 +28,13 @@ impl Query<'_> {
     }
 
     /// A vector and a scalar; `swapped` if the scalar stands on the left.
-    fn with_scalar<'b>(&self, step: &BinaryStep, mut vector: Columns<'b>, scalar: &Scalars<'_>, swapped: bool) -> Result<Columns<'b>, EvalError> {
+    fn with_scalar<'b>(
+        &self,
+        step: &BinaryStep,
+        mut vector: Columns<'b>,
+        scalar: &Scalars<'_>,
+        swapped: bool,
+    ) -> Result<Columns<'b>, EvalError> {
         let op = step.op;
         for column in &mut vector.series {
             self.budget.work(column.values.len())?;
@@ -156,7 +163,8 @@ impl Joined<'_, '_> {
     fn group(&mut self, key: &LabelSet, many: &[&Column], one: &[&Column], swapped: bool) -> Result<(), EvalError> {
         let step = self.step;
         let matching = &step.matching;
-        let (fill_many, fill_one) = if swapped { (matching.fill_right, matching.fill_left) } else { (matching.fill_left, matching.fill_right) };
+        // By role, not by place: upstream's `fill_left` stands in for the "many" side also with `group_right`.
+        let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
         if (many.is_empty() && fill_many.is_none()) || (one.is_empty() && fill_one.is_none()) {
             return self.check_unique(one, swapped);
         }
@@ -291,7 +299,7 @@ fn duplicates(matching: &Matching, first: &LabelSet, second: &LabelSet, swapped:
     let named = |name: &str| matching.labels.iter().any(|label| label == name);
     let group = first.filter(|name| if matching.on { named(name) } else { name != METRIC_NAME && !named(name) });
     let side = if swapped { "left" } else { "right" };
-    let (mut first, mut second) = (first.to_string(), second.to_string());
+    let (group, mut first, mut second) = (all_labels(&group), all_labels(first), all_labels(second));
     if first > second {
         std::mem::swap(&mut first, &mut second);
     }

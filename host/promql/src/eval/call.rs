@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use model::{LabelSet, LabelSetBuilder, METRIC_NAME, MatchOp, Matcher, Pattern, is_absent};
 
-use super::{Column, Columns, Data, Query, Steps, clean, refuse, without_metadata};
+use super::{Column, Columns, Data, Query, Steps, clean, refuse, same_labels, without_metadata};
 use crate::ast::{Call, Expr, ExprKind};
 use crate::error::EvalError;
 use crate::functions::histogram::{self, Bucket};
@@ -48,7 +48,14 @@ impl Query<'_> {
         }
     }
 
-    fn range_call(&self, name: &str, function: RangeFunction, keeps_name: bool, args: &[Expr], steps: Steps) -> Result<Columns<'_>, EvalError> {
+    fn range_call(
+        &self,
+        name: &str,
+        function: RangeFunction,
+        keeps_name: bool,
+        args: &[Expr],
+        steps: Steps,
+    ) -> Result<Columns<'_>, EvalError> {
         // The one scalar stands before the range vector or behind it.
         let is_range = |arg: &&Expr| arg.value_type() == crate::ast::ValueType::Matrix;
         let range = args.iter().find(is_range).ok_or_else(|| refuse(Span::default(), "a range vector was expected"))?;
@@ -78,7 +85,13 @@ impl Query<'_> {
             }
             Ok(())
         })?;
-        if keeps_name { Ok(columns) } else { self.without_names(columns) }
+        if keeps_name {
+            return Ok(columns);
+        }
+        let series = columns.series.len();
+        let columns = self.without_names(columns)?;
+        // Unlike other functions, these refuse equal labels also at different steps, as upstream.
+        if columns.series.len() < series { Err(same_labels()) } else { Ok(columns) }
     }
 
     fn check_quantile(&self, q: f64, span: Span) {
@@ -93,7 +106,8 @@ impl Query<'_> {
             return;
         };
         if !["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix)) {
-            let text = format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {}", crate::text::quote(name));
+            let text =
+                format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {}", crate::text::quote(name));
             self.notes.info(span, &text);
         }
     }
@@ -209,7 +223,10 @@ impl Query<'_> {
             _ => {
                 let max = self.eval_scalar(argument(args, 2, span)?, steps)?.values;
                 // Bounds out of order leave nothing.
-                self.map_steps(columns, |v, at| (!(max[at] < bound[at])).then(|| math::clamp(v, bound[at], max[at])))
+                self.map_steps(columns, |v, at| {
+                    let out_of_order = max[at] < bound[at];
+                    (!out_of_order).then(|| math::clamp(v, bound[at], max[at]))
+                })
             }
         }
     }
@@ -244,8 +261,8 @@ impl Query<'_> {
     fn label_replace(&self, args: &[Expr], span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
         let (target, replacement) = (string(args, 1, span)?, string(args, 2, span)?);
         let (source, pattern) = (string(args, 3, span)?, string(args, 4, span)?);
-        let pattern = Pattern::new(pattern)
-            .map_err(|_| EvalError::Execution(format!("invalid regular expression in label_replace(): {pattern}")))?;
+        let pattern =
+            Pattern::new(pattern).map_err(|_| EvalError::Execution(format!("invalid regular expression in label_replace(): {pattern}")))?;
         if target.is_empty() {
             return Err(EvalError::Execution("invalid destination label name in label_replace(): ".to_owned()));
         }
@@ -291,7 +308,8 @@ impl Query<'_> {
         for column in &input.series {
             let le = column.labels.get("le").unwrap_or_default();
             let Ok(upper) = le.parse::<f64>() else {
-                let metric = column.labels.metric_name().filter(|_| delayed).map_or(String::new(), |name| format!(" for metric name {name:?}"));
+                let metric =
+                    column.labels.metric_name().filter(|_| delayed).map_or(String::new(), |name| format!(" for metric name {name:?}"));
                 let text = format!("bucket label \"le\" is missing or has a malformed value of {}{metric}", crate::text::quote(le));
                 self.notes.warn(buckets_arg.span, &text);
                 continue;

@@ -61,7 +61,13 @@ impl Query<'_> {
         Ok(match duration {
             DurationExpr::Literal(number) => number.value,
             // An instant query has no step.
-            DurationExpr::Step => if self.range_ms == 0 && self.steps.count == 1 && self.steps.step == 1 { 0.0 } else { self.steps.step as f64 / 1000.0 },
+            DurationExpr::Step => {
+                if self.range_ms == 0 && self.steps.count == 1 && self.steps.step == 1 {
+                    0.0
+                } else {
+                    self.steps.step as f64 / 1000.0
+                }
+            }
             DurationExpr::Range => self.range_ms as f64 / 1000.0,
             DurationExpr::Minus(inner) => -self.seconds(inner, span)?,
             DurationExpr::Paren(inner) => self.seconds(inner, span)?,

@@ -7,7 +7,14 @@ use crate::position::Span;
 
 impl Query<'_> {
     /// The steps that cover the windows ending at `first` to `last`. None if there is none.
-    pub(crate) fn inner_steps(&self, subquery: &Subquery, span: Span, first: i64, last: i64, length: i64) -> Result<Option<Steps>, EvalError> {
+    pub(crate) fn inner_steps(
+        &self,
+        subquery: &Subquery,
+        span: Span,
+        first: i64,
+        last: i64,
+        length: i64,
+    ) -> Result<Option<Steps>, EvalError> {
         let step = match &subquery.step {
             Some(step) => self.positive(step, span)?,
             None => self.limits.subquery_step_ms.max(1),
@@ -19,8 +26,6 @@ impl Query<'_> {
             return Ok(None);
         }
         let count = usize::try_from((i128::from(last) - i128::from(start)) / i128::from(step) + 1).unwrap_or(usize::MAX);
-        // Refused before anything is evaluated: each step costs memory in every series.
-        drop(self.budget.charge(count)?);
         Ok(Some(Steps { start, step, count }))
     }
 }

@@ -93,15 +93,22 @@ impl Query<'_> {
         }
     }
 
-    fn each_subquery_series(&self, subquery: &crate::ast::Subquery, span: Span, steps: Steps, visit: &mut Visit<'_>) -> Result<(), EvalError> {
+    fn each_subquery_series(
+        &self,
+        subquery: &crate::ast::Subquery,
+        span: Span,
+        steps: Steps,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), EvalError> {
         let look = self.look(&subquery.shift, span)?;
         let length = self.positive(&subquery.range, span)?;
         let frame = Frame { steps, ends: (0..steps.count).map(|at| look.from(steps.at(at))).collect(), range: length };
         let Some(inner) = self.inner_steps(subquery, span, look.from(steps.start), look.from(steps.end()), length)? else {
             return Ok(());
         };
+        // Refused before anything is evaluated: each step costs memory.
+        let _scratch = self.budget.charge_steps(inner.count)?;
         let columns = self.eval_vector(&subquery.expr, inner)?;
-        let _times_charge = self.budget.charge(inner.count)?;
         let times: Vec<i64> = (0..inner.count).map(|at| inner.at(at)).collect();
         let mut walk = Walk { frame: &frame, shared: None, times: Vec::new(), values: Vec::new() };
         for column in &columns.series {
@@ -141,7 +148,12 @@ struct Walk<'f> {
 }
 
 impl Walk<'_> {
-    fn series(&mut self, times: &[i64], values: &[f64], visit: impl FnOnce(&Windows<'_>) -> Result<(), EvalError>) -> Result<(), EvalError> {
+    fn series(
+        &mut self,
+        times: &[i64],
+        values: &[f64],
+        visit: impl FnOnce(&Windows<'_>) -> Result<(), EvalError>,
+    ) -> Result<(), EvalError> {
         if values.iter().any(|v| is_absent(*v) || is_stale(*v)) {
             self.times.clear();
             self.values.clear();

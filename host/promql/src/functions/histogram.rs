@@ -47,7 +47,8 @@ pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> (f64, Option<Forced
         return (f64::NAN, forced);
     }
     let rank = q * observations;
-    let at = buckets[..last].partition_point(|b| !(b.count >= rank));
+    // NaN is not below any rank, so it counts as not reached.
+    let at = buckets[..last].partition_point(|b| b.count < rank || b.count.is_nan() || rank.is_nan());
     let value = if at == last {
         buckets[last - 1].upper
     } else if at == 0 && buckets[0].upper <= 0.0 {

@@ -1,6 +1,6 @@
 //! Selectors and what may follow an expression: ranges, subqueries, `offset`, `@`, `anchored`, `smoothed`.
 
-use model::{MatchOp, Matcher, METRIC_NAME};
+use model::{METRIC_NAME, MatchOp, Matcher};
 
 use super::{Parsed, Parser};
 use crate::ast::{AtTime, DurationExpr, Edges, Expr, ExprKind, RangeSelector, Selector, Shift, Subquery};
@@ -171,7 +171,9 @@ impl Parser<'_> {
         let slot = match &mut expr.kind {
             ExprKind::Selector(selector) => &mut selector.edges,
             ExprKind::Range(range) => &mut range.selector.edges,
-            ExprKind::Subquery(_) => return Err(self.error(expr.span, format!("{} modifier is not supported for subqueries", edges.word()))),
+            ExprKind::Subquery(_) => {
+                return Err(self.error(expr.span, format!("{} modifier is not supported for subqueries", edges.word())));
+            }
             _ => return Err(self.error(expr.span, format!("{} modifier not implemented", edges.word()))),
         };
         if slot.is_some_and(|other| other != edges) {

@@ -12,6 +12,9 @@ use crate::value::{QueryResult, Value};
 
 type Checked = Result<(), String>;
 
+/// A series with its points; None is a gap.
+type Stated = (LabelSet, Vec<Option<f64>>);
+
 /// Relative error that is allowed.
 const TOLERANCE: f64 = 1e-6;
 
@@ -78,7 +81,7 @@ fn scalar(line: &str) -> Option<f64> {
 }
 
 /// The stated series in order.
-fn stated(eval: &Eval) -> Result<Vec<(LabelSet, Vec<Option<f64>>)>, String> {
+fn stated(eval: &Eval) -> Result<Vec<Stated>, String> {
     eval.results
         .iter()
         .map(|line| {
@@ -148,7 +151,11 @@ fn matrix(eval: &Eval, result: &QueryResult, (start, _, step): (i64, i64, i64)) 
 /// Whether an instant query can be asked as a range query too.
 pub(super) fn is_also_a_range(eval: &Eval, expr: &Expr) -> bool {
     let context = ["start()", "end()", "range()", "step()"].iter().any(|f| eval.expr.replace(' ', "").to_lowercase().contains(f));
-    !eval.expect.ordered && eval.expect.string.is_none() && eval.expect.times.is_none() && !context && !matches!(expr.kind, ExprKind::String(_))
+    !eval.expect.ordered
+        && eval.expect.string.is_none()
+        && eval.expect.times.is_none()
+        && !context
+        && !matches!(expr.kind, ExprKind::String(_))
 }
 
 /// Checks the values at one time of an answer over a range, and that its series are sorted.
@@ -159,10 +166,8 @@ pub(super) fn check_middle(eval: &Eval, result: &QueryResult, at: i64) -> Checke
     if !series.windows(2).all(|pair| pair[0].labels < pair[1].labels) {
         return Err("series are not sorted by labels".to_owned());
     }
-    let found: BTreeMap<&LabelSet, f64> = series
-        .iter()
-        .filter_map(|s| Some((&s.labels, s.points.iter().find(|p| p.time == at)?.value)))
-        .collect();
+    let found: BTreeMap<&LabelSet, f64> =
+        series.iter().filter_map(|s| Some((&s.labels, s.points.iter().find(|p| p.time == at)?.value))).collect();
     let wanted = match eval.results.as_slice() {
         [line] if scalar(line).is_some() => vec![(LabelSet::empty(), vec![scalar(line)])],
         _ => stated(eval)?,

@@ -9,7 +9,13 @@ use crate::parse::parse_series;
 const POINTS_MAX: usize = 1_000_000;
 
 /// Puts the series of one line into the store, or among those that are missing there.
-pub(super) fn load(memory: &Memory, missing: &mut Vec<(LabelSet, &'static str)>, line: &str, step_ms: i64, with_native: bool) -> Result<(), String> {
+pub(super) fn load(
+    memory: &Memory,
+    missing: &mut Vec<(LabelSet, &'static str)>,
+    line: &str,
+    step_ms: i64,
+    with_native: bool,
+) -> Result<(), String> {
     let (series, values) = split(line);
     if let Some(series) = series.strip_suffix("@st") {
         missing.push((parse_series(series).map_err(|e| e.to_string())?, "the series has start timestamps"));
@@ -104,7 +110,14 @@ mod tests {
 
     #[test]
     fn points_are_expanded() {
-        let read = |text: &str| points(text).expect("good points").into_iter().map(|p| p.map_or("_".to_owned(), |v| v.to_string())).collect::<Vec<_>>().join(" ");
+        let read = |text: &str| {
+            points(text)
+                .expect("good points")
+                .into_iter()
+                .map(|p| p.map_or("_".to_owned(), |v| v.to_string()))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
         assert_eq!(read("1 _ 1+2x2 7x1 _x2 -1-1.5x1 1e+2 Inf"), "1 _ 1 3 5 7 7 _ _ -1 -2.5 100 inf");
         assert!(points("stale").is_ok_and(|p| p[0].is_some_and(model::is_stale)));
         for bad in ["x", "1x", "1+x3", "a", "1x99999999", "{{}}"] {
