@@ -1,0 +1,159 @@
+//! What the calls of one section may reach, and the clients they reach it with.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http_client::{Client, Egress, HttpConfig, HttpError, Resolver, Url};
+use model::Clock;
+use model::config::Section;
+use serde_json::Value;
+
+use crate::grants::{Grants, line_for_url, plain_host};
+use crate::section::{Prepared, Secrets, to_node};
+use crate::standing::Standing;
+
+/// Clients of one section: one for each `client` it names, and one for none.
+const CLIENTS_MAX: usize = 16;
+
+tokio::task_local! {
+    /// Of the request that runs: its origin, if its body carries a secret. That may not follow a redirect elsewhere.
+    pub(crate) static SECRET_ORIGIN: Option<String>;
+}
+
+/// What the host lends to all calls.
+#[derive(Clone)]
+pub(crate) struct Means {
+    pub(crate) resolver: Arc<Resolver>,
+    /// What relative paths in sections are relative to.
+    pub(crate) base_dir: PathBuf,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// What the calls of one section may reach.
+pub(crate) struct Access {
+    pub(crate) grants: Grants,
+    pub(crate) secrets: Secrets,
+    pub(crate) means: Means,
+    pub(crate) standing: Arc<Standing>,
+    plain: Value,
+    client_pointers: Vec<String>,
+    /// By pointer. Connections are kept in them, so that an address that one policy let through is used under no other.
+    clients: Mutex<HashMap<String, Arc<Client>>>,
+}
+
+impl Access {
+    pub(crate) fn new(means: &Means, standing: &Arc<Standing>, grants: Grants, section: &Prepared) -> Self {
+        Self {
+            grants,
+            secrets: section.secrets.clone(),
+            means: means.clone(),
+            standing: Arc::clone(standing),
+            plain: section.plain.clone(),
+            client_pointers: section.clients.clone(),
+            clients: Mutex::default(),
+        }
+    }
+
+    /// Nothing: for finding out what a component is.
+    pub(crate) fn none(means: &Means, standing: &Arc<Standing>) -> Self {
+        Self::new(means, standing, Grants::default(), &Prepared::default())
+    }
+
+    /// With more grants, for a target that the operator wrote.
+    pub(crate) fn with(&self, more: &Grants) -> Self {
+        let mut grants = self.grants.clone();
+        grants.extend(more);
+        Self {
+            grants,
+            secrets: self.secrets.clone(),
+            means: self.means.clone(),
+            standing: Arc::clone(&self.standing),
+            plain: self.plain.clone(),
+            client_pointers: self.client_pointers.clone(),
+            clients: Mutex::default(),
+        }
+    }
+
+    /// The client for a pointer into the section, or the host's defaults.
+    pub(crate) fn client(&self, pointer: Option<&str>) -> Result<Arc<Client>, HttpError> {
+        let key = pointer.unwrap_or_default();
+        if let Some(client) = self.clients.lock().unwrap_or_else(PoisonError::into_inner).get(key) {
+            return Ok(Arc::clone(client));
+        }
+        let client = Arc::new(self.fresh_client(pointer)?);
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if clients.len() >= CLIENTS_MAX {
+            clients.clear();
+        }
+        clients.insert(key.to_owned(), Arc::clone(&client));
+        Ok(client)
+    }
+
+    /// A client without connections.
+    pub(crate) fn fresh_client(&self, pointer: Option<&str>) -> Result<Client, HttpError> {
+        let config = pointer.map_or_else(|| Ok(HttpConfig::default()), |pointer| self.http_config(pointer))?;
+        let policy = Policy { grants: self.grants.clone(), standing: Arc::clone(&self.standing) };
+        Client::new(&config, Arc::clone(&self.means.resolver), Arc::new(policy))
+    }
+
+    fn http_config(&self, pointer: &str) -> Result<HttpConfig, HttpError> {
+        if !self.client_pointers.iter().any(|known| known == pointer) {
+            return Err(HttpError::Invalid(format!(
+                "client: {pointer} is not a field of the section that the plugin's schema marks http-client"
+            )));
+        }
+        let value = self.plain.pointer(pointer).unwrap_or(&Value::Null);
+        let node = to_node(value, pointer);
+        let read = || {
+            let mut section = Section::new(&node)?;
+            let config = HttpConfig::from_section(&mut section, &self.means.base_dir)?;
+            section.finish().map(|()| config)
+        };
+        read().map_err(|e| HttpError::Invalid(self.secrets.redact(e.to_string())))
+    }
+
+    /// Notes that a capability was refused; gives the line that would grant it.
+    pub(crate) fn refuse(&self, what: &str, line: &str) -> String {
+        self.standing.refuse(what, line);
+        line.to_owned()
+    }
+}
+
+/// The address policy of a section's requests.
+struct Policy {
+    grants: Grants,
+    standing: Arc<Standing>,
+}
+
+impl Egress for Policy {
+    fn check_url(&self, url: &Url, hop: usize) -> Result<(), String> {
+        let line = line_for_url(url);
+        if !self.grants.allows_url(url) {
+            let what = if hop == 0 { line.clone() } else { format!("redirect to {line}") };
+            self.standing.refuse(&what, &line);
+            return Err(line);
+        }
+        let origin = url.origin().ascii_serialization();
+        let carries_secret = hop > 0 && SECRET_ORIGIN.try_with(|o| o.as_ref().is_some_and(|o| *o != origin)).unwrap_or(false);
+        if carries_secret {
+            return Err(format!("a redirect leads to {origin}, and the request carries a secret that stays with its origin"));
+        }
+        self.standing.ledger.used(&line);
+        Ok(())
+    }
+
+    fn check_address(&self, host: &str, address: IpAddr) -> Result<(), String> {
+        if self.grants.allows_address(host, address) {
+            return Ok(());
+        }
+        let host = plain_host(host);
+        // What would grant it is the address itself, since the name leads where names are not followed to.
+        let shown = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
+        let line = format!("http: http://{shown}/");
+        let what = if host.parse() == Ok(address) { line.clone() } else { format!("{host} at {address}") };
+        self.standing.refuse(&what, &line);
+        Err(if host.parse() == Ok(address) { line } else { format!("{host} leads to {address}, which its grant does not cover: {line}") })
+    }
+}

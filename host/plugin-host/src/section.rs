@@ -1,0 +1,382 @@
+//! A plugin's section of the configuration, ready for calls: checked, with grants read off it, secrets replaced by tokens,
+//! and template fields listed.
+
+use model::config::{ConfigError, Node, NodeValue};
+use model::seams::TemplateField;
+use serde_json::{Map, Number, Value};
+
+use crate::grants::{Grants, HttpGrant, UrlGrant};
+use crate::schema::{Mark, Marked, Schema, SectionError};
+
+/// Bytes of a section's text.
+const SECTION_BYTES_MAX: usize = 1 << 20;
+
+/// Keys of an HTTP client block whose values are secret.
+const CLIENT_SECRETS: [&str; 6] = ["password", "credentials", "bearer_token", "client_secret", "key", "secrets"];
+
+/// A section ready for calls.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Prepared {
+    /// What the component gets, template fields still unexpanded.
+    config: Value,
+    /// With secrets, for the host's own use: `client` of a request points into it.
+    pub(crate) plain: Value,
+    /// What stands in the section is granted to its calls.
+    pub(crate) grants: Grants,
+    /// Tokens and what they stand for.
+    pub(crate) secrets: Secrets,
+    /// Template fields in order.
+    pub(crate) templates: Vec<TemplateField>,
+    /// Pointers of objects that `client` of a request may name.
+    pub(crate) clients: Vec<String>,
+}
+
+impl Prepared {
+    /// Reads a section. Without a schema it is passed on as it is, and grants nothing.
+    pub(crate) fn new(text: &str, schema: Option<&Schema>, reveal: bool) -> Result<Self, SectionError> {
+        let whole = |message: String| SectionError { pointer: String::new(), message };
+        if text.len() > SECTION_BYTES_MAX {
+            return Err(whole(format!("the section is larger than {SECTION_BYTES_MAX} bytes")));
+        }
+        let text = if text.trim().is_empty() { "{}" } else { text };
+        let mut plain: Value = serde_json::from_str(text).map_err(|e| whole(format!("the section is no JSON: {e}")))?;
+        if plain.is_null() {
+            plain = Value::Object(Map::new());
+        }
+        let marks = schema.map_or_else(|| Ok(Vec::new()), |schema| schema.check(&mut plain))?;
+        let mut prepared = Self { config: plain.clone(), plain, ..Self::default() };
+        for marked in &marks {
+            prepared.take_grant(marked, marks.iter().any(|m| m.pointer == marked.pointer && m.mark == Mark::Secret));
+        }
+        for marked in &marks {
+            prepared.take_mark(marked, reveal)?;
+        }
+        Ok(prepared)
+    }
+
+    fn take_grant(&mut self, marked: &Marked, secret: bool) {
+        let Some(text) = self.plain.pointer(&marked.pointer).and_then(Value::as_str).filter(|text| marked.written && !text.is_empty())
+        else {
+            return;
+        };
+        // What a template adds is not granted, and the origin could be what it adds.
+        if text.contains("{{") {
+            return;
+        }
+        let grants = &mut self.grants;
+        match marked.mark {
+            Mark::GrantHttp => match text.strip_prefix("unix://") {
+                Some(path) => grants.unix.push(path.to_owned()),
+                None => grants.http.extend(UrlGrant::parse(text, secret).map(HttpGrant::Below)),
+            },
+            Mark::GrantDns => grants.dns.push(text.trim_end_matches('.').to_ascii_lowercase()),
+            Mark::GrantTcp => grants.tcp.push(text.to_owned()),
+            Mark::GrantUdp => grants.udp.push(text.to_owned()),
+            Mark::GrantIcmp => grants.icmp.push(text.to_owned()),
+            Mark::GrantRead => grants.read.push(text.to_owned()),
+            Mark::Secret | Mark::Template | Mark::TemplateHtml | Mark::HttpClient | Mark::Tls => {}
+        }
+    }
+
+    fn take_mark(&mut self, marked: &Marked, reveal: bool) -> Result<(), SectionError> {
+        let Some(value) = self.config.pointer_mut(&marked.pointer) else { return Ok(()) };
+        match marked.mark {
+            Mark::Secret => {
+                self.secrets.hide(value, reveal).map_err(|message| SectionError { pointer: marked.pointer.clone(), message })?
+            }
+            Mark::Template | Mark::TemplateHtml => {
+                if let Value::String(text) = value {
+                    self.templates.push(TemplateField {
+                        pointer: marked.pointer.clone(),
+                        text: text.clone(),
+                        html: marked.mark == Mark::TemplateHtml,
+                    });
+                }
+            }
+            Mark::HttpClient | Mark::Tls => {
+                self.clients.push(marked.pointer.clone());
+                hide_client_secrets(value, &mut self.secrets, reveal, 0)
+                    .map_err(|message| SectionError { pointer: marked.pointer.clone(), message })?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The text for a call, with the results for the template fields in their order.
+    pub(crate) fn config_text(&self, expanded: &[String]) -> String {
+        if expanded.is_empty() {
+            return self.config.to_string();
+        }
+        let mut config = self.config.clone();
+        for (field, text) in self.templates.iter().zip(expanded) {
+            if let Some(place) = config.pointer_mut(&field.pointer) {
+                *place = Value::String(text.clone());
+            }
+        }
+        config.to_string()
+    }
+}
+
+fn hide_client_secrets(value: &mut Value, secrets: &mut Secrets, reveal: bool, depth: usize) -> Result<(), String> {
+    match value {
+        Value::Object(fields) if depth < 8 => fields.iter_mut().try_for_each(|(key, value)| {
+            if CLIENT_SECRETS.contains(&key.as_str()) {
+                secrets.hide(value, reveal)
+            } else {
+                hide_client_secrets(value, secrets, reveal, depth + 1)
+            }
+        }),
+        Value::Array(items) if depth < 8 => items.iter_mut().try_for_each(|item| hide_client_secrets(item, secrets, reveal, depth + 1)),
+        _ => Ok(()),
+    }
+}
+
+/// Secrets of a section and the tokens that a component sees in their place.
+#[derive(Clone, Default)]
+pub(crate) struct Secrets {
+    pairs: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} secrets", self.pairs.len())
+    }
+}
+
+impl Secrets {
+    /// Puts tokens in the place of a text, or of all texts of a list.
+    fn hide(&mut self, value: &mut Value, reveal: bool) -> Result<(), String> {
+        match value {
+            Value::String(text) if !text.is_empty() => {
+                let token = token()?;
+                self.pairs.push((token.clone(), text.clone()));
+                if !reveal {
+                    *text = token;
+                }
+                Ok(())
+            }
+            Value::Array(items) => items.iter_mut().try_for_each(|item| self.hide(item, reveal)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts the secrets in the place of their tokens. The second value says whether there was one.
+    pub(crate) fn reveal(&self, text: &str) -> (String, bool) {
+        let mut revealed = text.to_owned();
+        let mut any = false;
+        for (token, secret) in &self.pairs {
+            if revealed.contains(token.as_str()) {
+                revealed = revealed.replace(token.as_str(), secret);
+                any = true;
+            }
+        }
+        (revealed, any)
+    }
+
+    /// Likewise in bytes.
+    pub(crate) fn reveal_bytes(&self, bytes: Vec<u8>) -> (Vec<u8>, bool) {
+        let mut any = false;
+        let mut bytes = bytes;
+        for (token, secret) in &self.pairs {
+            let token = token.as_bytes();
+            if bytes.len() < token.len() || !bytes.windows(token.len()).any(|window| window == token) {
+                continue;
+            }
+            any = true;
+            let mut revealed = Vec::with_capacity(bytes.len() + secret.len());
+            let mut rest = bytes.as_slice();
+            while let Some(at) = rest.windows(token.len()).position(|window| window == token) {
+                revealed.extend_from_slice(&rest[..at]);
+                revealed.extend_from_slice(secret.as_bytes());
+                rest = &rest[at + token.len()..];
+            }
+            revealed.extend_from_slice(rest);
+            bytes = revealed;
+        }
+        (bytes, any)
+    }
+
+    /// Puts the tokens back, for what goes to the component.
+    pub(crate) fn conceal(&self, text: String) -> String {
+        self.pairs
+            .iter()
+            .fold(text, |text, (token, secret)| if text.contains(secret.as_str()) { text.replace(secret.as_str(), token) } else { text })
+    }
+
+    /// Takes secrets out of a text for people. Very short ones stay: they would take the text apart, and hide nothing.
+    pub(crate) fn redact(&self, text: String) -> String {
+        let long = self.pairs.iter().filter(|(_, secret)| secret.len() >= 4);
+        long.fold(text, |text, (token, secret)| {
+            let text = if text.contains(secret.as_str()) { text.replace(secret.as_str(), "<secret>") } else { text };
+            if text.contains(token.as_str()) { text.replace(token.as_str(), "<secret>") } else { text }
+        })
+    }
+}
+
+/// 128 random bits, with characters that need no escape in a URL, a header or JSON.
+fn token() -> Result<String, String> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(|e| format!("the system gives no random numbers: {e}"))?;
+    Ok(format!("skopos-secret-{}", bytes.iter().map(|b| format!("{b:02x}")).collect::<String>()))
+}
+
+/// Reads a section of the configuration as JSON, unquoted scalars as the schema wants them: a text where it wants a text.
+pub(crate) fn to_json(node: &Node, schema: Option<&Schema>) -> Result<Value, ConfigError> {
+    json_of(node, schema.map(|s| (s, s.beginning())), 0)
+}
+
+fn json_of(node: &Node, schema: Option<(&Schema, &Value)>, depth: usize) -> Result<Value, ConfigError> {
+    if depth > 64 {
+        return Err(node.error("nested too deeply"));
+    }
+    let child = |key: Option<&str>| schema.and_then(|(whole, here)| Some((whole, whole.child(here, key)?)));
+    Ok(match &node.value {
+        NodeValue::Null => Value::Null,
+        NodeValue::Scalar { text, plain } => match schema {
+            Some((whole, here)) if whole.wants_text(here) => Value::String(text.clone()),
+            _ if *plain => plain_scalar(text),
+            _ => Value::String(text.clone()),
+        },
+        NodeValue::Sequence(items) => {
+            Value::Array(items.iter().map(|item| json_of(item, child(None), depth + 1)).collect::<Result<_, _>>()?)
+        }
+        NodeValue::Mapping(entries) => {
+            let pairs = entries.iter().map(|(key, _, value)| Ok((key.clone(), json_of(value, child(Some(key)), depth + 1)?)));
+            Value::Object(pairs.collect::<Result<_, ConfigError>>()?)
+        }
+    })
+}
+
+/// Numbers and booleans of YAML's core schema, with the booleans that upstream's YAML knows besides.
+fn plain_scalar(text: &str) -> Value {
+    match text {
+        "true" | "True" | "TRUE" | "yes" | "on" => return Value::Bool(true),
+        "false" | "False" | "FALSE" | "no" | "off" => return Value::Bool(false),
+        "null" | "Null" | "NULL" | "~" => return Value::Null,
+        _ => {}
+    }
+    if let Ok(number) = text.parse::<i64>() {
+        return Value::Number(number.into());
+    }
+    let looks_like_number = text.bytes().next().is_some_and(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.'));
+    match text.parse::<f64>().ok().filter(|_| looks_like_number).and_then(Number::from_f64) {
+        Some(number) => Value::Number(number),
+        None => Value::String(text.to_owned()),
+    }
+}
+
+/// The reverse of [`to_json`], for crates that read their blocks from nodes. Scalars count as unquoted unless they are texts.
+pub(crate) fn to_node(value: &Value, path: &str) -> Node {
+    let value = match value {
+        Value::Null => NodeValue::Null,
+        Value::Bool(b) => NodeValue::Scalar { text: b.to_string(), plain: true },
+        Value::Number(n) => NodeValue::Scalar { text: n.to_string(), plain: true },
+        Value::String(s) => NodeValue::Scalar { text: s.clone(), plain: false },
+        Value::Array(items) => {
+            NodeValue::Sequence(items.iter().enumerate().map(|(i, item)| to_node(item, &format!("{path}[{i}]"))).collect())
+        }
+        Value::Object(fields) => {
+            let entries = fields
+                .iter()
+                .map(|(key, value)| (key.clone(), model::config::Position::default(), to_node(value, &format!("{path}.{key}"))));
+            NodeValue::Mapping(entries.collect())
+        }
+    };
+    Node { position: model::config::Position::default(), path: path.to_owned(), value }
+}
+
+/// Finds the node that a JSON Pointer leads to, or the last one on the way, and makes an error about it.
+pub(crate) fn locate(node: &Node, error: SectionError) -> ConfigError {
+    let mut here = node;
+    let mut key_position = None;
+    for part in error.pointer.split('/').skip(1) {
+        let key = part.replace("~1", "/").replace("~0", "~");
+        let next = match &here.value {
+            NodeValue::Mapping(entries) => entries.iter().find(|(k, ..)| *k == key).map(|(_, position, node)| (node, Some(*position))),
+            NodeValue::Sequence(items) => key.parse::<usize>().ok().and_then(|i| items.get(i)).map(|node| (node, None)),
+            _ => None,
+        };
+        let Some((node, position)) = next else { break };
+        here = node;
+        key_position = position;
+    }
+    let position = if error.message.starts_with("unknown key") { key_position.unwrap_or(here.position) } else { here.position };
+    ConfigError { path: here.path.clone(), position, message: error.message }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn schema() -> Schema {
+        let text = json!({"type": "object", "additionalProperties": false, "properties": {
+            "api_url": {"type": "string", "x-skopos": ["grant-http", "secret"]},
+            "text": {"type": "string", "x-skopos": "template", "default": "{{ .Status }}"},
+            "channel": {"type": "string"},
+            "port": {"type": "integer"},
+            "link": {"type": "string", "x-skopos": ["template", "grant-http"]},
+            "http_config": {"type": "object", "x-skopos": "http-client"},
+        }});
+        Schema::parse(&text.to_string(), "channel").expect("a schema").0
+    }
+
+    #[test]
+    fn a_written_address_is_granted_and_its_secret_hidden() {
+        let text =
+            json!({"api_url": "https://hooks.example/T/key", "http_config": {"basic_auth": {"username": "u", "password": "hunter22"}}})
+                .to_string();
+        let prepared = Prepared::new(&text, Some(&schema()), false).expect("it fits");
+        let shown = prepared.config_text(&[]);
+        assert!(!shown.contains("hooks.example") && !shown.contains("hunter22") && shown.contains("\"u\""), "{shown}");
+        assert_eq!(prepared.grants.lines(), ["http: https://hooks.example/<secret>"]);
+        assert_eq!(prepared.templates, [TemplateField { pointer: "/text".into(), text: "{{ .Status }}".into(), html: false }]);
+        let config: Value = serde_json::from_str(&prepared.config_text(&["firing".into()])).expect("JSON");
+        assert_eq!(config["text"], "firing");
+        let token = config["api_url"].as_str().expect("a token");
+        assert_eq!(prepared.secrets.reveal(&format!("{token}/x")), ("https://hooks.example/T/key/x".to_owned(), true));
+        assert_eq!(
+            prepared.secrets.reveal_bytes(format!("a{token}b{token}").into_bytes()).0,
+            b"ahttps://hooks.example/T/keybhttps://hooks.example/T/key"
+        );
+        assert_eq!(prepared.secrets.conceal("see https://hooks.example/T/key".into()), format!("see {token}"));
+        assert_eq!(prepared.secrets.redact(format!("{token} hunter22")), "<secret> <secret>");
+        assert!(!format!("{:?}", prepared.secrets).contains("hunter"));
+    }
+
+    #[test]
+    fn what_a_template_adds_is_not_granted() {
+        let text = json!({"link": "http://{{ .CommonLabels.host }}/"}).to_string();
+        assert_eq!(Prepared::new(&text, Some(&schema()), false).expect("it fits").grants, Grants::default());
+    }
+
+    #[test]
+    fn with_reveal_the_component_sees_the_secret_and_logs_do_not() {
+        let text = json!({"api_url": "https://hooks.example/T/key"}).to_string();
+        let prepared = Prepared::new(&text, Some(&schema()), true).expect("it fits");
+        assert!(prepared.config_text(&[]).contains("hooks.example"));
+        assert_eq!(prepared.secrets.redact("https://hooks.example/T/key".into()), "<secret>");
+    }
+
+    #[test]
+    fn unquoted_scalars_are_what_the_schema_wants() {
+        let node = yaml::parse("channel: 0123\nport: 53\ntext: yes\n").expect("YAML");
+        assert_eq!(to_json(&node, Some(&schema())).expect("JSON"), json!({"channel": "0123", "port": 53, "text": "yes"}));
+        assert_eq!(to_json(&node, None).expect("JSON"), json!({"channel": 123, "port": 53, "text": true}));
+    }
+
+    #[test]
+    fn errors_carry_the_place_in_the_file() {
+        let node = yaml::parse("channel: a\nport: many\n").expect("YAML");
+        let mut value = to_json(&node, Some(&schema())).expect("JSON");
+        let error = locate(&node, schema().check(&mut value).expect_err("not a number"));
+        assert_eq!((error.position.line, error.position.column, error.path.as_str()), (2, 7, "port"));
+        let node = yaml::parse("channel: a\nprot: 1\n").expect("YAML");
+        let mut value = to_json(&node, Some(&schema())).expect("JSON");
+        let error = locate(&node, schema().check(&mut value).expect_err("an unknown key"));
+        assert_eq!((error.position.line, error.position.column), (2, 1));
+        assert_eq!(error.message, "unknown key \"prot\"; did you mean \"port\"?");
+    }
+}
