@@ -71,6 +71,10 @@ pub(crate) const KEYWORDS: [&str; 37] = [
 /// Words with a meaning inside brackets.
 const DURATION_KEYWORDS: [&str; 4] = ["step", "range", "max_of", "min_of"];
 
+/// Most tokens of an expression: some ten times what the longest query has that anyone writes by program. A token makes up
+/// to some hundred bytes of the tree.
+pub(crate) const TOKENS_MAX: usize = 150_000;
+
 /// Reads all tokens. The last is [`Kind::End`] or [`Kind::Error`].
 pub(crate) fn lex(text: &str) -> Vec<Token> {
     let mut lexer = Lexer {
@@ -120,6 +124,9 @@ impl Lexer<'_> {
             let Some(byte) = self.peek(0) else {
                 return self.end();
             };
+            if self.tokens.len() >= TOKENS_MAX {
+                return self.fail(self.at, format!("the expression has more than {TOKENS_MAX} words and signs"));
+            }
             if self.in_braces {
                 self.inside_braces(byte)?;
             } else if self.in_brackets {

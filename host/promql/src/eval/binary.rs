@@ -1,7 +1,7 @@
 //! Binary operators. Series are matched by labels once; what is there at a step is looked at step by step, since errors
 //! of matching depend on it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use model::{LabelSet, METRIC_NAME, is_absent};
 
@@ -106,8 +106,8 @@ impl Query<'_> {
             steps,
             columns: Columns { series: Vec::new(), charge: self.budget.charge(0)? },
             places: HashMap::new(),
-            results: HashMap::new(),
-            touched: HashSet::new(),
+            touched: Vec::new(),
+            groups_done: 0,
             many_present: Vec::new(),
         };
         // "One" and "many" sides; one-to-one counts the left as many.
@@ -150,10 +150,9 @@ struct Joined<'q, 's> {
     columns: Columns<'q>,
     /// The column of a result by its labels.
     places: HashMap<LabelSet, usize>,
-    /// The labels of a result by those of both sides.
-    results: HashMap<(LabelSet, LabelSet), usize>,
-    /// In one match group: steps and results that were met, kept or not, to find doubled ones.
-    touched: HashSet<(usize, usize)>,
+    /// For each result the group and step at which it was last met, kept or not, to find doubled ones.
+    touched: Vec<(usize, usize)>,
+    groups_done: usize,
     /// At which steps there is anything on the "many" side, in any group. Empty if no group has doubled series.
     many_present: Vec<bool>,
 }
@@ -168,7 +167,9 @@ impl Joined<'_, '_> {
         if (many.is_empty() && fill_many.is_none()) || (one.is_empty() && fill_one.is_none()) {
             return self.check_unique(one, swapped);
         }
-        self.touched.clear();
+        self.groups_done += 1;
+        // Where the last result of each series of the "many" side went; the other side rarely changes between steps.
+        let mut known: Vec<Option<(LabelSet, usize)>> = vec![None; many.len()];
         for at in 0..self.steps.count {
             self.query.budget.work(many.len() + one.len())?;
             let partner = self.partner(one, at, swapped)?.map(|c| (&c.labels, c.values[at]));
@@ -176,17 +177,17 @@ impl Joined<'_, '_> {
                 continue;
             };
             let mut met = 0;
-            for column in many.iter().filter(|c| !is_absent(c.values[at])) {
+            for (column, known) in many.iter().zip(&mut known).filter(|(c, _)| !is_absent(c.values[at])) {
                 met += 1;
                 if met > 1 && matching.group.is_none() {
                     let message = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
                     return Err(EvalError::Execution(message.to_owned()));
                 }
-                self.pair(at, (&column.labels, column.values[at]), (one_labels, one_value), swapped)?;
+                self.pair(at, (&column.labels, column.values[at]), (one_labels, one_value), swapped, known)?;
             }
             // Both sides are filled only where one of them is there.
             if let (0, Some(fill), Some((labels, value))) = (met, fill_many, partner) {
-                self.pair(at, (key, fill), (labels, value), swapped)?;
+                self.pair(at, (key, fill), (labels, value), swapped, &mut None)?;
             }
         }
         Ok(())
@@ -216,7 +217,14 @@ impl Joined<'_, '_> {
         }
     }
 
-    fn pair(&mut self, at: usize, many: (&LabelSet, f64), one: (&LabelSet, f64), swapped: bool) -> Result<(), EvalError> {
+    fn pair(
+        &mut self,
+        at: usize,
+        many: (&LabelSet, f64),
+        one: (&LabelSet, f64),
+        swapped: bool,
+        known: &mut Option<(LabelSet, usize)>,
+    ) -> Result<(), EvalError> {
         let (left, right) = if swapped { (one.1, many.1) } else { (many.1, one.1) };
         let value = match element(self.step.op, left, right) {
             Element::Value(value) => Some(clean(value)),
@@ -224,8 +232,13 @@ impl Joined<'_, '_> {
             // A filter keeps the left value.
             Element::Verdict(verdict) => verdict.then_some(left),
         };
-        let place = self.place(many.0, one.0)?;
-        if self.step.matching.group.is_some() && !self.touched.insert((at, place)) {
+        let place = match known {
+            Some((labels, place)) if labels == one.0 => *place,
+            _ => self.place(many.0, one.0)?,
+        };
+        *known = Some((one.0.clone(), place));
+        let met = std::mem::replace(&mut self.touched[place], (self.groups_done, at));
+        if self.step.matching.group.is_some() && met == (self.groups_done, at) {
             let message = "multiple matches for labels: grouping labels must ensure unique matches";
             return Err(EvalError::Execution(message.to_owned()));
         }
@@ -241,24 +254,17 @@ impl Joined<'_, '_> {
 
     /// The column for the result of two series.
     fn place(&mut self, many: &LabelSet, one: &LabelSet) -> Result<usize, EvalError> {
-        let key = (many.clone(), one.clone());
-        if let Some(place) = self.results.get(&key) {
-            return Ok(*place);
-        }
         let drop_now = self.step.return_bool && !self.query.limits.delayed_name_removal;
         let labels = result_labels(self.step, many, one, drop_now);
-        let place = match self.places.get(&labels) {
-            Some(place) => *place,
-            None => {
-                self.query.budget.add(&mut self.columns.charge, self.steps.count)?;
-                let values = vec![model::absent(); self.steps.count];
-                self.columns.series.push(Column { labels: labels.clone(), drop_name: self.step.return_bool, values });
-                self.places.insert(labels, self.columns.series.len() - 1);
-                self.columns.series.len() - 1
-            }
-        };
-        self.results.insert(key, place);
-        Ok(place)
+        if let Some(place) = self.places.get(&labels) {
+            return Ok(*place);
+        }
+        self.query.budget.add(&mut self.columns.charge, self.steps.count)?;
+        let values = vec![model::absent(); self.steps.count];
+        self.columns.series.push(Column { labels: labels.clone(), drop_name: self.step.return_bool, values });
+        self.touched.push((0, 0));
+        self.places.insert(labels, self.columns.series.len() - 1);
+        Ok(self.columns.series.len() - 1)
     }
 }
 
