@@ -17,8 +17,7 @@ const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "plugin";
 const PREBUILT: &str = "SKOPOS_PLUGINS_DIR";
 /// Set by the outer cargo for this workspace's host code; the components must be built without.
-const NOT_INHERITED: [&str; 5] =
-    ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET"];
+const NOT_INHERITED: [&str; 5] = ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET"];
 
 fn main() {
     if let Err(error) = run() {

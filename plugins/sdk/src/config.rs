@@ -38,6 +38,59 @@ pub fn duration_ms(text: &str) -> Result<u64, String> {
     if text.is_empty() { Err(wrong()) } else { Ok(total) }
 }
 
+/// A JSON object that is read leniently: what is absent, or of another type than asked for, is as if it were not there. For the
+/// options of panels, which dashboards of many years and tools carry in many states.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Options(serde_json::Map<String, serde_json::Value>);
+
+impl Options {
+    /// Parses an object. An empty text is an empty object.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a text that is no JSON object.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        parse(text).map(Self)
+    }
+
+    /// The object below a key; empty if there is none.
+    #[must_use]
+    pub fn object(&self, key: &str) -> Self {
+        Self(self.0.get(key).and_then(|value| value.as_object()).cloned().unwrap_or_default())
+    }
+
+    /// The text below a key; empty if there is none.
+    #[must_use]
+    pub fn text(&self, key: &str) -> &str {
+        self.0.get(key).and_then(|value| value.as_str()).unwrap_or_default()
+    }
+
+    /// The finite number below a key.
+    #[must_use]
+    pub fn number(&self, key: &str) -> Option<f64> {
+        self.0.get(key).and_then(serde_json::Value::as_f64).filter(|number| number.is_finite())
+    }
+
+    /// The truth value below a key.
+    #[must_use]
+    pub fn flag(&self, key: &str) -> Option<bool> {
+        self.0.get(key).and_then(serde_json::Value::as_bool)
+    }
+
+    /// The texts of the list below a key; none if there is no list.
+    #[must_use]
+    pub fn texts(&self, key: &str) -> Option<Vec<String>> {
+        let list = self.0.get(key)?.as_array()?;
+        Some(list.iter().filter_map(|value| value.as_str()).map(str::to_owned).collect())
+    }
+
+    /// The finite numbers of the list below a key; empty if there is no list.
+    #[must_use]
+    pub fn numbers(&self, key: &str) -> Vec<f64> {
+        let list = self.0.get(key).and_then(|value| value.as_array());
+        list.into_iter().flatten().filter_map(serde_json::Value::as_f64).filter(|number| number.is_finite()).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,7 @@
 //! Whole calls against the SDK's fake of the host: answers, crashes, races, restarts.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use plugin_access_log::{AccessLog, store};

@@ -1,5 +1,7 @@
 //! Whole calls against the SDK's fake of the host.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+
 use plugin_opengraph::OpenGraph;
 use serde_json::{Value, json};
 use skopos_sdk::fake::{self, Host};
