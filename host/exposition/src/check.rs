@@ -63,9 +63,10 @@ struct Families {
 impl Families {
     fn line(&mut self, line: &Line<'_>, summary: &mut Summary) -> Result<(), String> {
         match line {
-            Line::Help(name, _) => {
+            Line::Help(name, text) => {
                 summary.help_lines += 1;
-                if !self.help.insert(name.to_string()) {
+                // Without a text it says nothing, and upstream passes over it.
+                if !text.is_empty() && !self.help.insert(name.to_string()) {
                     return Err(format!("a second HELP line for {name:?}"));
                 }
             }

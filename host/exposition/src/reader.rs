@@ -52,7 +52,8 @@ pub struct Sample<'r> {
     body: &'r [u8],
     name: Span,
     labels: &'r [(Span, Span)],
-    kind: FamilyKind,
+    /// Of the last `# TYPE` line above, whichever family it is of.
+    pub kind: FamilyKind,
     /// The value.
     pub value: f64,
     /// The time, if one is given.
@@ -141,6 +142,16 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The next line with a value, passing over the others; none at the end of the body.
+    pub fn read_sample(&mut self) -> Result<Option<Sample<'_>>, ParseError> {
+        while self.at < self.body.len() {
+            if let Some(Parts::Sample { name, value_at, tail }) = self.read_physical()? {
+                return Ok(Some(self.sample(name, value_at, tail)));
+            }
+        }
+        self.finish().map(|()| None)
+    }
+
     fn finish(&self) -> Result<(), ParseError> {
         if self.format == Format::OpenMetrics && !self.ended {
             return Err(ParseError::at(self.body, self.body.len(), "the text ends without \"# EOF\", so it may be cut short"));
@@ -173,17 +184,13 @@ impl<'a> Reader<'a> {
         Ok(parts.filter(|parts| !matches!(parts, Parts::Eof)))
     }
 
+    fn sample(&self, name: Span, value_at: usize, tail: Tail) -> Sample<'_> {
+        Sample { body: self.body, name, labels: &self.labels, kind: self.kind, value: tail.value, timestamp: tail.timestamp, value_at }
+    }
+
     fn line(&self, parts: Parts) -> Line<'_> {
         match parts {
-            Parts::Sample { name, value_at, tail } => Line::Sample(Sample {
-                body: self.body,
-                name,
-                labels: &self.labels,
-                kind: self.kind,
-                value: tail.value,
-                timestamp: tail.timestamp,
-                value_at,
-            }),
+            Parts::Sample { name, value_at, tail } => Line::Sample(self.sample(name, value_at, tail)),
             Parts::Help(name, text) => Line::Help(resolve(self.body, name), resolve(self.body, text)),
             Parts::Type(name, kind) => Line::Type(resolve(self.body, name), kind),
             Parts::Unit(name, unit) => Line::Unit(resolve(self.body, name), resolve(self.body, unit)),

@@ -1,0 +1,131 @@
+//! Gets the text of a target: over HTTP, or from an exporter plugin.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use exposition::{Format, FormatError, encode};
+use http_client::{Client, HttpError, Request};
+use model::seams::{Exposition, MetricSource};
+
+use crate::config::JobConfig;
+use crate::egress::PoolEgress;
+use crate::target::Target;
+
+/// What targets are asked for. Versions 0.0.4 and 1.0.0 are read alike; the latter tells that quoted names are understood.
+const ACCEPT: &str = "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+
+const USER_AGENT: &str = "Skopos";
+
+const REDIRECTS_MAX: usize = 10;
+
+/// How much longer than its timeout a fetch may take before it is dropped from outside.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Where the texts of a job come from.
+#[derive(Clone)]
+pub(crate) enum Source {
+    Http { client: Arc<Client>, egress: Arc<PoolEgress> },
+    Plugin(Arc<dyn MetricSource>),
+}
+
+/// How a text is to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fetched {
+    pub(crate) format: Format,
+    /// Whether the answer did not say so, and the text format was assumed.
+    pub(crate) assumed: bool,
+}
+
+/// Fills `body`, which is empty. The error is for people.
+pub(crate) async fn fetch(source: &Source, job: &JobConfig, target: &Target, body: &mut Vec<u8>) -> Result<Fetched, String> {
+    let timeout = Duration::from_millis(target.timeout_ms);
+    let fetched = async {
+        match source {
+            Source::Http { client, .. } => fetch_http(client, job, target, body).await,
+            Source::Plugin(source) => fetch_plugin(source.as_ref(), job, target, body).await,
+        }
+    };
+    // Both keep to the timeout themselves; this is for the case that one does not.
+    tokio::time::timeout(timeout + GRACE, fetched).await.unwrap_or_else(|_| Err(timed_out(target)))
+}
+
+fn timed_out(target: &Target) -> String {
+    format!("no full answer within the scrape timeout of {}", model::format_duration(target.timeout_ms))
+}
+
+async fn fetch_http(client: &Client, job: &JobConfig, target: &Target, body: &mut Vec<u8>) -> Result<Fetched, String> {
+    let header = |name: &str, value: String| (name.to_owned(), value);
+    let request = Request {
+        headers: vec![
+            header("accept", ACCEPT.to_owned()),
+            header("user-agent", USER_AGENT.to_owned()),
+            header("x-prometheus-scrape-timeout-seconds", (target.timeout_ms as f64 / 1000.0).to_string()),
+        ],
+        timeout: Duration::from_millis(target.timeout_ms),
+        redirects_max: REDIRECTS_MAX,
+        body_bytes_max: job.limits.body_bytes,
+        truncate: false,
+        accept_compressed: job.enable_compression,
+        ..Request::get(target.url.clone())
+    };
+    let response = client.send_into(request, body).await.map_err(|error| match error {
+        HttpError::Timeout => timed_out(target),
+        HttpError::TooLarge { limit } => format!("the body is larger than body_size_limit, which is {limit} bytes"),
+        other => other.to_string(),
+    })?;
+    if response.status != 200 {
+        return Err(format!("server returned HTTP status {}", response.status));
+    }
+    let content_type = response.headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.as_str());
+    match (Format::from_content_type(content_type), job.fallback) {
+        (Ok(format), _) => Ok(Fetched { format, assumed: false }),
+        (Err(_), Some(format)) => Ok(Fetched { format, assumed: false }),
+        (Err(FormatError::Missing), None) => Ok(Fetched { format: Format::Text, assumed: true }),
+        (Err(error), None) => Err(wrong_content_type(&error, &response.final_url)),
+    }
+}
+
+fn wrong_content_type(error: &FormatError, url: &str) -> String {
+    let cause = match error {
+        FormatError::Foreign(text) if text.starts_with("text/html") => {
+            "a page for people: check metrics_path, and whether a login or a proxy answers instead of the target"
+        }
+        FormatError::Foreign(_) => "check metrics_path",
+        _ => "the target did not heed the Accept header",
+    };
+    format!("{error} (from {url}; {cause}). If the body is metrics all the same, set fallback_scrape_protocol: PrometheusText0.0.4")
+}
+
+async fn fetch_plugin(source: &dyn MetricSource, job: &JobConfig, target: &Target, body: &mut Vec<u8>) -> Result<Fetched, String> {
+    let answer = source.collect(&target.address, target.written, target.timeout_ms).await.map_err(|error| error.to_string())?;
+    *body = match answer {
+        Exposition::Text(text) => text.into_bytes(),
+        Exposition::Families(families) => encode(&families).into_bytes(),
+    };
+    if body.len() as u64 > job.limits.body_bytes {
+        return Err(format!("the text is larger than body_size_limit, which is {} bytes", job.limits.body_bytes));
+    }
+    Ok(Fetched { format: Format::of_body(body), assumed: false })
+}
+
+/// Buffers for bodies, used again by whichever scrape comes next.
+#[derive(Default)]
+pub(crate) struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+/// Buffers that are kept, and the largest of them.
+const BUFFERS_MAX: usize = 32;
+const BUFFER_BYTES_MAX: usize = 4 << 20;
+
+impl Buffers {
+    pub(crate) fn take(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    pub(crate) fn give(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < BUFFERS_MAX && buffer.capacity() <= BUFFER_BYTES_MAX {
+            kept.push(buffer);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The series that tell how a scrape went.
+
+/// Stored with every scrape, in this order.
+pub(crate) const REPORT_NAMES: [&str; 5] =
+    ["up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling", "scrape_series_added"];
+
+/// Stored too with `extra_scrape_metrics`.
+pub(crate) const REPORT_NAMES_EXTRA: [&str; 3] = ["scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_size_bytes"];
+
+/// Their values.
+pub(crate) struct Report {
+    pub(crate) up: bool,
+    pub(crate) duration_seconds: f64,
+    pub(crate) lines: u64,
+    pub(crate) kept: u64,
+    pub(crate) added: u64,
+    pub(crate) timeout_seconds: f64,
+    pub(crate) sample_limit: u64,
+    pub(crate) body_bytes: u64,
+}
+
+impl Report {
+    /// By the place in [`REPORT_NAMES`] and, after it, [`REPORT_NAMES_EXTRA`].
+    pub(crate) fn value(&self, at: usize) -> f64 {
+        match at {
+            0 => f64::from(u8::from(self.up)),
+            1 => self.duration_seconds,
+            2 => self.lines as f64,
+            3 => self.kept as f64,
+            4 => self.added as f64,
+            5 => self.timeout_seconds,
+            6 => self.sample_limit as f64,
+            _ => self.body_bytes as f64,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! From a line to the labels of a series: target labels, relabelling, limits.
+
+use exposition::Sample;
+use model::{LabelSet, METRIC_NAME, is_classic_label_name, is_classic_metric_name};
+
+use crate::config::Limits;
+use crate::relabel::{self, Rule};
+
+/// What becomes of samples of a target.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SampleRules {
+    pub(crate) target_labels: LabelSet,
+    pub(crate) honor_labels: bool,
+    pub(crate) honor_timestamps: bool,
+    pub(crate) track_timestamps_staleness: bool,
+    pub(crate) legacy_names: bool,
+    pub(crate) limits: Limits,
+    pub(crate) metric_relabel: Vec<Rule>,
+}
+
+/// The labels of a sample's series. None if relabelling drops it; an error fails the scrape.
+pub(crate) fn series_labels(rules: &SampleRules, sample: &Sample<'_>) -> Result<Option<LabelSet>, String> {
+    let labels = merge(rules, sample);
+    let labels = if rules.metric_relabel.is_empty() {
+        labels
+    } else {
+        match relabel::apply(&rules.metric_relabel, &labels).filter(|labels| !labels.is_empty()) {
+            Some(labels) => labels,
+            None => return Ok(None),
+        }
+    };
+    let Some(name) = labels.metric_name() else {
+        return Err("relabelling removed the metric's name (__name__)".to_owned());
+    };
+    if rules.legacy_names {
+        check_legacy_names(name, &labels)?;
+    }
+    check_limits(&rules.limits, name, &labels)?;
+    Ok(Some(labels))
+}
+
+/// Labels of the line and of the target. Where both have a name, `honor_labels` decides which one keeps it; the line's is
+/// renamed to `exported_<name>` otherwise.
+fn merge(rules: &SampleRules, sample: &Sample<'_>) -> LabelSet {
+    let name = sample.name();
+    let own: Vec<_> = sample.labels().collect();
+    let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(own.len() + 8);
+    pairs.push((METRIC_NAME, &name));
+    pairs.extend(own.iter().map(|(name, value)| (name.as_ref(), value.as_ref())));
+    let has = |label: &str| label == METRIC_NAME || own.iter().any(|(name, _)| name == label);
+    if !rules.target_labels.iter().any(|(label, _)| has(label)) {
+        pairs.extend(rules.target_labels.iter());
+        return LabelSet::from_unsorted(&mut pairs);
+    }
+    if rules.honor_labels {
+        // A label that stands there without a value counts: it says that the series has none.
+        pairs.extend(rules.target_labels.iter().filter(|(label, _)| !has(label)));
+        return LabelSet::from_unsorted(&mut pairs);
+    }
+    rename_clashes(rules, &pairs)
+}
+
+fn rename_clashes(rules: &SampleRules, pairs: &[(&str, &str)]) -> LabelSet {
+    let (mut clashing, mut kept): (Vec<_>, Vec<_>) =
+        pairs.iter().copied().filter(|(_, value)| !value.is_empty()).partition(|(label, _)| rules.target_labels.get(label).is_some());
+    kept.extend(rules.target_labels.iter());
+    let mut labels = LabelSet::from_unsorted(&mut kept).to_builder();
+    // Shorter names first, as upstream, so that the outcome does not depend on the order of the line.
+    clashing.sort_by_key(|(label, _)| (label.len(), *label));
+    for (label, value) in clashing {
+        let mut exported = format!("exported_{label}");
+        while labels.get(&exported).is_some() {
+            exported.insert_str(0, "exported_");
+        }
+        labels.set(&exported, value);
+    }
+    labels.build()
+}
+
+fn check_legacy_names(name: &str, labels: &LabelSet) -> Result<(), String> {
+    let bad = labels.iter().find(|(label, _)| !is_classic_label_name(label)).map(|(label, _)| label);
+    match bad.or_else(|| Some(name).filter(|name| !is_classic_metric_name(name))) {
+        Some(bad) => Err(format!("invalid metric name or label names: {bad:?}, with metric_name_validation_scheme: legacy")),
+        None => Ok(()),
+    }
+}
+
+fn check_limits(limits: &Limits, name: &str, labels: &LabelSet) -> Result<(), String> {
+    let metric: String = name.chars().take(50).collect();
+    let over = |length: usize, limit: u64| limit > 0 && length as u64 > limit;
+    if limits.labels > 0 && over(labels.len(), limits.labels) {
+        return Err(format!("label_limit exceeded (metric: {metric}, number of labels: {}, limit: {})", labels.len(), limits.labels));
+    }
+    if limits.label_name_bytes == 0 && limits.label_value_bytes == 0 {
+        return Ok(());
+    }
+    for (label, value) in labels {
+        let short: String = label.chars().take(50).collect();
+        if over(label.len(), limits.label_name_bytes) {
+            let limit = limits.label_name_bytes;
+            return Err(format!("label_name_length_limit exceeded (metric: {metric}, label name: {short}, length: {}, limit: {limit})", label.len()));
+        }
+        if over(value.len(), limits.label_value_bytes) {
+            let limit = limits.label_value_bytes;
+            return Err(format!("label_value_length_limit exceeded (metric: {metric}, label name: {short}, length: {}, limit: {limit})", value.len()));
+        }
+    }
+    Ok(())
+}

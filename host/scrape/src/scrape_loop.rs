@@ -1,0 +1,256 @@
+//! Scrapes one target on time, for as long as it is one.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use model::seams::Append;
+use model::{Clock, LabelSet, TimestampMs};
+use tokio::sync::{Semaphore, watch};
+
+use crate::commit::{Committed, Committer, Scrape};
+use crate::config::JobConfig;
+use crate::fetch::{Buffers, Fetched, Source, fetch};
+use crate::layout::KeyHasher;
+use crate::sample_labels::SampleRules;
+use crate::schedule::{next_tick, offset_ms, sample_time};
+use crate::snapshot::Health;
+use crate::stats::{Counters, add};
+use crate::target::Target;
+
+/// A scrape that begins later than this after its tick counts as late.
+const LATE: Duration = Duration::from_millis(100);
+
+/// What all loops share.
+pub(crate) struct Context {
+    pub(crate) append: Arc<dyn Append>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) offset_seed: u64,
+    pub(crate) hasher: KeyHasher,
+    pub(crate) buffers: Buffers,
+    /// How many scrapes are parsed and written at once.
+    pub(crate) commits: Semaphore,
+    pub(crate) counters: Counters,
+}
+
+/// What a loop works by. Replaced as a whole by a reload.
+pub(crate) struct Settings {
+    pub(crate) job: Arc<JobConfig>,
+    pub(crate) target: Target,
+    pub(crate) source: Source,
+    pub(crate) rules: Arc<SampleRules>,
+    /// Why every scrape fails, if it does without being tried.
+    pub(crate) refusal: Option<String>,
+}
+
+/// What a loop is told.
+#[derive(Clone)]
+pub(crate) enum Command {
+    Run(Arc<Settings>),
+    /// The target is gone: end its series.
+    End,
+    /// The program stops: leave the series as they are.
+    Stop,
+}
+
+/// How the last scrape went, for the targets page.
+#[derive(Clone, Debug)]
+pub(crate) struct Status {
+    pub(crate) last_error: String,
+    pub(crate) last_scrape: Option<TimestampMs>,
+    pub(crate) last_duration_seconds: f64,
+    pub(crate) health: Health,
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Self { last_error: String::new(), last_scrape: None, last_duration_seconds: 0.0, health: Health::Unknown }
+    }
+}
+
+pub(crate) type SharedStatus = Arc<Mutex<Status>>;
+
+/// The name of a target's group in storage: the same after a restart.
+pub(crate) fn group_key(job: &str, labels: &LabelSet) -> String {
+    format!("scrape/{job}/{labels}")
+}
+
+struct Loop {
+    context: Arc<Context>,
+    commands: watch::Receiver<Command>,
+    status: SharedStatus,
+    /// Away while a blocking thread writes.
+    committer: Option<Committer>,
+    last_tick: Option<TimestampMs>,
+    content_type_warned: bool,
+}
+
+/// Runs until it is told to end.
+pub(crate) async fn run(context: Arc<Context>, commands: watch::Receiver<Command>, status: SharedStatus) {
+    Loop { context, commands, status, committer: None, last_tick: None, content_type_warned: false }.run().await;
+}
+
+impl Loop {
+    async fn run(mut self) {
+        let ends = loop {
+            let settings = match self.commands.borrow_and_update().clone() {
+                Command::Run(settings) => settings,
+                Command::End => break true,
+                Command::Stop => break false,
+            };
+            let now = self.context.clock.now();
+            let target = &settings.target;
+            let offset = offset_ms(&target.labels, &target.url, self.context.offset_seed, target.interval_ms);
+            let tick = next_tick(now, self.last_tick, target.interval_ms, offset);
+            let due = Instant::now() + Duration::from_millis(u64::try_from(tick.saturating_sub(now)).unwrap_or(0));
+            tokio::select! {
+                biased;
+                changed = self.commands.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => break false,
+                },
+                () = tokio::time::sleep_until(due.into()) => {}
+            }
+            self.count_tick(tick, target.interval_ms, due.elapsed());
+            self.scrape(&settings, tick).await;
+        };
+        if let (true, Some(mut committer)) = (ends, self.committer.take()) {
+            let now = self.context.clock.now();
+            // The only failure is a panic, which the runtime reports.
+            let _ = tokio::task::spawn_blocking(move || committer.end(now)).await;
+        }
+    }
+
+    fn count_tick(&mut self, tick: TimestampMs, interval_ms: u64, late: Duration) {
+        let counters = &self.context.counters;
+        if let Some(last) = self.last_tick {
+            let passed = u64::try_from(tick.saturating_sub(last)).unwrap_or(0) / interval_ms.max(1);
+            // A clock that was set forward or a machine that slept passed over ticks too, but no scrape was running then.
+            add(&counters.ticks_missed, passed.saturating_sub(1).min(1));
+        }
+        self.last_tick = Some(tick);
+        let late_us = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
+        add(&counters.late_us, late_us);
+        add(&counters.scrapes_late, u64::from(late > LATE));
+        counters.late_us_max.fetch_max(late_us, Ordering::Relaxed);
+    }
+
+    async fn scrape(&mut self, settings: &Arc<Settings>, tick: TimestampMs) {
+        let began = Instant::now();
+        let time = sample_time(self.context.clock.now(), tick, settings.target.interval_ms);
+        let context = Arc::clone(&self.context);
+        let mut body = context.buffers.take();
+        let fetched = match &settings.refusal {
+            Some(reason) => Err(reason.clone()),
+            None => match self.fetch_or_end(settings, &mut body).await {
+                Some(fetched) => fetched,
+                None => return context.buffers.give(body),
+            },
+        };
+        if let Ok(Fetched { assumed: true, .. }) = fetched {
+            self.warn_content_type(&settings.target);
+        }
+        // The semaphore is never closed.
+        let _permit = context.commits.acquire().await;
+        let committer = self.committer.take().unwrap_or_else(|| new_committer(&context, settings));
+        let work = Work { committer, settings: Arc::clone(settings), body, fetched: fetched.map(|fetched| fetched.format), time, began };
+        match tokio::task::spawn_blocking(move || work.commit()).await {
+            Ok((committer, body, committed)) => {
+                self.committer = Some(committer);
+                add(&context.counters.body_bytes, body.len() as u64);
+                context.buffers.give(body);
+                self.tell(&settings.target, &committed, time, began);
+            }
+            Err(error) => tracing::error!(url = settings.target.url, %error, "a scrape was lost: its body could not be handled"),
+        }
+    }
+
+    /// None if the target is gone or the program stops: then there is nothing to wait for.
+    async fn fetch_or_end(&mut self, settings: &Settings, body: &mut Vec<u8>) -> Option<Result<Fetched, String>> {
+        let mut fetching = std::pin::pin!(fetch(&settings.source, &settings.job, &settings.target, body));
+        loop {
+            tokio::select! {
+                fetched = &mut fetching => return Some(fetched),
+                changed = self.commands.changed() => {
+                    let goes_on = changed.is_ok() && matches!(*self.commands.borrow(), Command::Run(_));
+                    // What is seen here must be seen again at the top of the loop.
+                    self.commands.mark_changed();
+                    if !goes_on {
+                        return None;
+                    }
+                    return Some(fetching.await);
+                }
+            }
+        }
+    }
+
+    fn warn_content_type(&mut self, target: &Target) {
+        if !std::mem::replace(&mut self.content_type_warned, true) {
+            tracing::warn!(url = target.url, "the target's answer has no Content-Type; it is read as the text format 0.0.4");
+        }
+    }
+
+    fn tell(&self, target: &Target, committed: &Committed, time: TimestampMs, began: Instant) {
+        count(&self.context.counters, committed);
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let error = committed.error.as_ref().or(committed.warning.as_ref());
+        if let Some(error) = error.filter(|error| **error != status.last_error) {
+            if committed.error.is_some() {
+                tracing::warn!(url = target.url, error, "a scrape failed");
+            } else {
+                tracing::warn!(url = target.url, error, "a scrape was not stored as a whole");
+            }
+        } else if error.is_none() && status.health == Health::Down {
+            tracing::info!(url = target.url, "scrapes succeed again");
+        }
+        *status = Status {
+            last_error: error.cloned().unwrap_or_default(),
+            last_scrape: Some(time),
+            last_duration_seconds: began.elapsed().as_secs_f64(),
+            health: if committed.error.is_some() { Health::Down } else { Health::Up },
+        };
+    }
+}
+
+fn new_committer(context: &Context, settings: &Settings) -> Committer {
+    let key = group_key(&settings.job.name, &settings.target.labels);
+    Committer::new(Arc::clone(&context.append), key, context.hasher.clone(), Arc::clone(&settings.rules))
+}
+
+/// What a blocking thread does of a scrape.
+struct Work {
+    committer: Committer,
+    settings: Arc<Settings>,
+    body: Vec<u8>,
+    fetched: Result<exposition::Format, String>,
+    time: TimestampMs,
+    began: Instant,
+}
+
+impl Work {
+    fn commit(mut self) -> (Committer, Vec<u8>, Committed) {
+        self.committer.set_rules(Arc::clone(&self.settings.rules));
+        let scrape = Scrape {
+            time: self.time,
+            began: self.began,
+            body: self.fetched.map(|format| (self.body.as_slice(), format)),
+            timeout_ms: self.settings.target.timeout_ms,
+            extra_metrics: self.settings.job.switches.extra_scrape_metrics,
+        };
+        let committed = self.committer.commit(&scrape);
+        (self.committer, self.body, committed)
+    }
+}
+
+fn count(counters: &Counters, committed: &Committed) {
+    add(&counters.scrapes, 1);
+    add(&counters.scrapes_failed, u64::from(committed.error.is_some()));
+    add(&counters.samples_read, committed.lines);
+    add(&counters.samples_accepted, committed.report.accepted);
+    add(&counters.samples_out_of_order, committed.report.out_of_order);
+    add(&counters.samples_duplicate, committed.duplicates + committed.report.duplicate);
+    add(&counters.samples_too_old, committed.report.too_old);
+    add(&counters.samples_too_new, committed.report.too_new);
+    add(&counters.samples_refused, committed.refused);
+    add(&counters.samples_lost, committed.lost);
+}

@@ -1,0 +1,251 @@
+//! Samples that come with times of their own, such as cAdvisor's: one group for each set of series that share a time.
+//!
+//! Which series share times is learnt from the bodies: a new series joins the group that has its time in this body; one that
+//! leaves the time of its group moves to the group of its new time. So containers end up with a group each, whatever the
+//! order of lines, and a time is stored once for many series.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, GroupAppend, Row};
+use model::{LabelSet, TimestampMs, stale};
+
+use crate::layout::TIMED_MAX;
+
+/// Scrapes after which the group of series that no longer come is closed.
+const GROUP_IDLE_SCRAPES_MAX: u32 = 32;
+
+/// Groups with times of their own, of one target.
+#[derive(Default)]
+pub(crate) struct TimedGroups {
+    groups: Vec<Option<TimedGroup>>,
+    series: Vec<TimedSeries>,
+    /// Series by the fingerprint of their labels.
+    by_fingerprint: HashMap<u64, u32>,
+    /// Numbers of series that are free again.
+    free: Vec<u32>,
+    /// Counts scrapes.
+    scrape: u32,
+    /// Groups that have a time in this scrape, by that time.
+    at_time: HashMap<TimestampMs, u32>,
+    rows: Vec<TimedRow>,
+    rows_used: usize,
+}
+
+struct TimedGroup {
+    writer: Box<dyn GroupAppend>,
+    /// The last scrape that had a sample of it.
+    seen: u32,
+    /// Its time in that scrape, and where the row is.
+    time: TimestampMs,
+    row: usize,
+}
+
+struct TimedSeries {
+    fingerprint: u64,
+    group: u32,
+    column: ColumnId,
+    seen: u32,
+    time: TimestampMs,
+}
+
+#[derive(Default)]
+struct TimedRow {
+    group: u32,
+    time: TimestampMs,
+    columns: Vec<ColumnId>,
+    values: Vec<f64>,
+}
+
+/// What became of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It will be written.
+    Yes,
+    /// The series has a sample of that time in this body already.
+    Duplicate,
+    /// Its time is not that of its group: the series has to be looked up by its labels.
+    Diverged,
+}
+
+impl TimedGroups {
+    /// Begins a scrape.
+    pub(crate) fn begin(&mut self) {
+        self.scrape = self.scrape.wrapping_add(1);
+        self.rows_used = 0;
+        self.at_time.clear();
+    }
+
+    /// Takes a sample of a series that is known by its number.
+    pub(crate) fn push(&mut self, number: u32, time: TimestampMs, value: f64) -> Taken {
+        let Some(series) = self.series.get_mut(number as usize) else { return Taken::Diverged };
+        let (group_number, column) = (series.group, series.column);
+        let Some(group) = self.groups.get_mut(group_number as usize).and_then(Option::as_mut) else { return Taken::Diverged };
+        let again = series.seen == self.scrape;
+        if again && series.time == time {
+            return Taken::Duplicate;
+        }
+        if !again && group.seen == self.scrape && group.time != time {
+            return Taken::Diverged;
+        }
+        (series.seen, series.time) = (self.scrape, time);
+        if group.seen != self.scrape {
+            group.seen = self.scrape;
+            group.time = time;
+            group.row = self.rows_used;
+            self.at_time.entry(time).or_insert(group_number);
+            self.new_row(group_number, time);
+        }
+        let row = self.groups[group_number as usize].as_ref().map_or(0, |group| group.row);
+        let row = if self.rows[row].time == time { row } else { self.row_of(group_number, time) };
+        self.rows[row].columns.push(column);
+        self.rows[row].values.push(value);
+        Taken::Yes
+    }
+
+    /// A row of a group for a further time in one body.
+    fn row_of(&mut self, group: u32, time: TimestampMs) -> usize {
+        let known = self.rows[..self.rows_used].iter().position(|row| row.group == group && row.time == time);
+        known.unwrap_or_else(|| self.new_row(group, time))
+    }
+
+    fn new_row(&mut self, group: u32, time: TimestampMs) -> usize {
+        let at = self.rows_used;
+        if at == self.rows.len() {
+            self.rows.push(TimedRow::default());
+        }
+        let row = &mut self.rows[at];
+        (row.group, row.time) = (group, time);
+        row.columns.clear();
+        row.values.clear();
+        self.rows_used += 1;
+        at
+    }
+
+    /// Takes a sample of a series by its labels. Returns the series' number, what became of the sample, and whether the
+    /// series is new.
+    pub(crate) fn resolve(
+        &mut self,
+        labels: &LabelSet,
+        (time, value): (TimestampMs, f64),
+        append: &Arc<dyn Append>,
+        key: &str,
+    ) -> Result<(u32, Taken, bool), ColumnError> {
+        let fingerprint = labels.fingerprint();
+        let known = self.by_fingerprint.get(&fingerprint).copied();
+        if let Some(number) = known {
+            let taken = self.push(number, time, value);
+            if taken != Taken::Diverged {
+                return Ok((number, taken, false));
+            }
+        }
+        let group = match self.at_time.get(&time) {
+            Some(group) => *group,
+            None => self.open(append, &format!("{key}#{fingerprint:016x}"))?,
+        };
+        let writer = self.groups.get_mut(group as usize).and_then(Option::as_mut);
+        let column = writer.map_or_else(|| Err(ColumnError::Failed("the group is closed".to_owned())), |group| group.writer.column(labels))?;
+        let number = match known {
+            Some(number) => {
+                let series = &mut self.series[number as usize];
+                (series.group, series.column) = (group, column);
+                number
+            }
+            None => self.add(TimedSeries { fingerprint, group, column, seen: self.scrape.wrapping_sub(1), time })?,
+        };
+        let taken = self.push(number, time, value);
+        Ok((number, taken, known.is_none()))
+    }
+
+    fn add(&mut self, series: TimedSeries) -> Result<u32, ColumnError> {
+        let fingerprint = series.fingerprint;
+        let number = if let Some(number) = self.free.pop() {
+            self.series[number as usize] = series;
+            number
+        } else {
+            let number = u32::try_from(self.series.len()).ok().filter(|number| *number < TIMED_MAX);
+            self.series.push(series);
+            number.ok_or_else(|| ColumnError::Refused("too many series with times of their own".to_owned()))?
+        };
+        self.by_fingerprint.insert(fingerprint, number);
+        Ok(number)
+    }
+
+    fn open(&mut self, append: &Arc<dyn Append>, key: &str) -> Result<u32, ColumnError> {
+        // The series that a group is named after may have moved to another since; then the name has a number.
+        let mut opened = append.open_group(key);
+        for number in 2..10 {
+            if matches!(opened, Err(AppendError::GroupInUse(_))) {
+                opened = append.open_group(&format!("{key}/{number}"));
+            }
+        }
+        let writer = opened.map_err(|error| ColumnError::Failed(error.to_string()))?;
+        let group = Some(TimedGroup { writer, seen: self.scrape.wrapping_sub(1), time: 0, row: 0 });
+        let free = self.groups.iter().position(Option::is_none).unwrap_or(self.groups.len());
+        if free == self.groups.len() {
+            self.groups.push(group);
+        } else {
+            self.groups[free] = group;
+        }
+        u32::try_from(free).map_err(|_| ColumnError::Refused("too many groups".to_owned()))
+    }
+
+    /// Writes what was taken, in the order of time. Reports go to `report`; the first failure is returned with the number of
+    /// samples that were lost.
+    pub(crate) fn write(&mut self, report: &mut impl FnMut(AppendReport)) -> Result<(), (AppendError, u64)> {
+        let mut failure = None;
+        let (rows, groups) = (&mut self.rows[..self.rows_used], &mut self.groups);
+        rows.sort_by_key(|row| row.time);
+        for row in rows.iter() {
+            let Some(group) = groups.get_mut(row.group as usize).and_then(Option::as_mut) else { continue };
+            match group.writer.append(Row::floats(row.time, &row.columns, &row.values)) {
+                Ok(done) => report(done),
+                Err(error) => failure.get_or_insert((error, 0)).1 += row.values.len() as u64,
+            }
+        }
+        self.rows_used = 0;
+        if self.scrape.is_multiple_of(GROUP_IDLE_SCRAPES_MAX) {
+            self.close_idle();
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Writes stale markers for series that came before and did not come in this scrape, or for all of them.
+    pub(crate) fn write_stale(&mut self, time: TimestampMs, all: bool) {
+        let scrape = self.scrape;
+        let mut ended: HashMap<u32, Vec<(ColumnId, u32)>> = HashMap::new();
+        for fingerprint_number in self.by_fingerprint.values() {
+            let series = &self.series[*fingerprint_number as usize];
+            if all || series.seen != scrape {
+                ended.entry(series.group).or_default().push((series.column, *fingerprint_number));
+            }
+        }
+        for (group, series) in ended {
+            let columns: Vec<ColumnId> = series.iter().map(|(column, _)| *column).collect();
+            let values = vec![stale(); columns.len()];
+            let Some(group) = self.groups.get_mut(group as usize).and_then(Option::as_mut) else { continue };
+            if group.writer.append(Row::floats(time, &columns, &values)).is_ok() {
+                for (_, number) in series {
+                    self.forget(number);
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self, number: u32) {
+        self.by_fingerprint.remove(&self.series[number as usize].fingerprint);
+        self.free.push(number);
+    }
+
+    fn close_idle(&mut self) {
+        let idle = |group: &TimedGroup| self.scrape.wrapping_sub(group.seen) > GROUP_IDLE_SCRAPES_MAX;
+        let closed: Vec<bool> = self.groups.iter().map(|group| group.as_ref().is_none_or(idle)).collect();
+        let gone: Vec<u32> = self.by_fingerprint.values().copied().filter(|n| closed[self.series[*n as usize].group as usize]).collect();
+        gone.into_iter().for_each(|number| self.forget(number));
+        for (group, closed) in self.groups.iter_mut().zip(closed) {
+            if closed {
+                *group = None;
+            }
+        }
+    }
+}
