@@ -1,3 +1,4 @@
+/// <reference types="vitest/config" />
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { constants, gzipSync } from "node:zlib";
@@ -36,5 +37,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
   },
+  test: { environment: "happy-dom", include: ["app/**/*.test.{ts,tsx}"] },
   server: { proxy: { "/api": server, "/plugins/": server, "/-/": server } },
 });

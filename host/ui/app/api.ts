@@ -1,4 +1,5 @@
 /** What the server answers. Shapes of the Prometheus API as upstream has them, ours as `host/web` writes them. */
+import { prefix } from "./router";
 import { t } from "./text";
 
 /** An answer that is none: says what happened in a sentence for people. */
@@ -28,7 +29,7 @@ export async function ask<T>(path: string, options: { body?: unknown; signal?: A
   }
   let response: Response;
   try {
-    response = await fetch(path, init);
+    response = await fetch(prefix + path, init);
   } catch (e) {
     if (e instanceof DOMException && e.name === "AbortError") throw e;
     throw new ApiError(t("error.unreachable"), 0);

@@ -22,7 +22,20 @@ export type Route =
 /** What goes along from page to page; everything else belongs to the page that it was set on. */
 const kept = ["lang", "theme", "timezone", "from", "to", "refresh"];
 
-const here = (): Place => ({ path: location.pathname, query: location.search.replace(/^\?/, "") });
+/**
+ * What stands before every path if Skopos is served below another server's address, such as `/skopos`. The script's own
+ * address tells: it lies in `<prefix>/assets/`.
+ */
+export const prefix = prefixOf(new URL(import.meta.url).pathname);
+
+export function prefixOf(script: string): string {
+  return /^(.*)\/assets\/[^/]+$/.exec(script)?.[1] ?? "";
+}
+
+/** The path without the prefix. */
+const own = (path: string): string => (prefix !== "" && (path === prefix || path.startsWith(`${prefix}/`)) ? path.slice(prefix.length) || "/" : path);
+
+const here = (): Place => ({ path: own(location.pathname), query: location.search.replace(/^\?/, "") });
 
 export const place = signal<Place>(here());
 addEventListener("popstate", () => {
@@ -68,7 +81,7 @@ export function changed(query: string, changes: Record<string, string | readonly
 /** Changes parameters of this page's address. Typing replaces the entry of the history, a choice adds one. */
 export function setQuery(changes: Record<string, string | readonly string[] | null>, replace = false): void {
   const next = changed(place.peek().query, changes);
-  if (next !== place.peek().query) go(place.peek().path + (next && `?${next}`), replace);
+  if (next !== place.peek().query) go(prefix + place.peek().path + (next && `?${next}`), replace);
 }
 
 /** The address of another page, with what is kept from this one. */
@@ -76,7 +89,7 @@ export function linkTo(path: string, now: Place = place.value): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of new URLSearchParams(now.query)) if (kept.includes(name)) parameters.append(name, value);
   const query = parameters.toString();
-  return path + (query && `?${query}`);
+  return prefix + path + (query && `?${query}`);
 }
 
 /** Goes to an address on this server. */

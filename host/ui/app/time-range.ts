@@ -14,8 +14,9 @@ const day = 24 * hour;
 const lengths: Record<string, number> = { s: second, m: minute, h: hour, d: day, w: 7 * day };
 const relative = /^now((?:[+-]\d{1,9}[smhdwMy])*)(?:\/([smhdwMy]))?$/;
 
-/** How far a zone is ahead of UTC at an instant, in milliseconds. */
+/** How far a zone is ahead of UTC at an instant, in milliseconds. NaN for what is no date. */
 export function offsetAt(instant: number, zone: string): number {
+  if (valid(instant) === undefined) return NaN;
   const parts = new Intl.DateTimeFormat("en-US", {
     timeZone: zone,
     hourCycle: "h23",

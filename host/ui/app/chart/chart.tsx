@@ -24,7 +24,11 @@ export interface ChartProps {
   span: { from: number; to: number };
 }
 
-export function Chart({ chart, frames, configs, title, span }: ChartProps) {
+/** Beyond these a chart is a black area and a page that stands still. */
+const mostSeries = 1000;
+
+export function Chart({ chart: asked, frames, configs, title, span }: ChartProps) {
+  const chart = useMemo(() => (asked.series.length > mostSeries ? { ...asked, series: asked.series.slice(0, mostSeries) } : asked), [asked]);
   const [hidden, setHidden] = useState<ReadonlySet<number>>(new Set());
   const [place, setPlace] = useState<CursorPlace | null>(null);
   const { ref, size } = useSize<HTMLDivElement>();
@@ -80,6 +84,7 @@ export function Chart({ chart, frames, configs, title, span }: ChartProps) {
         )}
       </div>
       {legend}
+      {asked.series.length > mostSeries && <p class="muted small">{t("chart.too-many", { shown: mostSeries, n: asked.series.length })}</p>}
     </div>
   );
 }

@@ -62,13 +62,9 @@ export function ticks(values: readonly number[], id: string, decimals: number | 
   let places = 0;
   const exact = (): boolean => scaled.every(({ number }) => Math.abs(number * 10 ** places - Math.round(number * 10 ** places)) < 1e-4 * Math.max(1, Math.abs(number)));
   while (places < 9 && !exact()) places += 1;
-  // Decimals in the configuration are a wish: two ticks must never read the same.
-  const texts = (n: number): string[] => scaled.map(({ number, prefix, suffix }) => prefix + digits(number, n, false, at.language) + suffix);
-  if (decimals !== null && decimals < places) {
-    const shorter = texts(decimals);
-    if (new Set(shorter).size === shorter.length) return shorter;
-  }
-  return texts(places);
+  // Fewer decimals than that would put a wrong number beside a line of the grid.
+  const fixed = decimals !== null && decimals >= places;
+  return scaled.map(({ number, prefix, suffix }) => prefix + digits(number, fixed ? decimals : places, fixed, at.language) + suffix);
 }
 
 const expressions = new Map<string, RegExp | undefined>();

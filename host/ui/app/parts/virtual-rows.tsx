@@ -21,9 +21,10 @@ const spare = 8;
 
 /** Which rows are in the document for this place of the scroll bar. */
 export function inSight(top: number, height: number, rowHeight: number, count: number): { first: number; end: number } {
-  const first = Math.max(0, Math.min(Math.floor(top / rowHeight) - spare, count - 1));
-  const end = Math.min(count, Math.ceil((top + height) / rowHeight) + spare);
-  return { first: Math.max(0, first), end: Math.max(end, 0) };
+  const fitting = Math.ceil(height / rowHeight) + spare;
+  // A list that has become shorter is scrolled too far until the browser notices.
+  const first = Math.max(0, Math.min(Math.floor(top / rowHeight) - spare, count - fitting));
+  return { first, end: Math.min(count, first + fitting + spare) };
 }
 
 export function VirtualRows({ label, count, rowHeight, head, foot, row, rowClass }: VirtualRowsProps) {

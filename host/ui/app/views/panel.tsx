@@ -27,8 +27,9 @@ function useInSight(ref: RefObject<HTMLElement | null>): boolean {
   return inSight;
 }
 
-/** Panels out of sight are drawn once, after those in sight, so that scrolling finds them ready. */
+/** The first panels out of sight are drawn once, after those in sight, so that scrolling finds them ready. */
 const laterMs = 1200;
+const mostLater = 40;
 /** Small changes of the window are not worth another question. */
 const coarse = (pixels: number): number => Math.max(50, Math.round(pixels / 50) * 50);
 
@@ -38,6 +39,7 @@ export function Panel({ uid, place, variables, order }: { uid: string; place: Pa
   const inSight = useInSight(root);
   const [later, setLater] = useState(false);
   useEffect(() => {
+    if (order >= mostLater) return;
     const timer = setTimeout(() => setLater(true), laterMs + order * 60);
     return () => clearTimeout(timer);
   }, []);
