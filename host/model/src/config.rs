@@ -182,6 +182,19 @@ impl Node {
         self.as_mapping()?.iter().map(|(key, _, node)| Ok((key.clone(), node.as_str()?.to_owned()))).collect()
     }
 
+    /// The value as JSON. Plain scalars become what YAML's core schema makes of them: booleans, numbers, else texts.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        use serde_json::Value;
+        match &self.value {
+            NodeValue::Null => Value::Null,
+            NodeValue::Scalar { text, plain: true } => plain_to_json(text),
+            NodeValue::Scalar { text, .. } => Value::String(text.clone()),
+            NodeValue::Sequence(entries) => Value::Array(entries.iter().map(Self::to_json).collect()),
+            NodeValue::Mapping(entries) => Value::Object(entries.iter().map(|(key, _, node)| (key.clone(), node.to_json())).collect()),
+        }
+    }
+
     fn kind(&self) -> &'static str {
         match self.value {
             NodeValue::Null => "nothing",
@@ -190,6 +203,25 @@ impl Node {
             NodeValue::Mapping(_) => "keys with values",
         }
     }
+}
+
+/// YAML 1.2's core schema. A number that JSON cannot say (`.inf`, 400 digits) stays a text.
+fn plain_to_json(text: &str) -> serde_json::Value {
+    use serde_json::Value;
+    match text {
+        "true" | "True" | "TRUE" => return Value::Bool(true),
+        "false" | "False" | "FALSE" => return Value::Bool(false),
+        _ => {}
+    }
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return Value::String(text.to_owned());
+    }
+    if let Ok(number) = text.trim_start_matches('+').parse::<i64>() {
+        return Value::from(number);
+    }
+    let float = text.trim_start_matches('+').parse::<f64>().ok().filter(|n| n.is_finite());
+    float.map_or_else(|| Value::String(text.to_owned()), Value::from)
 }
 
 /// Reads one mapping key by key, and refuses what was not asked for.
@@ -326,6 +358,13 @@ mod tests {
         }
         assert!(scalar("MB").as_bytes().is_err());
         assert!(scalar("5 parsecs").as_bytes().is_err());
+    }
+
+    #[test]
+    fn plain_scalars_become_json_by_the_core_schema() {
+        for (text, json) in [("true", "true"), ("5", "5"), ("-5", "-5"), ("1.5", "1.5"), ("1e3", "1000.0"), ("yes", "\"yes\""), ("1h", "\"1h\""), (".inf", "\".inf\""), ("0x10", "\"0x10\"")] {
+            assert_eq!(scalar(text).to_json().to_string(), json, "{text}");
+        }
     }
 
     #[test]
