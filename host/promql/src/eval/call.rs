@@ -218,8 +218,8 @@ impl Query<'_> {
         let columns = self.eval_vector(argument(args, 0, span)?, steps)?;
         let bound = self.eval_scalar(argument(args, 1, span)?, steps)?.values;
         match name {
-            "clamp_min" => self.map_steps(columns, |v, at| Some(math::clamp(v, bound[at], f64::INFINITY))),
-            "clamp_max" => self.map_steps(columns, |v, at| Some(math::clamp(v, f64::NEG_INFINITY, bound[at]))),
+            "clamp_min" => self.map_steps(columns, |v, at| Some(math::larger(bound[at], v))),
+            "clamp_max" => self.map_steps(columns, |v, at| Some(math::smaller(bound[at], v))),
             _ => {
                 let max = self.eval_scalar(argument(args, 2, span)?, steps)?.values;
                 // Bounds out of order leave nothing.

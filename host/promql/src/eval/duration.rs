@@ -3,6 +3,7 @@
 use super::{Query, refuse};
 use crate::ast::{AtTime, BinaryOp, DurationExpr, Shift};
 use crate::error::EvalError;
+use crate::functions::math::{larger, smaller};
 use crate::position::Span;
 
 /// Where a selector or subquery looks.
@@ -71,8 +72,8 @@ impl Query<'_> {
             DurationExpr::Range => self.range_ms as f64 / 1000.0,
             DurationExpr::Minus(inner) => -self.seconds(inner, span)?,
             DurationExpr::Paren(inner) => self.seconds(inner, span)?,
-            DurationExpr::MinOf(pair) => self.seconds(&pair.0, span)?.min(self.seconds(&pair.1, span)?),
-            DurationExpr::MaxOf(pair) => self.seconds(&pair.0, span)?.max(self.seconds(&pair.1, span)?),
+            DurationExpr::MinOf(pair) => smaller(self.seconds(&pair.0, span)?, self.seconds(&pair.1, span)?),
+            DurationExpr::MaxOf(pair) => larger(self.seconds(&pair.0, span)?, self.seconds(&pair.1, span)?),
             DurationExpr::Arithmetic(chain) => {
                 let mut left = self.seconds(&chain.first, span)?;
                 for (op, operand) in &chain.rest {

@@ -46,7 +46,41 @@ pub(crate) fn round(value: f64, nearest: f64) -> f64 {
     (value * inverse + 0.5).floor() / inverse
 }
 
-/// `value` no less than `min` and no more than `max`, which are in order. NaN anywhere gives NaN.
+/// `value` no less than `min` and no more than `max`, which are in order.
 pub(crate) fn clamp(value: f64, min: f64, max: f64) -> f64 {
-    if value.is_nan() || min.is_nan() || max.is_nan() { f64::NAN } else { value.min(max).max(min) }
+    larger(min, smaller(max, value))
+}
+
+/// The larger one as Go has it: infinity beats NaN, NaN beats numbers.
+pub(crate) fn larger(a: f64, b: f64) -> f64 {
+    if a == f64::INFINITY || b == f64::INFINITY {
+        f64::INFINITY
+    } else if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else {
+        a.max(b)
+    }
+}
+
+/// The smaller one, likewise.
+pub(crate) fn smaller(a: f64, b: f64) -> f64 {
+    -larger(-a, -b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds() {
+        assert_eq!(clamp(5.0, 0.0, 2.0), 2.0);
+        assert_eq!(clamp(-5.0, 0.0, 2.0), 0.0);
+        assert!(clamp(f64::NAN, 0.0, 2.0).is_nan());
+        assert_eq!(larger(f64::INFINITY, f64::NAN), f64::INFINITY);
+        assert_eq!(smaller(f64::NAN, f64::NEG_INFINITY), f64::NEG_INFINITY);
+        assert!(smaller(f64::NAN, 1.0).is_nan());
+        assert_eq!(round(2.5, 1.0), 3.0);
+        assert_eq!(round(-2.5, 1.0), -2.0);
+        assert_eq!(round(0.27, 0.1), 0.3);
+    }
 }
