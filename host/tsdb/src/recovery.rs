@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use model::seams::TailPosition;
 use model::{ABSENT_BITS, TimestampMs};
 
 use crate::db::Groups;
@@ -67,6 +68,8 @@ struct Recovery {
     index: Index,
     groups: Groups,
     segments: BTreeMap<u64, ClosedSegment>,
+    /// Lengths of the files that were there, as they were found.
+    file_bytes: BTreeMap<u64, u64>,
     report: RecoveryReport,
 }
 
@@ -78,13 +81,15 @@ impl Recovery {
             Err(error) => {
                 // The other segments do not need this one.
                 self.report.damage.push(damage(number, 0, 0, &format!("cannot be read: {error}")));
+                self.file_bytes.insert(number, u64::MAX);
                 return Ok(());
             }
         };
         self.report.segments += 1;
         self.report.bytes += bytes.len() as u64;
+        self.file_bytes.insert(number, bytes.len() as u64);
         match read_segment_header(&bytes, number) {
-            SegmentHeader::Good => {}
+            SegmentHeader::Good(previous) => self.check_previous(previous),
             SegmentHeader::Version(version) => return Err(OpenError::Version { file: path, version }),
             SegmentHeader::Damaged if newest && bytes.len() <= SEGMENT_HEADER_BYTES => {
                 // Begun, but the power was faster.
@@ -106,6 +111,20 @@ impl Recovery {
             self.remove_empty(disk, &path, number);
         }
         Ok(())
+    }
+
+    /// Notices when the segment before is missing, or its end. One that is older than all others was removed by the retention.
+    fn check_previous(&mut self, previous: Option<TailPosition>) {
+        let Some(TailPosition { segment, offset }) = previous else {
+            return;
+        };
+        match self.file_bytes.get(&segment) {
+            Some(bytes) if *bytes < offset => self.report.damage.push(damage(segment, *bytes, offset, "the end of the file is missing")),
+            None if self.file_bytes.range(..segment).next().is_some() => {
+                self.report.damage.push(damage(segment, 0, offset, "the file is missing"))
+            }
+            _ => {}
+        }
     }
 
     /// Takes the frames over. Returns where the last good one ends, and the newest row's time.
@@ -168,7 +187,7 @@ impl Recovery {
 
     /// Cuts the torn end off the newest segment, or removes the segment if nothing else is in it.
     fn cut_tail(&mut self, disk: &dyn Disk, path: &Path, number: u64, end: u64, len: u64) -> Result<(), OpenError> {
-        if end < len {
+        if end < len || len == 0 {
             self.report.torn_tail = Some(damage(number, end, len, "torn end, cut off"));
         }
         if end <= SEGMENT_HEADER_BYTES as u64

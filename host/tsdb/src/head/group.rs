@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::TimestampMs;
+use model::{ABSENT_BITS, TimestampMs};
 
 use super::page::Page;
 use super::rows::OpenRows;
@@ -112,9 +112,13 @@ impl GroupHead {
     pub(crate) fn assign(&mut self, slot: u32, series: u32, before: Option<u32>) {
         let before = before.filter(|old| *old != slot && self.slots.owners().get(*old as usize) == Some(&series));
         let owner = self.slots.owners().get(slot as usize).copied().unwrap_or(NO_SERIES);
-        let changes = owner != series && self.open.uses(slot as usize);
-        if changes || before.is_some_and(|old| self.open.uses(old as usize)) {
-            self.seal(false);
+        let changed = [(owner != series).then_some(slot), before];
+        let in_way = |used: &dyn Fn(usize) -> bool| changed.iter().flatten().any(|slot| used(*slot as usize));
+        if in_way(&|slot| self.open.uses(slot)) {
+            // The newest row stays open if it can, because more samples may follow for it.
+            let last = self.open.len() - 1;
+            let keep_last = !in_way(&|slot| self.open.get(last, slot) != ABSENT_BITS);
+            self.seal(keep_last);
         }
         if let Some(old) = before {
             self.slots.vacate(old);

@@ -2,7 +2,7 @@
 
 use model::{ABSENT_BITS, TimestampMs};
 
-/// Rows that share their times' order; a row is as wide as the group was when it came.
+/// Rows by time; a row is as wide as its writer was when it came.
 #[derive(Default)]
 pub(crate) struct OpenRows {
     pub(crate) times: Vec<TimestampMs>,
@@ -42,8 +42,8 @@ impl OpenRows {
 
     /// The widest row's width.
     pub(crate) fn width(&self) -> usize {
-        // Rows only get wider.
-        self.len().checked_sub(1).map_or(0, |last| self.row(last).len())
+        // Not always the last: after a restart a writer begins with few columns again.
+        (0..self.len()).map(|row| self.row(row).len()).max().unwrap_or(0)
     }
 
     /// Adds a row, which is newer than the others.

@@ -98,15 +98,14 @@ impl Slots {
     }
 
     /// Recovery: the log says that the slot has this series. The caller has seen to it that no open row uses the slot if it
-    /// had another.
+    /// had another. The slot counts as claimed until [`Slots::release_all`], because rows may follow.
     pub(crate) fn assign(&mut self, slot: u32, series: u32) {
         while self.owners.len() <= slot as usize {
             self.free.push(self.owners.len() as u32);
             self.owners.push(NO_SERIES);
             self.claims.push(Claim::Free);
         }
-        self.set(slot, series, Claim::Released);
-        self.released.push(slot);
+        self.set(slot, series, Claim::Claimed);
     }
 
     /// The slot has no series any more. No open row uses it.

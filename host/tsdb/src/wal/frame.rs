@@ -1,9 +1,12 @@
 //! Segments and the frames in them: what is there, what is damaged, and where reading goes on.
 
+use model::seams::TailPosition;
+
 use crate::error::Damage;
 
 /// Bytes before the first frame.
-pub(crate) const SEGMENT_HEADER_BYTES: usize = 24;
+pub(crate) const SEGMENT_HEADER_BYTES: usize = 40;
+const CHECKED_BYTES: usize = SEGMENT_HEADER_BYTES - 4;
 /// Bytes before a frame's payload.
 pub(crate) const FRAME_HEADER_BYTES: usize = 12;
 /// Longest payload.
@@ -25,22 +28,25 @@ pub(crate) fn segment_number(name: &str) -> Option<u64> {
     (segment_name(number) == name).then_some(number)
 }
 
-/// The bytes a segment begins with.
-pub(crate) fn segment_header(number: u64) -> [u8; SEGMENT_HEADER_BYTES] {
+/// The bytes a segment begins with. `previous` is the segment before it and where that one ends.
+pub(crate) fn segment_header(number: u64, previous: Option<TailPosition>) -> [u8; SEGMENT_HEADER_BYTES] {
+    let previous = previous.unwrap_or_default();
     let mut header = [0; SEGMENT_HEADER_BYTES];
     header[..8].copy_from_slice(MAGIC);
     header[8..12].copy_from_slice(&VERSION.to_le_bytes());
     header[12..20].copy_from_slice(&number.to_le_bytes());
-    let checksum = crc32c::crc32c(&header[..20]);
-    header[20..].copy_from_slice(&checksum.to_le_bytes());
+    header[20..28].copy_from_slice(&previous.segment.to_le_bytes());
+    header[28..36].copy_from_slice(&previous.offset.to_le_bytes());
+    let checksum = crc32c::crc32c(&header[..CHECKED_BYTES]);
+    header[CHECKED_BYTES..].copy_from_slice(&checksum.to_le_bytes());
     header
 }
 
 /// What a segment's first bytes say.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum SegmentHeader {
-    /// It can be read.
-    Good,
+    /// It can be read. With the segment before it, and where that one ends.
+    Good(Option<TailPosition>),
     /// Another program version wrote it.
     Version(u32),
     /// These are not the first bytes of this segment.
@@ -52,11 +58,16 @@ pub(crate) fn read_segment_header(bytes: &[u8], number: u64) -> SegmentHeader {
     let Some(header) = bytes.first_chunk::<SEGMENT_HEADER_BYTES>() else {
         return SegmentHeader::Damaged;
     };
-    if *header == segment_header(number) {
-        return SegmentHeader::Good;
+    let checksum = crc32c::crc32c(&header[..CHECKED_BYTES]).to_le_bytes();
+    if header[..8] != *MAGIC {
+        return SegmentHeader::Damaged;
     }
-    let checksum = crc32c::crc32c(&header[..20]).to_le_bytes();
-    match (u32_at(header, 8), header[..8] == *MAGIC && header[20..] == checksum) {
+    match (u32_at(header, 8), header[CHECKED_BYTES..] == checksum) {
+        (VERSION, true) if u64_at(header, 12) == number => {
+            let previous = TailPosition { segment: u64_at(header, 20), offset: u64_at(header, 28) };
+            SegmentHeader::Good((previous.segment > 0).then_some(previous))
+        }
+        // Any version has a header of this length with its checksum at the end, so that this can be told from a flipped bit.
         (version, true) if version != VERSION => SegmentHeader::Version(version),
         _ => SegmentHeader::Damaged,
     }
@@ -108,6 +119,10 @@ fn frame_at(bytes: &[u8], segment: u64, offset: u64) -> Option<&[u8]> {
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }
 
 /// Walks over the frames in a stretch of a segment.
@@ -221,14 +236,16 @@ mod tests {
 
     #[test]
     fn a_header_of_another_version_is_told_from_damage() {
-        let mut header = segment_header(3);
-        assert_eq!(read_segment_header(&header, 3), SegmentHeader::Good);
+        let previous = Some(TailPosition { segment: 2, offset: 99 });
+        let mut header = segment_header(3, previous);
+        assert_eq!(read_segment_header(&header, 3), SegmentHeader::Good(previous));
+        assert_eq!(read_segment_header(&segment_header(1, None), 1), SegmentHeader::Good(None));
         assert_eq!(read_segment_header(&header, 4), SegmentHeader::Damaged, "a file under another's name");
-        assert_eq!(read_segment_header(&header[..23], 3), SegmentHeader::Damaged);
+        assert_eq!(read_segment_header(&header[..39], 3), SegmentHeader::Damaged);
         header[8] = 9;
         assert_eq!(read_segment_header(&header, 3), SegmentHeader::Damaged, "a flipped bit is no version");
-        let checksum = crc32c::crc32c(&header[..20]).to_le_bytes();
-        header[20..].copy_from_slice(&checksum);
+        let checksum = crc32c::crc32c(&header[..36]).to_le_bytes();
+        header[36..].copy_from_slice(&checksum);
         assert_eq!(read_segment_header(&header, 3), SegmentHeader::Version(9));
     }
 

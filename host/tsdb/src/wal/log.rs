@@ -188,13 +188,16 @@ impl Log {
     /// Begins a new segment with the next write. What is open stays until that succeeds.
     fn cut_locked(&self, state: &mut State) -> io::Result<()> {
         let mut number = state.number + 1;
+        let open = state.file.is_some().then_some(TailPosition { segment: state.number, offset: state.offset });
+        let previous =
+            open.or_else(|| state.closed.last_key_value().map(|(number, closed)| TailPosition { segment: *number, offset: closed.bytes }));
         let file = loop {
             let path = self.dir.join(segment_name(number));
             match self.disk.create_new(&path) {
                 // Left over from a cut that failed.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
                 Err(error) => return Err(error),
-                Ok(file) => match file.write_all_at(&segment_header(number), 0) {
+                Ok(file) => match file.write_all_at(&segment_header(number, previous), 0) {
                     Ok(()) => break file,
                     Err(error) => {
                         // An empty segment does no harm; the next start removes it.
@@ -243,11 +246,11 @@ impl Log {
         state.full |= state.time_min < time;
     }
 
-    /// Removes closed segments whose rows are all before `time`. Returns how many.
+    /// Removes closed segments whose rows are all before `time`, the oldest first, up to one that stays. Returns how many.
     pub(crate) fn remove_before(&self, time: TimestampMs) -> io::Result<usize> {
         let old: Vec<u64> = {
             let state = self.state();
-            state.closed.iter().filter(|(_, segment)| segment.time_max < time).map(|(number, _)| *number).collect()
+            state.closed.iter().take_while(|(_, segment)| segment.time_max < time).map(|(number, _)| *number).collect()
         };
         for number in &old {
             match self.disk.remove(&self.dir.join(segment_name(*number))) {

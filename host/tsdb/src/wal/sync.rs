@@ -70,26 +70,32 @@ impl Log {
         files.retain(|(number, offset, _)| !sync_state.covers(TailPosition { segment: *number, offset: *offset }));
         let mut result = Ok(());
         if dir_dirty && let Err(error) = self.disk.sync_dir(&self.dir) {
-            self.state().dir_dirty = true;
-            result = Err(self.sync_failed(&error, "the directory"));
             // The names may be lost, so nothing below them counts as synced.
-            self.state().unsynced.extend(files.drain(..).filter(|(number, ..)| *number != self.current()));
+            result = Err(self.sync_failed(&error, "the directory"));
+            for (number, ..) in files.drain(..) {
+                self.distrust(sync_state, number);
+            }
         }
         for (number, offset, file) in files {
             self.counters.syncs.fetch_add(1, Ordering::Relaxed);
             match file.sync_data() {
                 Ok(()) => sync_state.synced = sync_state.synced.max(TailPosition { segment: number, offset }),
                 Err(error) => {
-                    let before = if sync_state.synced.segment == number { sync_state.synced.offset } else { 0 };
-                    sync_state.failed.insert(number, before);
-                    let mut state = self.state();
-                    state.retired |= state.number == number;
-                    drop(state);
+                    self.distrust(sync_state, number);
                     result = Err(self.sync_failed(&error, &segment_name(number)));
                 }
             }
         }
         result
+    }
+
+    /// Nothing more is written to the segment or believed about it.
+    fn distrust(&self, sync_state: &mut SyncState, number: u64) {
+        let before = if sync_state.synced.segment == number { sync_state.synced.offset } else { 0 };
+        sync_state.failed.insert(number, before);
+        let mut state = self.state();
+        state.retired |= state.number == number;
+        state.dir_dirty = true;
     }
 
     fn sync_failed(&self, error: &io::Error, what: &str) -> String {

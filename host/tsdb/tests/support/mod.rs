@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod naive;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -150,4 +152,10 @@ impl Dice {
             _ => self.below(10_000) as f64,
         }
     }
+}
+
+/// The seeds to run: `SKOPOS_SEED` alone, or `SKOPOS_SEEDS` of them, or so many.
+pub(crate) fn seeds(count: u64) -> Vec<u64> {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    number("SKOPOS_SEED").map_or_else(|| (0..number("SKOPOS_SEEDS").unwrap_or(count)).collect(), |seed| vec![seed])
 }

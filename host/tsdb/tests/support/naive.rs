@@ -1,0 +1,54 @@
+//! A store that is too simple to be wrong, to compare with.
+
+use std::collections::BTreeMap;
+
+use model::seams::AppendReport;
+use model::{LabelSet, Matcher, TimeRange, TimestampMs};
+
+use super::Stored;
+
+/// Groups of rows; a row has the number under which it was first written, and samples.
+#[derive(Clone, Default)]
+pub(crate) struct Naive {
+    groups: BTreeMap<String, BTreeMap<TimestampMs, (u64, BTreeMap<LabelSet, u64>)>>,
+    rows: u64,
+}
+
+impl Naive {
+    pub(crate) fn newest(&self, group: &str) -> Option<TimestampMs> {
+        self.groups.get(group).and_then(|rows| rows.keys().next_back().copied())
+    }
+
+    pub(crate) fn append(&mut self, group: &str, time: TimestampMs, samples: &[(LabelSet, f64)]) -> AppendReport {
+        let mut report = AppendReport::default();
+        if self.newest(group).is_some_and(|newest| time < newest) {
+            report.out_of_order = samples.len() as u64;
+            return report;
+        }
+        if samples.is_empty() {
+            return report;
+        }
+        self.rows += 1;
+        let row = self.groups.entry(group.to_owned()).or_default().entry(time).or_insert((self.rows, BTreeMap::new()));
+        for (labels, value) in samples {
+            let stored = *row.1.entry(labels.clone()).or_insert(value.to_bits());
+            if stored == value.to_bits() {
+                report.accepted += 1;
+            } else {
+                report.duplicate += 1;
+            }
+        }
+        report
+    }
+
+    pub(crate) fn read(&self, matchers: &[Matcher], range: TimeRange) -> Stored {
+        let mut found: BTreeMap<LabelSet, BTreeMap<TimestampMs, (u64, u64)>> = BTreeMap::new();
+        for (time, (number, samples)) in self.groups.values().flatten().filter(|(time, _)| range.start <= **time && **time <= range.end) {
+            for (labels, bits) in samples.iter().filter(|(labels, _)| matchers.iter().all(|m| m.matches_labels(labels))) {
+                let first = found.entry(labels.clone()).or_default().entry(*time).or_insert((*number, *bits));
+                *first = (*first).min((*number, *bits));
+            }
+        }
+        found.into_iter().map(|(labels, rows)| (labels, rows.into_iter().map(|(time, (_, bits))| (time, bits)).collect())).collect()
+    }
+}
