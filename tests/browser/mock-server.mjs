@@ -3,7 +3,8 @@
 //
 //   node mock-server.mjs <folder with index.html> [port]
 //
-// The first line that it prints is its address. `GET /mock/fail?on=1` makes the API fail until `on=0`.
+// The first line that it prints is its address. `GET /mock/fail?on=1` makes the API fail until `on=0`;
+// `GET /mock/targets?more=10000` makes a long list of targets.
 
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -20,6 +21,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml" };
 const pages = /^\/($|targets$|alerts$|plugins$|dashboards$|d\/|nothing)/;
 let failing = false;
+let more = 0;
 
 // --- Data -----------------------------------------------------------------------------------------------------------------
 
@@ -234,7 +236,7 @@ function targets() {
     target("image-gallery", 5, "down", "line 7, column 23: expected a number, found \"12abc\" in `http_requests_total{code=\"200\"} 12abc`"),
     target("iotd-api", 6, "unknown"),
   ];
-  const many = process.env.MOCK_TARGETS ? Array.from({ length: Number(process.env.MOCK_TARGETS) }, (_, i) => target(`pool-${i % 40}`, i + 10, i % 97 === 0 ? "down" : "up", i % 97 === 0 ? "context deadline exceeded" : "")) : [];
+  const many = Array.from({ length: more }, (_, i) => target(`pool-${i % 40}`, i + 10, i % 97 === 0 ? "down" : "up", i % 97 === 0 ? "context deadline exceeded" : ""));
   return { activeTargets: [...few, ...many], droppedTargets: [], droppedTargetCounts: {} };
 }
 
@@ -317,6 +319,10 @@ const server = createServer(async (request, response) => {
     if (pathname === "/mock/fail") {
       failing = searchParams.get("on") === "1";
       return answer(200, "text/plain", String(failing));
+    }
+    if (pathname === "/mock/targets") {
+      more = Math.max(0, Math.min(100_000, Number(searchParams.get("more")) || 0));
+      return answer(200, "text/plain", String(more));
     }
     if (pathname.startsWith("/api/")) {
       const { status, body } = api(pathname, await read(request));

@@ -408,6 +408,25 @@ if (mocked !== undefined) {
     expected = () => false;
   });
 
+  await check("ten thousand targets are scrolled and searched", async () => {
+    await context.request.get(`${origin}/mock/targets?more=10000`);
+    await page.goto(`${origin}/targets?theme=light`);
+    await page.waitForSelector(".rows tbody tr");
+    const rows = page.locator(".rows tbody tr:not(.gap)");
+    assert((await rows.count()) < 150, `${await rows.count()} rows stand in the document`);
+    await page.locator(".rows").evaluate((box) => box.scrollTo(0, box.scrollHeight));
+    await page.waitForSelector('.rows tr[aria-rowindex="10048"]');
+    assert((await rows.count()) < 150, `${await rows.count()} rows stand in the document`);
+    await page.locator(".segments button", { hasText: "Down" }).click();
+    await page.waitForURL((url) => url.searchParams.get("state") === "down");
+    await page.waitForSelector(".targets tr.down");
+    await page.locator("[data-search]").fill("deadline pool-7");
+    await page.locator(".targets .fold").first().click();
+    await page.waitForSelector(".facts");
+    await shot("targets-many");
+    await context.request.get(`${origin}/mock/targets?more=0`);
+  });
+
   await check("a server that fails leaves the drawings, marked as stale", async () => {
     expected = (url) => url.includes("/api/");
     await page.goto(`${origin}/?refresh=2s&theme=light`);

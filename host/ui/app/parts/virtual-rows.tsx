@@ -1,6 +1,6 @@
 /** A table of many rows, of which only those in sight are in the document. */
-import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import type { ComponentChildren, VNode } from "preact";
+import { useRef, useState } from "preact/hooks";
 import { useSize } from "./size";
 
 export interface VirtualRowsProps {
@@ -18,10 +18,12 @@ export interface VirtualRowsProps {
 
 /** Rows kept above and below, so that scrolling does not show white. */
 const spare = 8;
+/** No screen is higher. A box without a height of its own would grow with its rows, and they with it. */
+const highest = 4000;
 
 /** Which rows are in the document for this place of the scroll bar. */
 export function inSight(top: number, height: number, rowHeight: number, count: number): { first: number; end: number } {
-  const fitting = Math.ceil(height / rowHeight) + spare;
+  const fitting = Math.ceil(Math.min(height, highest) / rowHeight) + spare;
   // A list that has become shorter is scrolled too far until the browser notices.
   const first = Math.max(0, Math.min(Math.floor(top / rowHeight) - spare, count - fitting));
   return { first, end: Math.min(count, first + fitting + spare) };
@@ -31,6 +33,19 @@ export function VirtualRows({ label, count, rowHeight, head, foot, row, rowClass
   const { ref, size } = useSize<HTMLDivElement>();
   const [top, setTop] = useState(0);
   const { first, end } = inSight(top, size.height, rowHeight, count);
+  // Scrolling shows mostly the same rows: what is the very same element is not compared again.
+  const kept = useRef({ row, rowClass, rows: new Map<number, VNode>() });
+  const before = kept.current.row === row && kept.current.rowClass === rowClass ? kept.current.rows : new Map<number, VNode>();
+  const rows = new Map<number, VNode>();
+  for (let i = first; i < end; i++) {
+    const drawn = before.get(i) ?? (
+      <tr key={i} aria-rowindex={i + 2} class={rowClass?.(i) ?? ""} style={{ height: `${rowHeight}px` }}>
+        {row(i)}
+      </tr>
+    );
+    rows.set(i, drawn);
+  }
+  kept.current = { row, rowClass, rows };
   const gap = (rows: number, key: string) => rows > 0 && <tr key={key} aria-hidden="true" class="gap" style={{ height: `${rows * rowHeight}px` }} />;
   return (
     <div
@@ -49,11 +64,7 @@ export function VirtualRows({ label, count, rowHeight, head, foot, row, rowClass
         {head && <thead>{head}</thead>}
         <tbody>
           {gap(first, "above")}
-          {Array.from({ length: Math.max(0, end - first) }, (_, i) => (
-            <tr key={first + i} aria-rowindex={first + i + 2} class={rowClass?.(first + i) ?? ""} style={{ height: `${rowHeight}px` }}>
-              {row(first + i)}
-            </tr>
-          ))}
+          {[...rows.values()]}
           {gap(count - end, "below")}
         </tbody>
         {foot && <tfoot>{foot}</tfoot>}

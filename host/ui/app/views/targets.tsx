@@ -9,7 +9,7 @@ import { Address, Badge, Counts, Labels, Search, type Tone } from "../parts/bits
 import { Empty, Failed, Loading, Stale } from "../parts/looks";
 import { VirtualRows } from "../parts/virtual-rows";
 import { query, setQuery } from "../router";
-import { t } from "../text";
+import { language, t } from "../text";
 import { RefreshPicker } from "./range-picker";
 
 /** Up to so many rows stand in the document with their errors wrapped; more are drawn as one scrolls. */
@@ -63,7 +63,7 @@ export function Targets() {
         <div class="segments" role="group" aria-label={t("targets.state")}>
           {states.map((one) => (
             <button type="button" key={one} aria-pressed={state === one} onClick={() => setQuery({ state: one === "all" ? null : one })}>
-              {t(`targets.${one}`)} <span class="muted">{count(one)}</span>
+              {t(`targets.${one}`)} <span class="muted">{count(one).toLocaleString(language)}</span>
             </button>
           ))}
         </div>
