@@ -1,1 +1,25 @@
-//! HTTP: the Prometheus API, our API, dashboards, the ui's files.
+//! HTTP: the Prometheus API, our own API, dashboards, plugins that serve HTTP, and the files of the pages.
+//!
+//! Start at [`router`], the table of contents. Everything the handlers need comes in one [`State`] of closures and traits,
+//! so that this crate knows neither storage nor plugins, and tests need neither. Handlers parse, call and encode.
+//!
+//! The only crate that names axum. [`serve`] accepts connections with limits that hold before a request is read.
+
+mod api;
+mod compress;
+mod encode;
+mod error;
+mod guard;
+mod pages;
+mod params;
+mod plugins;
+mod router;
+mod run;
+mod serve;
+mod state;
+
+pub use error::ApiError;
+pub use plugins::{MountedHandler, listener_router};
+pub use router::router;
+pub use serve::serve;
+pub use state::{BuildInfo, Limits, ReloadFuture, RuntimeInfo, State};

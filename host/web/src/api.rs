@@ -1,0 +1,12 @@
+//! Handlers, one file for each noun.
+
+pub(crate) mod boards;
+pub(crate) mod federate;
+pub(crate) mod lifecycle;
+pub(crate) mod panel;
+pub(crate) mod query;
+pub(crate) mod rules;
+pub(crate) mod series;
+pub(crate) mod status;
+pub(crate) mod targets;
+mod variables;

@@ -1,0 +1,281 @@
+//! The view of one panel: its queries, what happens to their results, and what its plugin makes of them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::extract::{Path, Request, State as Shared};
+use axum::response::Response;
+use dashboards::frames::{ResultSeries, frames};
+use dashboards::{Dashboard, Panel, PanelKind, Scope, Target, query_interval, resolve, transform};
+use model::seams::Select;
+use model::view::{Frame, PanelRequest, Rendering, Theme, View};
+use model::{Matcher, TimeRange, format_duration};
+use promql::Value;
+use serde::Deserialize;
+
+use super::boards::{builtins, find, renderer};
+use super::variables::{Asking, Wanted};
+use crate::encode::{Writer, json};
+use crate::error::ApiError;
+use crate::params::{TIME_MS_MAX, body};
+use crate::router::App;
+use crate::state::State;
+
+/// Pixels of a side.
+const SIDE_MAX: u32 = 10_000;
+/// Bytes of a request. Variables can be long.
+const REQUEST_BYTES: usize = 1 << 20;
+
+/// What a page asks.
+#[derive(Clone, Debug, Deserialize)]
+struct Asked {
+    from: i64,
+    to: i64,
+    width: u32,
+    height: u32,
+    #[serde(default)]
+    theme: String,
+    #[serde(default)]
+    timezone: String,
+    #[serde(default)]
+    variables: Wanted,
+}
+
+/// `POST /api/v1/dashboards/<uid>/panels/<id>/view`
+pub(crate) async fn view(Shared(app): Shared<App>, Path((uid, id)): Path<(String, String)>, request: Request) -> Result<Response, ApiError> {
+    let board = find(&app.state, &uid)?;
+    let panel = id.parse().ok().and_then(|id| board.panel(id)).filter(|panel| panel.kind == PanelKind::Panel).cloned();
+    let panel = panel.ok_or_else(|| ApiError::not_found(format!("the dashboard {uid:?} has no panel {id:?}")))?;
+    let body = body(request.into_body(), REQUEST_BYTES).await?;
+    let asked: Asked = serde_json::from_slice(&body).map_err(|error| ApiError::bad_data(format!("the body is not what a panel needs: {error}")))?;
+    let range = range_of(&panel, &asked)?;
+    let (type_name, renderer) = renderer(&app.state, &panel).map_err(ApiError::not_found)?;
+
+    let (state, work) = (app.state.clone(), asked.clone());
+    let gathered = app.runner.run(&app.state, app.state.limits.query_timeout, move |limits| gather(&state, &board, &panel, &type_name, &work, range, &limits));
+    let Gathered { request, empty, warnings } = gathered.await?;
+    let rendering = match empty {
+        Some(text) => Rendering { view: View::Empty(text), frames: Vec::new() },
+        None => draw(&app, renderer, &request).await?,
+    };
+    let limit = app.state.limits.answer_bytes;
+    let bytes = tokio::task::spawn_blocking(move || encode(&request, &rendering, &warnings, limit)).await;
+    bytes.map_err(|_| ApiError::internal("the view could not be written")).flatten().map(json)
+}
+
+async fn draw(app: &App, renderer: Arc<dyn model::seams::PanelRender>, request: &PanelRequest) -> Result<Rendering, ApiError> {
+    let time = app.state.limits.panel_timeout;
+    match tokio::time::timeout(time, renderer.render(request.clone())).await {
+        Ok(Ok(rendering)) => Ok(rendering),
+        Ok(Err(error)) => Err(ApiError::execution(error.to_string())),
+        Err(_) => Err(ApiError::timeout(format!("the panel did not draw within {} s", time.as_secs()))),
+    }
+}
+
+fn encode(request: &PanelRequest, rendering: &Rendering, warnings: &[String], limit: usize) -> Result<Vec<u8>, ApiError> {
+    let mut out = Writer::new(limit);
+    out.raw(r#"{"status":"success","data":{"view":"#);
+    out.value(&rendering.view)?;
+    out.raw(r#","frames":["#);
+    for (at, frame) in request.frames.iter().chain(&rendering.frames).enumerate() {
+        if at > 0 {
+            out.raw(",");
+        }
+        out.value(frame)?;
+        out.check()?;
+    }
+    out.raw(r#"],"configs":"#);
+    out.value(&request.configs)?;
+    out.raw(r#","warnings":"#);
+    out.value(&warnings)?;
+    out.raw("}}");
+    Ok(out.into_bytes())
+}
+
+/// The page's range, or the panel's own.
+fn range_of(panel: &Panel, asked: &Asked) -> Result<TimeRange, ApiError> {
+    let good = |ms: i64| (-TIME_MS_MAX..=TIME_MS_MAX).contains(&ms);
+    if asked.to < asked.from || !good(asked.from) || !good(asked.to) {
+        return Err(ApiError::bad_data("the time range ends before it begins, or lies too far away"));
+    }
+    if asked.width == 0 || asked.height == 0 || asked.width > SIDE_MAX || asked.height > SIDE_MAX {
+        return Err(ApiError::bad_data(format!("a panel is 1 to {SIDE_MAX} pixels wide and high")));
+    }
+    let (mut range, duration) = (TimeRange { start: asked.from, end: asked.to }, |text: &str| {
+        model::parse_duration(text).ok().and_then(|ms| i64::try_from(ms).ok()).map(|ms| ms.min(TIME_MS_MAX))
+    });
+    if let Some(length) = duration(&panel.time_from) {
+        range.start = range.end - length;
+    }
+    if let Some(shift) = duration(&panel.time_shift) {
+        range = TimeRange { start: range.start - shift, end: range.end - shift };
+    }
+    Ok(range)
+}
+
+struct Gathered {
+    request: PanelRequest,
+    /// Why there is nothing to draw.
+    empty: Option<String>,
+    warnings: Vec<String>,
+}
+
+/// Everything up to the plugin's call. Blocks.
+fn gather(state: &State, board: &Dashboard, panel: &Panel, type_name: &str, asked: &Asked, range: TimeRange, limits: &promql::Limits) -> Result<Gathered, ApiError> {
+    let scope = builtins(board, range, &asked.timezone);
+    let asking = Asking { select: &*state.select, limits, range, wanted: &asked.variables, options: false };
+    let variables = asking.resolve(board, scope);
+    let mut queries = Queries { state, panel, range, points: panel.max_data_points.unwrap_or(asked.width), limits, warnings: variables.warnings, errors: Vec::new(), missing: Vec::new() };
+    let results = queries.all(&variables.scope)?;
+    let (mut warnings, missing) = (queries.warnings, queries.missing);
+    let found = results.iter().any(|frame| frame.fields.iter().any(|field| !field.values.is_empty()));
+
+    let mut steps = panel.transformations.clone();
+    steps.iter_mut().for_each(|step| variables.scope.fill_json(&mut step.options));
+    let (shaped, unread) = transform(results, &steps);
+    warnings.extend(unread);
+    let mut fields = panel.fields.clone();
+    let mut defaults = serde_json::Value::Object(fields.defaults);
+    variables.scope.fill_json(&mut defaults);
+    fields.defaults = if let serde_json::Value::Object(map) = defaults { map } else { serde_json::Map::new() };
+    fields.overrides.iter_mut().for_each(|item| variables.scope.fill_json(item));
+    let resolved = resolve(shaped, &fields, type_name);
+    warnings.extend(resolved.warnings);
+
+    let mut options = panel.options.clone();
+    variables.scope.fill_json(&mut options);
+    let asks = panel.targets.iter().any(|target| !target.hide);
+    let empty = (asks && !found).then(|| if missing.is_empty() { "no data in this time range".to_owned() } else { missing.join("; ") });
+    let request = PanelRequest {
+        options: options.to_string(),
+        width: asked.width,
+        height: asked.height,
+        theme: if asked.theme == "dark" { Theme::Dark } else { Theme::Light },
+        from: range.start,
+        to: range.end,
+        time_zone: asked.timezone.clone(),
+        frames: resolved.frames,
+        configs: resolved.configs,
+    };
+    Ok(Gathered { request, empty, warnings })
+}
+
+struct Queries<'a> {
+    state: &'a State,
+    panel: &'a Panel,
+    range: TimeRange,
+    points: u32,
+    limits: &'a promql::Limits,
+    warnings: Vec<String>,
+    errors: Vec<ApiError>,
+    missing: Vec<String>,
+}
+
+impl Queries<'_> {
+    /// The frames of all queries. One that fails is a warning as long as another has an answer.
+    fn all(&mut self, scope: &Scope) -> Result<Vec<Frame>, ApiError> {
+        let panel = self.panel;
+        let shown: Vec<&Target> = panel.targets.iter().filter(|target| !target.hide).collect();
+        let mut out = Vec::new();
+        let mut answered = false;
+        for target in &shown {
+            if !target.unsupported.is_empty() {
+                self.missing.push(target.unsupported.clone());
+                self.warnings.push(format!("query {}: {}", target.ref_id, target.unsupported));
+                continue;
+            }
+            if target.expr.trim().is_empty() {
+                continue;
+            }
+            match self.one(target, scope, shown.len() > 1) {
+                Ok(frames) => {
+                    answered = true;
+                    out.extend(frames);
+                }
+                Err(error) if self.limits.cancel.load(Ordering::Relaxed) => return Err(error),
+                Err(error) => {
+                    self.warnings.push(format!("query {}: {error}", target.ref_id));
+                    self.errors.push(error);
+                }
+            }
+        }
+        match self.errors.pop() {
+            Some(error) if !answered => Err(error),
+            _ => Ok(out),
+        }
+    }
+
+    fn one(&mut self, target: &Target, scope: &Scope, several: bool) -> Result<Vec<Frame>, ApiError> {
+        let least = if target.interval.is_empty() { &self.panel.interval } else { &target.interval };
+        let least = scope.fill_text(least);
+        let min_ms = model::parse_duration(least.trim_start_matches('>').trim()).ok().filter(|ms| *ms > 0);
+        let range_ms = u64::try_from(self.range.end - self.range.start).unwrap_or(0);
+        let interval = query_interval(range_ms, self.points, min_ms, target.interval_factor, (self.state.scrape_interval_ms)());
+        let mut scope = scope.clone();
+        scope.set_builtin("__interval", format_duration(interval.step_ms));
+        scope.set_builtin("__interval_ms", interval.step_ms.to_string());
+        scope.set_builtin("__rate_interval", format_duration(interval.rate_ms));
+        let text = scope.fill_query(&target.expr);
+        for name in scope.unknown_references(&text) {
+            self.warnings.push(format!("query {}: there is no variable ${name}", target.ref_id));
+        }
+        let expr = promql::parse(&text).map_err(|error| ApiError::bad_data(error.to_string()))?;
+        let step = i64::try_from(interval.step_ms).unwrap_or(i64::MAX);
+        let select = &*self.state.select;
+        let mut out = Vec::new();
+        if target.range {
+            // Aligned, so that the points of a graph stay where they are while time goes on.
+            let align = |ms: i64| ms - ms.rem_euclid(step);
+            let result = promql::range(&expr, align(self.range.start), align(self.range.end), step, select, self.limits)?;
+            out.extend(self.frames_of(target, &text, result, Some(interval.step_ms), several));
+        }
+        if target.instant {
+            let result = promql::instant(&expr, self.range.end, select, self.limits)?;
+            out.extend(self.frames_of(target, &text, result, None, several));
+        }
+        if out.iter().all(|frame| frame.fields.iter().all(|field| field.values.is_empty())) {
+            self.missing.extend(missing(&expr, self.range, select, self.limits.lookback_ms));
+        }
+        Ok(out)
+    }
+
+    fn frames_of(&mut self, target: &Target, text: &str, result: promql::QueryResult, step: Option<u64>, several: bool) -> Vec<Frame> {
+        let notes = result.warnings.into_iter().chain(result.infos);
+        self.warnings.extend(notes.map(|note| format!("query {}: {note}", target.ref_id)));
+        frames(target, text, series_of(result.value), step, several)
+    }
+}
+
+fn series_of(value: Value) -> Vec<ResultSeries> {
+    let single = |labels, point: promql::Point| ResultSeries { labels, times: vec![point.time], values: vec![point.value] };
+    match value {
+        Value::Scalar(point) => vec![single(model::LabelSet::empty(), point)],
+        Value::Vector(samples) => samples.into_iter().map(|sample| single(sample.labels, sample.point)).collect(),
+        Value::Matrix(series) => series
+            .into_iter()
+            .map(|series| ResultSeries {
+                times: series.points.iter().map(|point| point.time).collect(),
+                values: series.points.iter().map(|point| point.value).collect(),
+                labels: series.labels,
+            })
+            .collect(),
+        Value::String(..) => Vec::new(),
+    }
+}
+
+/// Says of the first selector without series what is missing: its metric, or one of its labels.
+fn missing(expr: &promql::ast::Expr, range: TimeRange, select: &dyn Select, lookback_ms: i64) -> Option<String> {
+    let none = |matchers: &[Matcher], range| select.series(&[matchers.to_vec()], range, 1).is_ok_and(|found| found.is_empty());
+    let selections = promql::plan::selections(expr, range.start, range.end, lookback_ms);
+    let found = selections.into_iter().take(5).find(|selection| none(&selection.matchers, selection.range))?;
+    let (names, labels): (Vec<Matcher>, Vec<Matcher>) = found.matchers.into_iter().partition(|m| m.name() == model::METRIC_NAME);
+    let Some(name) = names.first() else { return Some("no series has these labels in this time range".to_owned()) };
+    if none(&names, found.range) {
+        return Some(format!("no series is named {} in this time range", name.value()));
+    }
+    let alone = labels.iter().find(|label| none(&[name.clone(), (*label).clone()], found.range));
+    Some(match alone {
+        Some(label) => format!("{} has no series with {label} in this time range", name.value()),
+        None => format!("{} has no series with all of these labels in this time range", name.value()),
+    })
+}

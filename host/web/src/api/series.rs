@@ -1,0 +1,122 @@
+//! `series`, `labels`, `label/<name>/values`: what there is.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State as Shared};
+use axum::response::Response;
+use model::{Matcher, TimeRange};
+use serde::Serialize;
+
+use super::query::notes;
+use crate::encode::{Writer, json};
+use crate::error::ApiError;
+use crate::params::{Params, TIME_MS_MAX};
+use crate::router::App;
+
+fn range(params: &Params) -> Result<TimeRange, ApiError> {
+    let range = TimeRange { start: params.time_or("start", -TIME_MS_MAX)?, end: params.time_or("end", TIME_MS_MAX)? };
+    if range.end < range.start {
+        return Err(ApiError::parameter("end", "end timestamp must not be before start timestamp"));
+    }
+    Ok(range)
+}
+
+/// Asks for one more than the limit, to know whether there are more.
+fn asked(limit: usize) -> usize {
+    if limit == 0 { 0 } else { limit.saturating_add(1) }
+}
+
+async fn answer<T: Serialize + Send + 'static>(
+    app: &App,
+    limit: usize,
+    ask: impl FnOnce(&dyn model::seams::Select) -> Result<Vec<T>, model::seams::SelectError> + Send + 'static,
+) -> Result<Response, ApiError> {
+    let (select, bytes) = (Arc::clone(&app.state.select), app.state.limits.answer_bytes);
+    let body = app.runner.run(&app.state, app.state.limits.query_timeout, move |_| {
+        let mut items = ask(&*select)?;
+        let more = limit > 0 && items.len() > limit;
+        if more {
+            items.truncate(limit);
+        }
+        let mut out = Writer::new(bytes);
+        out.raw(r#"{"status":"success","data":["#);
+        for (at, item) in items.iter().enumerate() {
+            if at > 0 {
+                out.raw(",");
+            }
+            out.value(item)?;
+            out.check()?;
+        }
+        out.raw("]");
+        notes(&mut out, "warnings", &if more { vec!["results truncated due to limit".to_owned()] } else { Vec::new() })?;
+        out.raw("}");
+        Ok(out.into_bytes())
+    });
+    body.await.map(json)
+}
+
+/// `/api/v1/series`
+pub(crate) async fn series(Shared(app): Shared<App>, request: Request) -> Result<Response, ApiError> {
+    let params = Params::read(request, app.state.limits.body_bytes).await?;
+    let sets = params.matchers()?;
+    if sets.is_empty() {
+        return Err(ApiError::bad_data("no match[] parameter provided"));
+    }
+    let (range, limit) = (range(&params)?, params.limit()?);
+    answer(&app, limit, move |select| select.series(&sets, range, asked(limit))).await
+}
+
+/// `/api/v1/labels`
+pub(crate) async fn names(Shared(app): Shared<App>, request: Request) -> Result<Response, ApiError> {
+    let params = Params::read(request, app.state.limits.body_bytes).await?;
+    let (sets, range, limit) = (params.matchers()?, range(&params)?, params.limit()?);
+    answer(&app, limit, move |select| select.label_names(&sets, range, asked(limit))).await
+}
+
+/// `/api/v1/label/<name>/values`
+pub(crate) async fn values(Shared(app): Shared<App>, Path(name): Path<String>, request: Request) -> Result<Response, ApiError> {
+    let params = Params::of_query(request.uri().query());
+    let name = if name.starts_with("U__") { unescape(&name).unwrap_or(name) } else { name };
+    if name.is_empty() {
+        return Err(ApiError::bad_data("invalid label name: \"\""));
+    }
+    let (sets, range, limit) = (params.matchers()?, range(&params)?, params.limit()?);
+    answer(&app, limit, move |select| select.label_values(&name, &sets, range, asked(limit))).await
+}
+
+/// Reads upstream's escape of names outside the classic characters: `U__` in front, `_2e_` for a code point in hex, `__` for
+/// an underscore. None if it is not well-formed: then the name is meant as it is.
+fn unescape(name: &str) -> Option<String> {
+    let (mut out, mut rest) = (String::new(), name.strip_prefix("U__")?);
+    while let Some(at) = rest.find('_') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('_') {
+            out.push('_');
+            rest = after;
+            continue;
+        }
+        let end = rest.find('_').filter(|end| (1..=6).contains(end))?;
+        out.push(char::from_u32(u32::from_str_radix(&rest[..end], 16).ok()?)?);
+        rest = &rest[end + 1..];
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
+/// The matchers of one selector over the names and values there are; for variables of dashboards.
+pub(super) fn matcher_sets(selector: &str) -> Result<Vec<Vec<Matcher>>, String> {
+    if selector.is_empty() { Ok(Vec::new()) } else { Ok(vec![crate::params::selector(selector)?]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaped_names() {
+        for (escaped, name) in [("U__http_2e_status", Some("http.status")), ("U__a__b", Some("a_b")), ("U___d55c_", Some("한")), ("U__plain", Some("plain")), ("U__a_zz_", None), ("U__a_2e", None), ("U___d800_", None)] {
+            assert_eq!(unescape(escaped).as_deref(), name, "{escaped}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `targets`, `scrape_pools`, and metadata.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{RawQuery, State as Shared};
+use axum::response::Response;
+use model::{LabelSet, format_duration};
+use scrape::snapshot::{ActiveTarget, DroppedTarget};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::encode::{rfc3339, success};
+use crate::error::ApiError;
+use crate::params::Params;
+use crate::router::App;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Active<'a> {
+    discovered_labels: &'a LabelSet,
+    labels: &'a LabelSet,
+    scrape_pool: &'a str,
+    scrape_url: &'a str,
+    global_url: &'a str,
+    last_error: &'a str,
+    last_scrape: String,
+    last_scrape_duration: f64,
+    health: &'static str,
+    scrape_interval: String,
+    scrape_timeout: String,
+}
+
+impl<'a> Active<'a> {
+    fn of(target: &'a ActiveTarget) -> Self {
+        Self {
+            discovered_labels: &target.discovered_labels,
+            labels: &target.labels,
+            scrape_pool: &target.pool,
+            scrape_url: &target.scrape_url,
+            global_url: &target.global_url,
+            last_error: &target.last_error,
+            last_scrape: rfc3339(target.last_scrape),
+            last_scrape_duration: target.last_scrape_duration_seconds,
+            health: target.health.as_str(),
+            scrape_interval: format_duration(target.interval_ms),
+            scrape_timeout: format_duration(target.timeout_ms),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Dropped<'a> {
+    discovered_labels: &'a LabelSet,
+    scrape_pool: &'a str,
+}
+
+impl<'a> Dropped<'a> {
+    fn of(target: &'a DroppedTarget) -> Self {
+        Self { discovered_labels: &target.discovered_labels, scrape_pool: &target.pool }
+    }
+}
+
+/// `/api/v1/targets`
+pub(crate) async fn targets(Shared(app): Shared<App>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+    let params = Params::of_query(query.as_deref());
+    let (state, pool) = (params.first("state").to_lowercase(), params.first("scrapePool"));
+    let snapshot = (app.state.targets)();
+    let in_pool = |name: &str| pool.is_empty() || name == pool;
+    let (show_active, show_dropped) = (state != "dropped", state != "active");
+    let active: Vec<Active<'_>> = snapshot.active.iter().filter(|t| show_active && in_pool(&t.pool)).map(Active::of).collect();
+    let dropped: Vec<Dropped<'_>> = snapshot.dropped.iter().filter(|t| show_dropped && in_pool(&t.pool)).map(Dropped::of).collect();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    if show_dropped {
+        counts.extend(snapshot.pools.iter().filter(|name| in_pool(name)).map(|name| (name.as_str(), 0)));
+        for target in snapshot.dropped.iter().filter(|t| in_pool(&t.pool)) {
+            *counts.entry(&target.pool).or_default() += 1;
+        }
+    }
+    success(&json!({"activeTargets": active, "droppedTargets": dropped, "droppedTargetCounts": counts}))
+}
+
+/// `/api/v1/scrape_pools`
+pub(crate) async fn pools(Shared(app): Shared<App>) -> Result<Response, ApiError> {
+    let mut pools = (app.state.targets)().pools;
+    pools.sort();
+    success(&json!({"scrapePools": pools}))
+}
+
+/// `/api/v1/metadata`: types and help texts are not kept, so there is nothing, truthfully.
+pub(crate) async fn metadata(RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+    let params = Params::of_query(query.as_deref());
+    for name in ["limit", "limit_per_metric"] {
+        let text = params.first(name);
+        if !text.is_empty() && text.parse::<i64>().is_err() {
+            return Err(ApiError::bad_data(format!("{name} must be a number")));
+        }
+    }
+    success(&json!({}))
+}
+
+/// `/api/v1/targets/metadata`
+pub(crate) async fn target_metadata() -> ApiError {
+    ApiError::not_found("specified metadata not found")
+}

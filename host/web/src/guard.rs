@@ -1,0 +1,242 @@
+//! What every request passes before a handler sees it: one spelling of each path, a host that is ours, no change of state
+//! from another site or on a read-only server. And what every answer carries.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::error::ApiError;
+
+/// Everything comes from here; nothing frames the pages; nothing inline runs.
+pub(crate) const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; \
+     connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'";
+
+/// What the checks need to know.
+pub(crate) struct Guard {
+    hosts: Hosts,
+    read_only: bool,
+}
+
+impl Guard {
+    pub(crate) fn new(listen: &[String], external_url: &str, read_only: bool) -> Self {
+        Self { hosts: Hosts::new(listen, external_url), read_only }
+    }
+
+    fn check(&self, request: &Request) -> Result<(), ApiError> {
+        check_path(request.uri().path())?;
+        let host = host_of(request);
+        if let Some(host) = &host {
+            self.hosts.check(host)?;
+        }
+        if is_safe(request.method()) {
+            return Ok(());
+        }
+        check_origin(request.headers(), host.as_deref(), &self.hosts)?;
+        if self.read_only && !only_reads(request.uri()) {
+            return Err(ApiError::forbidden(
+                "this server is read-only: it listens beyond this machine and has no users. Set --web.config.file, or listen on a \
+                 loopback address",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The middleware.
+pub(crate) async fn guard(guard: Arc<Guard>, request: Request, next: Next) -> Response {
+    let mut response = match guard.check(&request) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED && response.headers().get(header::CONTENT_TYPE).is_none() {
+        let allow = response.headers().get(header::ALLOW).cloned();
+        let mut answer = ApiError::method("this address does not take that method").into_response();
+        std::mem::swap(answer.headers_mut(), response.headers_mut());
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        answer.headers_mut().remove(header::CONTENT_LENGTH);
+        if let Some(allow) = allow {
+            answer.headers_mut().insert(header::ALLOW, allow);
+        }
+        return answer;
+    }
+    response
+}
+
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// POSTs that only ask, such as long queries.
+fn only_reads(uri: &Uri) -> bool {
+    let path = uri.path();
+    let Some(at) = path.find("/api/v1/") else { return false };
+    let rest = &path[at + "/api/v1/".len()..];
+    matches!(rest, "query" | "query_range" | "series" | "labels" | "format_query" | "query_exemplars" | "parse_query")
+        || (rest.starts_with("dashboards/") && rest.ends_with("/view"))
+}
+
+/// One spelling for each path: no empty or dotted segments, no encoded separators, nothing encoded twice.
+fn check_path(path: &str) -> Result<(), ApiError> {
+    let refused = || ApiError::not_found("there is nothing at this address: its path is written in a form that is not used here");
+    if path.contains("//") || path.contains('\\') || path.split('/').any(|part| matches!(part, "." | "..")) {
+        return Err(refused());
+    }
+    let bytes = path.as_bytes();
+    for (at, _) in path.match_indices('%') {
+        let hex = bytes.get(at + 1..at + 3).and_then(|digits| std::str::from_utf8(digits).ok()).ok_or_else(refused)?;
+        let byte = u8::from_str_radix(hex, 16).map_err(|_| refused())?;
+        if byte < 0x20 || matches!(byte, b'/' | b'\\' | b'%' | b'.' | 0x7f) {
+            return Err(refused());
+        }
+    }
+    Ok(())
+}
+
+/// From the `Host` header, or the authority of HTTP/2. None for HTTP/1.0 without one, which no browser sends.
+fn host_of(request: &Request) -> Option<String> {
+    let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
+    authority.or_else(|| Some(request.headers().get(header::HOST)?.to_str().unwrap_or("?").to_owned()))
+}
+
+/// The hosts this server answers for. A page of another site that has pointed its own name at this address (DNS rebinding)
+/// is told apart by the name, so that addresses of this machine need no list.
+struct Hosts {
+    names: Vec<String>,
+    addresses: Vec<IpAddr>,
+    any_address: bool,
+    /// Scheme and host of the external URL.
+    external_origin: Option<String>,
+}
+
+impl Hosts {
+    fn new(listen: &[String], external_url: &str) -> Self {
+        let mut hosts = Self { names: vec!["localhost".to_owned()], addresses: Vec::new(), any_address: false, external_origin: None };
+        for address in listen {
+            hosts.add(split_port(address).0);
+        }
+        if let Some((scheme, rest)) = external_url.split_once("://") {
+            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+            hosts.add(split_port(&authority).0);
+            hosts.external_origin = Some(format!("{}://{authority}", scheme.to_ascii_lowercase()));
+        }
+        hosts
+    }
+
+    fn add(&mut self, host: &str) {
+        match address_of(host) {
+            Some(address) if address.is_unspecified() => self.any_address = true,
+            Some(address) => self.addresses.push(address),
+            None if host.is_empty() => self.any_address = true,
+            None => self.names.push(host.to_ascii_lowercase()),
+        }
+    }
+
+    fn check(&self, authority: &str) -> Result<(), ApiError> {
+        let host = split_port(authority).0.trim_end_matches('.').to_ascii_lowercase();
+        let known = match address_of(&host) {
+            Some(address) => address.is_loopback() || self.any_address || self.addresses.contains(&address),
+            None => self.names.contains(&host) || host.ends_with(".localhost"),
+        };
+        if known {
+            return Ok(());
+        }
+        let shown: String = host.chars().filter(|c| c.is_ascii_graphic()).take(200).collect();
+        Err(ApiError::forbidden(format!("this server does not answer for the host {shown:?}: if it should, set --web.external-url=http://{shown}/")))
+    }
+}
+
+/// Host and port; brackets of an IPv6 address stay with the host.
+fn split_port(authority: &str) -> (&str, &str) {
+    let end = authority.rfind(']').map_or(0, |at| at + 1);
+    match authority[end..].rfind(':') {
+        // Two colons without brackets: an IPv6 address without a port.
+        Some(at) if end > 0 || authority[..end + at].find(':').is_none() => (&authority[..end + at], &authority[end + at + 1..]),
+        _ => (authority, ""),
+    }
+}
+
+fn address_of(host: &str) -> Option<IpAddr> {
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+/// Refuses what another site's page sends. A request without these headers and without cookies comes from a script.
+fn check_origin(headers: &HeaderMap, host: Option<&str>, hosts: &Hosts) -> Result<(), ApiError> {
+    let refused = || ApiError::forbidden("requests that change something are only taken from this server's own pages, or from scripts");
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?").to_ascii_lowercase());
+    if let Some(site) = text(HeaderName::from_static("sec-fetch-site"))
+        && !matches!(site.as_str(), "same-origin" | "none")
+    {
+        return Err(refused());
+    }
+    let Some(origin) = text(header::ORIGIN) else {
+        // A browser sends Origin with every POST. One that hides it but sends cookies is not to be trusted.
+        return if headers.contains_key(header::COOKIE) { Err(refused()) } else { Ok(()) };
+    };
+    let same_host = origin.split_once("://").zip(host).is_some_and(|((_, authority), host)| authority == host.to_ascii_lowercase());
+    if same_host || hosts.external_origin.as_ref() == Some(&origin) { Ok(()) } else { Err(refused()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_have_one_spelling() {
+        for path in ["/", "/api/v1/query", "/api/v1/label/U__a_2e_b/values", "/d/%ED%95%9C", "/assets/index-abc.js"] {
+            assert!(check_path(path).is_ok(), "{path}");
+        }
+        for path in ["//api//v1/query", "/api/v1/%2e%2e/x", "/a/../b", "/./a", "/a%2fb", "/a%5cb", "/a%00", "/a%252f", "/%", "/%4", "/%zz", "/a\\b"] {
+            assert!(check_path(path).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn hosts() {
+        let hosts = |listen: &[&str], external: &str| Hosts::new(&listen.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>(), external);
+        let loopback = hosts(&["127.0.0.1:9090"], "");
+        for host in ["127.0.0.1:9090", "localhost:9090", "LOCALHOST", "[::1]:9090", "127.0.0.5:80", "a.localhost", "localhost."] {
+            assert!(loopback.check(host).is_ok(), "{host}");
+        }
+        for host in ["evil.example:9090", "10.0.0.1:9090", "localhost.evil.example", "", "0x7f.1", "127.0.0.1.evil.example", "::1.evil"] {
+            assert!(loopback.check(host).is_err(), "{host}");
+        }
+        assert!(hosts(&["0.0.0.0:9090"], "").check("10.0.0.1:9090").is_ok());
+        assert!(hosts(&["0.0.0.0:9090"], "").check("evil.example").is_err());
+        assert!(hosts(&[":9090"], "").check("[fe80::1]:9090").is_ok());
+        assert!(hosts(&["box:9090"], "").check("BOX:1").is_ok());
+        assert!(hosts(&["127.0.0.1:9090"], "https://mon.example/skopos").check("mon.example").is_ok());
+    }
+
+    #[test]
+    fn other_sites_change_nothing() {
+        let hosts = Hosts::new(&["127.0.0.1:9090".to_owned()], "https://mon.example/x");
+        for (headers, expected) in [
+            (vec![], true),
+            (vec![("origin", "http://127.0.0.1:9090")], true),
+            (vec![("origin", "https://mon.example"), ("sec-fetch-site", "same-origin")], true),
+            (vec![("origin", "http://evil.example")], false),
+            (vec![("origin", "null")], false),
+            (vec![("sec-fetch-site", "cross-site")], false),
+            (vec![("sec-fetch-site", "same-site")], false),
+            (vec![("cookie", "a=b")], false),
+            (vec![("origin", "http://127.0.0.1:9090"), ("sec-fetch-site", "cross-site")], false),
+        ] {
+            let map: HeaderMap = headers.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect();
+            assert_eq!(check_origin(&map, Some("127.0.0.1:9090"), &hosts).is_ok(), expected, "{headers:?}");
+        }
+    }
+}

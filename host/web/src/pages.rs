@@ -1,0 +1,63 @@
+//! The files of the pages. Every page is the same document; its script looks at the address.
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::compress::accepts_gzip;
+use crate::error::ApiError;
+use crate::params::Params;
+
+/// The document of every page.
+pub(crate) async fn page(headers: HeaderMap) -> Response {
+    file("index.html", &headers)
+}
+
+/// A file below `assets/`, or the icon.
+pub(crate) async fn asset(request: Request) -> Response {
+    file(request.uri().path().trim_start_matches('/'), request.headers())
+}
+
+pub(crate) async fn favicon(headers: HeaderMap) -> Response {
+    // Browsers ask for this one unasked; the page names its own.
+    if ui::asset("favicon.ico").is_some() { file("favicon.ico", &headers) } else { StatusCode::NO_CONTENT.into_response() }
+}
+
+fn file(path: &str, headers: &HeaderMap) -> Response {
+    let Some(asset) = ui::asset(path) else { return ApiError::not_found("there is no such file").into_response() };
+    let packed = asset.gzip.filter(|_| accepts_gzip(headers));
+    let mut response = packed.unwrap_or(asset.bytes).into_response();
+    let out = response.headers_mut();
+    out.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
+    let caching = if asset.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
+    out.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    if asset.gzip.is_some() {
+        out.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
+    if packed.is_some() {
+        out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+/// Old links of Prometheus' graph page: `/graph?g0.expr=…&g0.range_input=1h` become the explorer's.
+pub(crate) fn graph(prefix: &str, request: Request) -> Response {
+    let params = Params::of_query(request.uri().query());
+    let mut target = form_urlencoded::Serializer::new(String::new());
+    for (from, to) in [("g0.expr", "expr"), ("g0.range_input", "range"), ("g0.end_input", "end")] {
+        let value = params.first(from);
+        if !value.is_empty() {
+            target.append_pair(to, value);
+        }
+    }
+    let query = target.finish();
+    let address = if query.is_empty() { format!("{prefix}/explore") } else { format!("{prefix}/explore?{query}") };
+    redirect(&address)
+}
+
+pub(crate) fn redirect(address: &str) -> Response {
+    match HeaderValue::from_str(address) {
+        Ok(location) => (StatusCode::FOUND, [(header::LOCATION, location)]).into_response(),
+        Err(_) => ApiError::bad_data("the address to go on to cannot be written").into_response(),
+    }
+}

@@ -1,0 +1,173 @@
+//! The table of contents of the API.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State as Shared};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+
+use crate::api::{boards, federate, lifecycle, panel, query, rules, series, status, targets};
+use crate::compress::compress;
+use crate::error::ApiError;
+use crate::guard::{Guard, guard};
+use crate::pages;
+use crate::plugins::{dispatch, metrics_text, nobody};
+use crate::run::Runner;
+use crate::state::State;
+
+/// What handlers share.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) state: Arc<State>,
+    pub(crate) runner: Runner,
+}
+
+/// All addresses this server answers.
+pub fn router(state: State) -> Router {
+    let prefix = normal_prefix(&state.route_prefix);
+    let checks = Arc::new(Guard::new(&state.listen, &state.external_url, state.read_only));
+    let app = App { runner: Runner::new(state.limits.queries), state: Arc::new(state) };
+    let routes = Router::new()
+        .nest("/api/v1", api().layer(from_fn_with_state(app.clone(), when_ready)))
+        .merge(lifecycle_routes())
+        .merge(page_routes(&prefix))
+        .route("/metrics", get(async |Shared(app): Shared<App>| metrics_text((app.state.metrics)())))
+        .route("/federate", get(federate::federate).layer(from_fn_with_state(app.clone(), when_ready)))
+        .route("/version", get(status::version))
+        .fallback(others)
+        .with_state(app);
+    let routes = if prefix.is_empty() {
+        routes
+    } else {
+        let home = format!("{prefix}/");
+        Router::new().nest(&prefix, routes).route("/", get(async move || pages::redirect(&home)))
+    };
+    routes
+        .layer(from_fn(options))
+        .layer(from_fn(compress))
+        .layer(from_fn(move |request: Request, next: Next| guard(Arc::clone(&checks), request, next)))
+}
+
+/// `/skopos`: with a slash in front and none behind; empty for the root.
+fn normal_prefix(prefix: &str) -> String {
+    let inner = prefix.trim_matches('/');
+    if inner.is_empty() { String::new() } else { format!("/{inner}") }
+}
+
+fn api() -> Router<App> {
+    Router::new()
+        .route("/query", get(query::instant).post(query::instant))
+        .route("/query_range", get(query::range).post(query::range))
+        .route("/format_query", get(query::format).post(query::format))
+        .route("/series", get(series::series).post(series::series))
+        .route("/labels", get(series::names).post(series::names))
+        .route("/label/{name}/values", get(series::values))
+        .route("/metadata", get(targets::metadata))
+        .route("/targets", get(targets::targets))
+        .route("/targets/metadata", get(targets::target_metadata))
+        .route("/scrape_pools", get(targets::pools))
+        .route("/rules", get(rules::rules))
+        .route("/alerts", get(rules::alerts))
+        .route("/alertmanagers", get(rules::alertmanagers))
+        .route("/status/config", get(status::config))
+        .route("/status/flags", get(status::flags))
+        .route("/status/runtimeinfo", get(status::runtime))
+        .route("/status/buildinfo", get(status::build))
+        .route("/status/tsdb", get(status::tsdb))
+        // Ours.
+        .route("/plugins", get(status::plugins))
+        .route("/deliveries", get(rules::deliveries))
+        .route("/dashboards", get(boards::list))
+        .route("/dashboards/{uid}", get(boards::one))
+        .route("/dashboards/{uid}/panels/{id}/view", post(panel::view))
+        // Upstream's that are not served yet, by name.
+        .route("/admin/tsdb/snapshot", post(lifecycle::admin).put(lifecycle::admin))
+        .route("/admin/tsdb/delete_series", post(lifecycle::admin).put(lifecycle::admin))
+        .route("/admin/tsdb/clean_tombstones", post(lifecycle::admin).put(lifecycle::admin))
+        .route("/query_exemplars", any(status::not_yet))
+        .route("/parse_query", any(status::not_yet))
+        .route("/targets/relabel_steps", any(status::not_yet))
+        .route("/scrape_pools/config", any(status::not_yet))
+        .route("/status/tsdb/blocks", any(status::not_yet))
+        .route("/status/walreplay", any(status::not_yet))
+        .route("/status/self_metrics", any(status::not_yet))
+        .route("/search/{what}", any(status::not_yet))
+        .route("/read", any(status::not_yet))
+        .route("/write", any(status::not_yet))
+        .route("/otlp/v1/metrics", any(status::not_yet))
+        .route("/notifications", any(status::not_yet))
+        .route("/notifications/live", any(status::not_yet))
+        .route("/features", any(status::not_yet))
+        .route("/openapi.yaml", any(status::not_yet))
+}
+
+fn lifecycle_routes() -> Router<App> {
+    let reload = post(lifecycle::reload).put(lifecycle::reload).get(lifecycle::wrong_method);
+    let quit = post(lifecycle::quit).put(lifecycle::quit).get(lifecycle::wrong_method);
+    Router::new()
+        .route("/-/healthy", get(status::healthy))
+        .route("/-/ready", get(status::ready))
+        .route("/-/reload", reload)
+        .route("/-/quit", quit)
+}
+
+fn page_routes(prefix: &str) -> Router<App> {
+    let graph_prefix = prefix.to_owned();
+    let mut routes = Router::new()
+        .route("/assets/{*path}", get(pages::asset))
+        .route("/favicon.ico", get(pages::favicon))
+        .route("/d/{uid}", get(pages::page))
+        .route("/d/{uid}/{*slug}", get(pages::page))
+        .route("/graph", get(async move |request: Request| pages::graph(&graph_prefix, request)));
+    for path in ["/", "/targets", "/alerts", "/plugins", "/explore", "/dashboards"] {
+        routes = routes.route(path, get(pages::page));
+    }
+    // Upstream's pages that have another name here.
+    for (path, target) in [("/rules", "/alerts"), ("/query", "/explore"), ("/service-discovery", "/targets")] {
+        let target = format!("{prefix}{target}");
+        routes = routes.route(path, get(async move || pages::redirect(&target)));
+    }
+    routes
+}
+
+/// Answers the API only once storage does. What tells how the server is stays open.
+async fn when_ready(Shared(app): Shared<App>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let open = path.contains("/status/") || path.ends_with("/plugins");
+    if open || (app.state.ready)() { next.run(request).await } else { ApiError::unavailable("Service Unavailable: the log is still being read").into_response() }
+}
+
+/// OPTIONS of any address. Pages of other sites are given nothing.
+async fn options(request: Request, next: Next) -> Response {
+    let plugin = request.uri().path().contains("/plugins/");
+    if request.method() != Method::OPTIONS || plugin {
+        return next.run(request).await;
+    }
+    (StatusCode::NO_CONTENT, [(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, OPTIONS"))]).into_response()
+}
+
+/// What no route took: plugins, files at the root, or nothing.
+async fn others(Shared(app): Shared<App>, request: Request) -> Response {
+    let path = request.uri().path().to_owned();
+    let name = path.strip_prefix("/plugins/").and_then(|rest| rest.strip_suffix("/metrics")).filter(|name| !name.contains('/'));
+    if let (Some(name), Method::GET | Method::HEAD) = (name, request.method().clone())
+        && let Some(text) = (app.state.plugin_metrics)(name)
+    {
+        return metrics_text(text);
+    }
+    let mounted = (app.state.handlers)();
+    match dispatch(&mounted, request).await {
+        Ok(response) => response,
+        Err(request) => {
+            let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+            let file = path.trim_start_matches('/');
+            if reads && !file.contains('/') && file != "index.html" && ui::asset(file).is_some() {
+                return pages::asset(request).await;
+            }
+            nobody(&path).into_response()
+        }
+    }
+}

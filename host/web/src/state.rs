@@ -1,0 +1,144 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashboards::Dashboard;
+use model::seams::{BoxFuture, PanelRender, PluginError, Select};
+use model::{Clock, LabelSet, TimestampMs};
+
+use crate::plugins::MountedHandler;
+
+/// What a reload answers: an error is a text for people.
+pub type ReloadFuture = BoxFuture<'static, Result<(), String>>;
+
+type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
+
+/// Everything the handlers ask. Closures are called for each request, must not block for long, and see what is current.
+#[derive(Clone)]
+pub struct State {
+    /// Storage.
+    pub select: Arc<dyn Select>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// All scrape pools.
+    pub targets: Ask<scrape::snapshot::TargetsSnapshot>,
+    /// All rule groups.
+    pub rules: Ask<Vec<rules::snapshot::GroupSnapshot>>,
+    /// All groups of alerts with their last delivery.
+    pub deliveries: Ask<Vec<alerting::snapshot::AlertGroupSnapshot>>,
+    /// `data` of `GET /api/v1/plugins`.
+    pub plugins: Ask<serde_json::Value>,
+    /// What draws panels of a type.
+    pub panels: Arc<dyn Fn(&str) -> Result<Arc<dyn PanelRender>, PluginError> + Send + Sync>,
+    /// All dashboards, the home dashboard first.
+    pub dashboards: Ask<Arc<Vec<Arc<Dashboard>>>>,
+    /// Plugins that the operator lets serve HTTP on this address.
+    pub handlers: Ask<Arc<Vec<MountedHandler>>>,
+    /// The text of `/metrics`.
+    pub metrics: Ask<String>,
+    /// A plugin's own metrics; None for a plugin without any.
+    pub plugin_metrics: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    /// Reads the configuration anew.
+    pub reload: Arc<dyn Fn() -> ReloadFuture + Send + Sync>,
+    /// Asks the process to end.
+    pub quit: Arc<dyn Fn() + Send + Sync>,
+    /// Whether storage answers yet.
+    pub ready: Ask<bool>,
+    /// The configuration as YAML, secrets shown as `<secret>`.
+    pub config_yaml: Ask<String>,
+    /// What changes while running, for `/api/v1/status/runtimeinfo`.
+    pub runtime: Ask<RuntimeInfo>,
+    /// Figures of the head for `/api/v1/status/tsdb`, in upstream's shape; the argument limits its lists. None: not served.
+    pub tsdb_status: Option<Arc<dyn Fn(usize) -> serde_json::Value + Send + Sync>>,
+    /// Command-line flags by name, without dashes.
+    pub flags: BTreeMap<String, String>,
+    /// This program.
+    pub build: BuildInfo,
+    /// `--web.enable-lifecycle`
+    pub enable_lifecycle: bool,
+    /// Refuses whatever changes state: an address that is not loopback, without `--web.config.file`.
+    pub read_only: bool,
+    /// Where others reach this server, as `https://monitor.example/skopos`; empty if it was not told.
+    pub external_url: String,
+    /// What all paths begin with, as `/skopos`; empty for none.
+    pub route_prefix: String,
+    /// `host:port` of each listener, as written in the flags or as bound.
+    pub listen: Vec<String>,
+    /// Labels that `/federate` adds.
+    pub external_labels: LabelSet,
+    /// For `$__rate_interval`: how often targets are scraped unless told otherwise, in milliseconds.
+    pub scrape_interval_ms: Ask<u64>,
+    /// What one request may use.
+    pub limits: Limits,
+}
+
+/// What one request may use.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Queries that run at once; others wait.
+    pub queries: usize,
+    /// Longest time of a query. `timeout` of a request can only shorten it.
+    pub query_timeout: Duration,
+    /// Samples that a query may hold.
+    pub samples_max: usize,
+    /// How long a sample stands for its series, in milliseconds.
+    pub lookback_ms: i64,
+    /// Step of subqueries that name none, in milliseconds.
+    pub subquery_step_ms: i64,
+    /// Longest body of a request, in bytes.
+    pub body_bytes: usize,
+    /// Longest answer, in bytes.
+    pub answer_bytes: usize,
+    /// Longest time a panel may take to draw.
+    pub panel_timeout: Duration,
+}
+
+impl Default for Limits {
+    /// Upstream's, where it has them.
+    fn default() -> Self {
+        Self {
+            queries: 20,
+            query_timeout: Duration::from_secs(120),
+            samples_max: 50_000_000,
+            lookback_ms: 300_000,
+            subquery_step_ms: 60_000,
+            body_bytes: 4 << 20,
+            answer_bytes: 256 << 20,
+            panel_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What `/api/v1/status/buildinfo` says.
+#[derive(Clone, Debug, Default)]
+pub struct BuildInfo {
+    /// The Prometheus whose API this is: Grafana chooses features by it.
+    pub compatible_version: String,
+    /// Our own version.
+    pub version: String,
+    /// The commit.
+    pub revision: String,
+    /// When it was built.
+    pub date: String,
+    /// The compiler.
+    pub compiler: String,
+}
+
+/// What `/api/v1/status/runtimeinfo` says.
+#[derive(Clone, Debug, Default)]
+pub struct RuntimeInfo {
+    /// When the process started.
+    pub started: TimestampMs,
+    /// Whether the last reload succeeded.
+    pub reload_ok: bool,
+    /// When the configuration in use was read.
+    pub config_read: TimestampMs,
+    /// Damaged places of the log found at start.
+    pub corruptions: u64,
+    /// How long samples are kept, as `15d`.
+    pub retention: String,
+    /// The working directory.
+    pub cwd: String,
+    /// The machine's name.
+    pub hostname: String,
+}
