@@ -88,6 +88,11 @@ describe("reduce", () => {
     ["p50", 2],
     ["median", 2],
     ["p99", 4],
+    ["changeCount", 2],
+    ["distinctCount", 3],
+    ["allIsZero", 0],
+    ["allIsNull", 0],
+    ["logmin", 1],
     ["constructor", undefined],
     ["nothing known", undefined],
   ])("%s", (id, expected) => {

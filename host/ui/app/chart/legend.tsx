@@ -34,7 +34,8 @@ const calculationName = (id: string): string => (has(`calculation.${id}`) ? t(`c
 const most = 200;
 
 export function Legend({ spec, series, hidden, at, onHidden, onFocus }: LegendProps) {
-  const calculations = spec.calculations.filter((id) => reduce([], id) !== undefined);
+  // One that is not known keeps its column, so that nothing is hidden.
+  const { calculations } = spec;
   const rows = series.map((one, i) => ({ one, i, results: calculations.map((id) => reduce(one.values, id) ?? NaN) })).filter(({ one }) => one.inLegend);
   const sortColumn = calculations.indexOf(spec.sort_by);
   if (sortColumn >= 0) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { toggled } from "./legend";
 import { nameOf, ready, yEnds } from "./model";
-import { lonely, nearestRow } from "./plot";
+import { lonely, nearestRow, timeEnds } from "./plot";
 import { columnsFor, sparkPaths } from "./readings";
 import { compare } from "./table";
 import type { Axis, Chart, FieldConfig, Frame, Series } from "./view";
@@ -97,6 +97,15 @@ it("a lonely value is found", () => {
   expect(lonely([null, 1, undefined, null])).toEqual([1]);
   expect(lonely([1, undefined, 2])).toEqual([]);
 });
+
+it.each<[string, number[], [number, number]]>([
+  ["is the page's", [100, 150, 200], [100, 200]],
+  ["is the page's with little data", [180], [100, 200]],
+  ["is the page's without data", [], [100, 200]],
+  ["begins with a panel's own range", [10, 200], [10, 200]],
+  ["follows a panel's shift", [0, 20], [0, 20]],
+  ["has a width", [5], [4, 6]],
+])("a time axis %s", (_, x, expected) => expect(timeEnds(x, { from: 100, to: 200 })).toEqual(expected));
 
 it("the nearest row of a series speaks for it", () => {
   expect(nearestRow([1, undefined, undefined, 4], 2)).toBe(3);

@@ -390,14 +390,23 @@ export function optionsOf(chart: Chart, model: Drawable, sight: Sight, hidden: R
   };
 }
 
+/**
+ * The ends of a time axis: those of the page, unless the data lies elsewhere because the panel has a range or a shift of its
+ * own.
+ */
+export function timeEnds(x: readonly number[], { from, to }: { from: number; to: number }): [number, number] {
+  const [first, last] = [x[0], x.at(-1)];
+  if (first === undefined || last === undefined) return [from, to];
+  const spare = (to - from) * 0.1;
+  if (last < from - spare || first > to + spare) return last > first ? [first, last] : [first - 1, last + 1];
+  return [first < from - spare ? first : from, last > to + spare ? last : to];
+}
+
 function xScale(model: Drawable, sight: Sight): uPlot.Scale {
   if (model.xKind === "times") {
     return {
       time: true,
-      range: () => {
-        const { from, to } = sight.range();
-        return [from, to];
-      },
+      range: (u) => timeEnds(u.data[0] as number[], sight.range()),
     };
   }
   if (model.xKind === "strings") return { time: false, range: () => [-0.6, Math.max(0, model.categories.length - 1) + 0.6] };

@@ -1,7 +1,7 @@
 /** What stats, gauges and bars share: a reading's text, name, colour and place in a grid. */
 import type { Theme } from "../theme";
 import { type Cell, drawable, fieldOf, numbersOf, type Points, thinned } from "./columns";
-import { colorFor, rawOf, show, type Shown, thresholdColor } from "./format";
+import { colorFor, rawOf, show, type Shown } from "./format";
 import { nameOf } from "./model";
 import { colorOf } from "./palette";
 import { reduce } from "./reduce";
@@ -32,8 +32,7 @@ export function read(reading: Reading, i: number, frames: readonly Frame[], conf
   const number = typeof raw === "number" ? raw : NaN;
   const values = numbersOf(field);
   const ends: [number, number] = [finite(reduce(values, "min"), 0), finite(reduce(values, "max"), 100)];
-  const usual = thresholdColor(number, config);
-  const color = Number.isNaN(number) && shown.color === undefined ? (colorOf("text", theme) ?? "#888888") : config.color.kind === "palette" && usual !== undefined && shown.color === undefined && config.thresholds.length > 1 ? (colorOf(usual, theme) ?? colorFor(number, config, i, theme, ends)) : colorFor(number, config, i, theme, ends, shown.color);
+  const color = Number.isNaN(number) && shown.color === undefined ? (colorOf("text", theme) ?? "#888888") : colorFor(number, config, i, theme, ends, shown.color);
   const spark = reading.spark === null ? undefined : sparkOf(numbersOf(fieldOf(frames, reading.spark)), values.map(drawable));
   return { name: reading.title || nameOf(field, frames[reading.source.frame]), shown, number, color, config, spark, change: reading.change, ends };
 }

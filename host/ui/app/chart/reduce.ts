@@ -35,11 +35,16 @@ const calculations: Record<string, Calculation> = {
   count: (values) => values.length,
   range: (values) => max(values) - min(values),
   diff: (values) => lastNotNull(values) - firstNotNull(values),
-  diffperc: (values) => (lastNotNull(values) - firstNotNull(values)) / firstNotNull(values),
+  diffperc: (values) => (lastNotNull(values) - firstNotNull(values)) / Math.abs(firstNotNull(values)),
   variance,
   stdDev: (values) => Math.sqrt(variance(values)),
   step: (values) => values.slice(1).reduce((low, value, i) => Math.min(low, value - (values[i] ?? 0)), Infinity),
   median: (values) => percentile(values, 50),
+  logmin: (values) => min(present(values).filter((value) => value > 0)),
+  changeCount: (values) => present(values).filter((value, i, all) => i > 0 && value !== all[i - 1]).length,
+  distinctCount: (values) => new Set(present(values)).size,
+  allIsZero: (values) => Number(values.length > 0 && values.every((value) => value === 0)),
+  allIsNull: (values) => Number(present(values).length === 0),
 };
 
 /** By rank, with no interpolation between neighbours. */
@@ -53,9 +58,14 @@ export function reduce(values: readonly number[], id: string): number | undefine
   const rank = /^p(\d{1,2})$/.exec(id);
   if (rank !== null) return percentile(values, Number(rank[1]));
   if (!Object.hasOwn(calculations, id)) return undefined;
-  if (id !== "count" && present(values).length === 0) return NaN;
-  return calculations[id]?.(values);
+  if (!counting.has(id) && present(values).length === 0) return NaN;
+  const result = calculations[id]?.(values) ?? NaN;
+  // The lowest of nothing is no infinity.
+  return id === "logmin" && result === Infinity ? NaN : result;
 }
 
+/** Results that are counts or truths, and so are there without any value. */
+const counting = new Set(["count", "changeCount", "distinctCount", "allIsZero", "allIsNull"]);
+
 /** Whether the result has the unit of the values. */
-export const keepsUnit = (id: string): boolean => id !== "count" && id !== "diffperc" && id !== "variance";
+export const keepsUnit = (id: string): boolean => !counting.has(id) && id !== "diffperc" && id !== "variance";

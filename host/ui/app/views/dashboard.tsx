@@ -96,6 +96,9 @@ export function Dashboard({ uid, home }: { uid: string; home: boolean }) {
   );
 }
 
+/** Of a row; beyond these a page no longer scrolls well. */
+const mostPanels = 500;
+
 function Row({ section: { row, panels }, dashboard }: { section: Section; dashboard: DashboardData }) {
   const [open, setOpen] = useState(!(row?.collapsed ?? false));
   const variables = chosen(dashboard.variables, query.value);
@@ -111,13 +114,14 @@ function Row({ section: { row, panels }, dashboard }: { section: Section; dashbo
       )}
       {open && (
         <div class="grid">
-          {panels.map((place, order) => (
+          {panels.slice(0, mostPanels).map((place, order) => (
             <div key={`${dashboard.uid}/${place.id}`} class={place.grid.w <= 8 && place.grid.h <= 5 ? "cell narrow" : "cell"} style={gridLines(place)}>
               <Panel uid={dashboard.uid} place={place} variables={variables} order={order} />
             </div>
           ))}
         </div>
       )}
+      {open && panels.length > mostPanels && <p class="muted">{t("dashboard.too-many", { n: panels.length - mostPanels })}</p>}
     </>
   );
 }
