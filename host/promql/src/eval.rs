@@ -119,7 +119,7 @@ impl<'a> Query<'a> {
     /// What can be refused before anything is read.
     fn prepare(&self, expr: &Expr) -> Result<(), EvalError> {
         self.budget.check()?;
-        crate::plan::supported(expr).map_err(|error| EvalError::BadQuery(error.to_string()))
+        crate::plan::supported(expr, self.limits.experimental).map_err(|error| EvalError::BadQuery(error.to_string()))
     }
 
     fn result(self, value: Value) -> QueryResult {

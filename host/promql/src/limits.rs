@@ -24,6 +24,9 @@ pub struct Limits {
     /// Whether names of metrics are dropped at the end of a query rather than in each function, as upstream does with
     /// `promql-delayed-name-removal`.
     pub delayed_name_removal: bool,
+    /// Whether what upstream keeps behind the flags `promql-experimental-functions`, `promql-extended-range-selectors` and
+    /// `promql-binop-fill-modifiers` is allowed.
+    pub experimental: bool,
 }
 
 impl Default for Limits {
@@ -36,6 +39,7 @@ impl Default for Limits {
             lookback_ms: 5 * 60_000,
             subquery_step_ms: 60_000,
             delayed_name_removal: false,
+            experimental: false,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use model::{Matcher, TimeRange};
 
-use crate::ast::{AggregateOp, AtTime, BinaryOp, DurationExpr, Expr, ExprKind, Selector, Shift};
+use crate::ast::{AggregateOp, AtTime, BinaryOp, DurationExpr, Edges, Expr, ExprKind, Selector, Shift};
 use crate::error::ParseError;
 use crate::functions;
 use crate::position::Span;
@@ -48,7 +48,11 @@ impl Walk {
 
     fn selector(&mut self, selector: &Selector, length: i64, span: Span, start: i64, end: i64) {
         let (start, end) = self.shifted(&selector.shift, start, end);
-        let range = TimeRange { start: start.saturating_sub(length).saturating_add(1), end };
+        // Ends that are anchored or smoothed need samples beyond them.
+        let before = if selector.edges.is_some() { self.lookback } else { 0 };
+        let after = if selector.edges == Some(Edges::Smoothed) { self.lookback } else { 0 };
+        let start = start.saturating_sub(length).saturating_sub(before).saturating_add(1);
+        let range = TimeRange { start, end: end.saturating_add(after) };
         self.found.push(Selection { matchers: selector.all_matchers(), range, span });
     }
 
@@ -107,38 +111,38 @@ fn each_child<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
     }
 }
 
-/// Refuses, by name and position, what is read but not evaluated yet. Evaluation begins with this.
-pub fn supported(expr: &Expr) -> Result<(), ParseError> {
-    let missing = |span: Span, what: &str| Err(ParseError::new(span, format!("{what} is not supported yet")));
-    match &expr.kind {
-        ExprKind::Call(call) if !functions::is_supported(call.function.name) => {
-            return missing(expr.span, &format!("function {}", call.function.name));
-        }
-        ExprKind::Aggregate(aggregate) if matches!(aggregate.op, AggregateOp::Limitk | AggregateOp::LimitRatio) => {
-            return missing(expr.span, &format!("aggregation {}", aggregate.op.name()));
-        }
-        ExprKind::Binary(binary) => {
-            if let Some(step) = binary.rest.iter().find(|step| matches!(step.op, BinaryOp::TrimUpper | BinaryOp::TrimLower)) {
-                return missing(step.op_span, &format!("operator {}", step.op.symbol()));
-            }
-        }
-        ExprKind::Selector(selector) => {
-            if let Some(edges) = selector.edges {
-                return missing(expr.span, &format!("modifier {}", edges.word()));
-            }
-        }
-        ExprKind::Range(range) => {
-            if let Some(edges) = range.selector.edges {
-                return missing(expr.span, &format!("modifier {}", edges.word()));
-            }
-        }
-        _ => {}
-    }
-    let mut first = Ok(());
+/// Refuses, by name and position, what is read but not evaluated: what is not there yet, and unless `experimental` what
+/// upstream keeps behind a flag. Evaluation begins with this.
+pub fn supported(expr: &Expr, experimental: bool) -> Result<(), ParseError> {
+    let mut result = own_parts(expr, experimental);
     each_child(expr, &mut |child| {
-        if first.is_ok() {
-            first = supported(child);
+        if result.is_ok() {
+            result = supported(child, experimental);
         }
     });
-    first
+    result
+}
+
+/// The same for one node, without what is in it.
+fn own_parts(expr: &Expr, experimental: bool) -> Result<(), ParseError> {
+    let missing = |span: Span, what: &str| Err(ParseError::new(span, format!("{what} is not supported yet")));
+    let flagged = |span: Span, what: &str| {
+        if experimental { Ok(()) } else { Err(ParseError::new(span, format!("{what} is experimental and not enabled"))) }
+    };
+    match &expr.kind {
+        ExprKind::Call(call) if !functions::is_supported(call.function.name) => {
+            missing(expr.span, &format!("function {}", call.function.name))
+        }
+        ExprKind::Call(call) if call.function.experimental => flagged(expr.span, &format!("function {}", call.function.name)),
+        ExprKind::Aggregate(aggregate) if aggregate.op == AggregateOp::LimitRatio => missing(expr.span, "aggregation limit_ratio"),
+        ExprKind::Aggregate(aggregate) if aggregate.op == AggregateOp::Limitk => flagged(expr.span, "aggregation limitk"),
+        ExprKind::Binary(binary) => binary.rest.iter().try_for_each(|step| match step.op {
+            BinaryOp::TrimUpper | BinaryOp::TrimLower => missing(step.op_span, &format!("operator {}", step.op.symbol())),
+            _ if step.matching.fill_left.is_some() || step.matching.fill_right.is_some() => flagged(step.op_span, "modifier fill"),
+            _ => Ok(()),
+        }),
+        ExprKind::Selector(selector) => selector.edges.map_or(Ok(()), |edges| flagged(expr.span, &format!("modifier {}", edges.word()))),
+        ExprKind::Range(range) => range.selector.edges.map_or(Ok(()), |edges| flagged(expr.span, &format!("modifier {}", edges.word()))),
+        _ => Ok(()),
+    }
 }

@@ -91,7 +91,7 @@ impl Runner {
             Ok(expr) => expr,
             Err(error) => return failure(eval, &error.to_string()),
         };
-        if let Err(error) = plan::supported(&expr) {
+        if let Err(error) = plan::supported(&expr, true) {
             return Verdict::Skipped(error.message);
         }
         if let Some(why) = eval.needs.or_else(|| self.touches_missing(&expr)) {
@@ -120,7 +120,7 @@ impl Runner {
     }
 
     fn query(&self, expr: &Expr, when: When) -> Result<QueryResult, EvalError> {
-        let limits = Limits { delayed_name_removal: true, ..Limits::default() };
+        let limits = Limits { delayed_name_removal: true, experimental: true, ..Limits::default() };
         match when {
             When::At(at) => crate::instant(expr, at, &self.memory, &limits),
             When::Range { start, end, step } => crate::range(expr, start, end, step, &self.memory, &limits),

@@ -158,6 +158,37 @@ pub(crate) fn float_two_digits(value: f64) -> String {
     format!("{value:.1e}").parse().map_or_else(|_| float_plain(value), float_short)
 }
 
+/// Compares as people sort names with numbers in them: runs of digits by value, all else by text.
+pub(crate) fn natural(a: &str, b: &str) -> std::cmp::Ordering {
+    let mut rests = (a, b);
+    while !rests.0.is_empty() && !rests.1.is_empty() {
+        let (left, right) = (run(rests.0), run(rests.1));
+        rests = (&rests.0[left.len()..], &rests.1[right.len()..]);
+        if left == right {
+            continue;
+        }
+        let order = match (number_of(left), number_of(right)) {
+            // Longer is larger; of the same value the one with fewer zeros in front comes first.
+            (Some(l), Some(r)) => l.len().cmp(&r.len()).then_with(|| l.cmp(r)).then(left.len().cmp(&right.len())),
+            _ => left.cmp(right),
+        };
+        return order;
+    }
+    rests.0.len().cmp(&rests.1.len())
+}
+
+/// Digits without the zeros in front, or None for other characters.
+fn number_of(run: &str) -> Option<&str> {
+    run.starts_with(|c: char| c.is_ascii_digit()).then(|| run.trim_start_matches('0'))
+}
+
+/// The digits or the other characters that a text begins with.
+fn run(text: &str) -> &str {
+    let digits = text.starts_with(|c: char| c.is_ascii_digit());
+    let end = text.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(text.len());
+    &text[..end]
+}
+
 /// Labels with the metric's name as one of them, as upstream's messages show series.
 pub(crate) fn all_labels(labels: &model::LabelSet) -> String {
     let name = |name: &str| if model::is_classic_label_name(name) { name.to_owned() } else { quote(name) };

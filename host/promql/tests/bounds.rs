@@ -36,6 +36,25 @@ fn deep_nesting_is_refused() {
 }
 
 #[test]
+fn brackets_do_not_nest_without_end() {
+    for brackets in ["[1m:]", "[1m]", " offset 0", "[1m:] @ 1"] {
+        assert!(parse(&format!("x{}", brackets.repeat(20_000))).is_err() || brackets == " offset 0", "{brackets}");
+    }
+}
+
+#[test]
+fn label_values_do_not_double_without_end() {
+    let mut text = "x{a=\"1\"}".to_owned();
+    for _ in 0..60 {
+        text = format!("label_join({text}, 'a', '', 'a', 'a')");
+    }
+    assert!(matches!(instant(&parse(&text).expect("good"), 60_000, &memory(), &Limits::default()), Err(EvalError::TooLarge(_))));
+    let replacement = "$1".repeat(40_000);
+    let text = format!("label_replace(label_replace(x, 'a', '{replacement}', 'a', '(.*)'), 'a', '{replacement}', 'a', '(.*)')");
+    assert!(matches!(instant(&parse(&text).expect("good"), 60_000, &memory(), &Limits::default()), Err(EvalError::TooLarge(_))));
+}
+
+#[test]
 fn as_deep_as_allowed_is_evaluated() {
     let depth = (1..400).take_while(|depth| parse(&format!("{}x{}", "(".repeat(*depth), ")".repeat(*depth))).is_ok()).count();
     assert!(depth >= 100, "{depth}");
@@ -130,8 +149,9 @@ fn times_at_the_ends_of_the_world() {
     ] {
         let expr = parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
         for at in [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX] {
-            let _ = instant(&expr, at, &memory, &Limits::default());
-            let _ = range(&expr, at, at.saturating_add(10), 1, &memory, &Limits::default());
+            let limits = Limits { experimental: true, ..Limits::default() };
+            let _ = instant(&expr, at, &memory, &limits);
+            let _ = range(&expr, at, at.saturating_add(10), 1, &memory, &limits);
         }
     }
     for text in ["x @ 1e300", "x @ NaN", "x @ -Inf", "x @ 1e17", "x[1e300]", "x[0]", "x offset 1e11", "x[300y]"] {
@@ -164,12 +184,14 @@ fn what_is_missing_is_refused_by_name_and_place() {
         ("1 +\n histogram_sum(x)", "2:2: parse error: function histogram_sum is not supported yet"),
         ("sum(info(x))", "1:5: parse error: function info is not supported yet"),
         ("x </ 1", "1:3: parse error: operator </ is not supported yet"),
-        ("rate(x[5m] smoothed)", "1:6: parse error: modifier smoothed is not supported yet"),
-        ("limitk(1, x)", "1:1: parse error: aggregation limitk is not supported yet"),
+        ("rate(x[5m] smoothed)", "1:6: parse error: modifier smoothed is experimental and not enabled"),
+        ("limit_ratio(1, x)", "1:1: parse error: aggregation limit_ratio is not supported yet"),
+        ("sum(mad_over_time(x[1m]))", "1:5: parse error: function mad_over_time is experimental and not enabled"),
+        ("x + fill(1) y", "1:3: parse error: modifier fill is experimental and not enabled"),
     ];
     for (text, message) in cases {
         let expr = parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
-        assert_eq!(promql::plan::supported(&expr).expect_err("not there yet").to_string(), message);
+        assert_eq!(promql::plan::supported(&expr, false).expect_err("not there yet").to_string(), message);
         assert_eq!(instant(&expr, 0, &memory(), &Limits::default()), Err(EvalError::BadQuery(message.to_owned())));
     }
 }

@@ -105,3 +105,33 @@ fn selections_take_in_all_that_is_read() {
         [(700_001, 1_000_000), (1_700_001, 2_000_000)]
     );
 }
+
+#[test]
+fn experimental_parts_need_to_be_allowed() {
+    let allowed = Limits { experimental: true, ..Limits::default() };
+    let cases = [
+        ("min_of(1, 2) + max_of(1, 2)", "3"),
+        ("start() + end() + range() + step()", "1200"),
+        ("limitk(1, {env=\"1\"})", "a_total{env=\"1\"} 120"),
+        ("sort_by_label_desc({env=\"1\"}, '__name__')", "b_total{env=\"1\"} 180, a_total{env=\"1\"} 120"),
+        ("ts_of_max_over_time(a_total[15m])", "{env=\"1\"} 600"),
+        ("ts_of_min_over_time(a_total[15m])", "{env=\"1\"} 0"),
+        ("double_exponential_smoothing(a_total[15m], 0.5, 0.5)", "{env=\"1\"} 120"),
+        ("mad_over_time(a_total[15m])", "{env=\"1\"} 60"),
+        ("increase(a_total[5m] anchored)", "{env=\"1\"} 60"),
+        ("increase(a_total[150s] smoothed)", "{env=\"1\"} 30"),
+        ("early + on(x) fill_right(5) late", "{x=\"1\"} 6"),
+    ];
+    for (query, wanted) in cases {
+        let expr = parse(query).unwrap_or_else(|e| panic!("{query}: {e}"));
+        let at = if query.starts_with("early") { 300_000 } else { 600_000 };
+        let found = match instant(&expr, at, &memory(), &allowed).unwrap_or_else(|e| panic!("{query}: {e}")).value {
+            Value::Scalar(point) => point.value.to_string(),
+            Value::Vector(samples) => samples.iter().map(|s| format!("{} {}", s.labels, s.point.value)).collect::<Vec<_>>().join(", "),
+            other => panic!("{query}: {other:?}"),
+        };
+        assert_eq!(found, wanted, "{query}");
+        let refused = instant(&expr, at, &memory(), &Limits::default()).expect_err(query).to_string();
+        assert!(refused.contains("is experimental and not enabled"), "{refused}");
+    }
+}

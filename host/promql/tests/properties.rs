@@ -38,6 +38,17 @@ fn vector() -> impl Strategy<Value = String> {
             (inner.clone(), grouping.clone()).prop_map(|(a, by)| format!("sum{by}({a})")),
             (inner.clone(), grouping).prop_map(|(a, by)| format!("topk(2, {a}){by}")),
             (inner.clone(), -5.0..5.0_f64).prop_map(|(a, n)| format!("clamp_max({a}, {n}) * {n}")),
+            prop::sample::select(vec![
+                "rate(up[5m] smoothed)",
+                "changes(sum[1m] anchored)",
+                "start smoothed",
+                "ts_of_max_over_time(up[5m])",
+                "limitk(1, up)",
+                "sort_by_label(up, 'a')",
+                "histogram_quantile(0.9, sum)",
+                "absent(up)"
+            ])
+            .prop_map(str::to_owned),
             inner.clone().prop_map(|a| format!("label_replace({a}, 'x', \"$1\", `y`, '(.*)')")),
             (inner.clone(), inner).prop_map(|(a, b)| format!("{a} * on(a) group_left(c) fill(-1) {b}")),
         ]
@@ -63,7 +74,7 @@ proptest! {
         for (series, points) in [("up{a=\"b\"}", "1 2 _ stale 0x5"), ("sum{a=\"1\",le=\"+Inf\"}", "NaN Inf -Infx2"), ("step", "1+1x20"), ("start{a=\"b\"}", "5x9")] {
             memory.load_text(series, points, 15_000).expect("good series");
         }
-        let limits = Limits { samples_max: 200_000, ..Limits::default() };
+        let limits = Limits { samples_max: 200_000, experimental: true, delayed_name_removal: step % 2 == 0, ..Limits::default() };
         let _ = promql::range(&expr, start, start + 20 * step, step, &memory, &limits);
         let _ = promql::instant(&expr, start, &memory, &limits);
     }

@@ -28,10 +28,10 @@ impl Query<'_> {
         let input = self.eval_vector(&aggregate.expr, steps)?;
         let groups = self.groups(aggregate, &input)?;
         match aggregate.op {
-            AggregateOp::Topk | AggregateOp::Bottomk => self.best(aggregate.op == AggregateOp::Topk, parameter, input, &groups, steps),
+            op @ (AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk) => self.best(op, parameter, input, &groups, steps),
             AggregateOp::Quantile => {
                 let param_span = aggregate.param.as_ref().map_or(span, |p| p.span);
-                self.check_quantiles(parameter, param_span);
+                self.check_quantile_range(parameter, param_span);
                 self.reduce(&input, &groups, steps, |members, at, scratch| {
                     scratch.clear();
                     scratch.extend(members.map(|v| v[at]).filter(|v| !is_absent(*v)));
@@ -42,7 +42,7 @@ impl Query<'_> {
         }
     }
 
-    fn check_quantiles(&self, quantiles: &[f64], span: Span) {
+    fn check_quantile_range(&self, quantiles: &[f64], span: Span) {
         let warn = |q: f64| self.notes.warn(span, &format!("quantile value should be between 0 and 1, got {}", float_short(q)));
         if quantiles.iter().any(|q| q.is_nan()) {
             warn(f64::NAN);
@@ -163,8 +163,15 @@ impl Query<'_> {
         Ok(columns)
     }
 
-    /// `topk`, `bottomk`: the series themselves, where they are among the best of their group.
-    fn best<'b>(&self, top: bool, k: &[f64], mut input: Columns<'b>, groups: &[Group], steps: Steps) -> Result<Columns<'b>, EvalError> {
+    /// `topk`, `bottomk`, `limitk`: the series themselves, where they are among the best, or the first, of their group.
+    fn best<'b>(
+        &self,
+        op: AggregateOp,
+        k: &[f64],
+        mut input: Columns<'b>,
+        groups: &[Group],
+        steps: Steps,
+    ) -> Result<Columns<'b>, EvalError> {
         if k.iter().any(|k| k.is_nan()) {
             return Err(EvalError::Execution("Parameter value is NaN".to_owned()));
         }
@@ -185,7 +192,9 @@ impl Query<'_> {
                 self.budget.work(group.members.len())?;
                 ranked.clear();
                 ranked.extend(group.members.iter().map(|m| (input.series[*m].values[at], *m)).filter(|(v, _)| !is_absent(*v)));
-                ranked.sort_by(|a, b| best_first(a.0, b.0, top));
+                if op != AggregateOp::Limitk {
+                    ranked.sort_by(|a, b| best_first(a.0, b.0, op == AggregateOp::Topk));
+                }
                 let kept = if *k < 1.0 { 0 } else { (*k as usize).min(ranked.len()) };
                 for (_, member) in &ranked[kept..] {
                     input.series[*member].values[at] = model::absent();

@@ -5,14 +5,18 @@ use std::collections::HashMap;
 
 use model::{LabelSet, LabelSetBuilder, METRIC_NAME, MatchOp, Matcher, Pattern, is_absent};
 
-use super::{Column, Columns, Data, Query, Steps, clean, refuse, same_labels, without_metadata};
-use crate::ast::{Call, Expr, ExprKind};
+use super::{Column, Columns, Data, Query, Scalars, Steps, clean, refuse, same_labels, without_metadata};
+use crate::ast::{Call, Edges, Expr, ExprKind};
 use crate::error::EvalError;
 use crate::functions::histogram::{self, Bucket};
 use crate::functions::sums::nan_first;
 use crate::functions::{RangeFunction, math, over_range, time};
+use crate::limits::Charge;
 use crate::position::Span;
-use crate::text::float_short;
+use crate::text::{float_short, natural};
+
+/// The longest label value that a function may make.
+const LABEL_BYTES_MAX: usize = 1 << 16;
 
 impl Query<'_> {
     pub(super) fn call(&self, call: &Call, span: Span, steps: Steps) -> Result<Data<'_>, EvalError> {
@@ -28,6 +32,12 @@ impl Query<'_> {
         }
         match name {
             "time" => self.scalars(steps, |at| steps.at(at) as f64 / 1000.0).map(Data::Scalar),
+            "start" => self.scalars(steps, |_| self.ends().0 as f64 / 1000.0).map(Data::Scalar),
+            "end" => self.scalars(steps, |_| self.ends().1 as f64 / 1000.0).map(Data::Scalar),
+            "range" => self.scalars(steps, |_| self.range_ms as f64 / 1000.0).map(Data::Scalar),
+            "step" => self.scalars(steps, |_| self.step_seconds()).map(Data::Scalar),
+            "min_of" => self.two_scalars(args, span, steps, math::smaller).map(Data::Scalar),
+            "max_of" => self.two_scalars(args, span, steps, math::larger).map(Data::Scalar),
             "pi" => self.scalars(steps, |_| std::f64::consts::PI).map(Data::Scalar),
             "scalar" => self.scalar_of(argument(args, 0, span)?, steps),
             "vector" => {
@@ -41,6 +51,7 @@ impl Query<'_> {
             "clamp" | "clamp_min" | "clamp_max" => self.clamp(name, args, span, steps).map(Data::Vector),
             "round" => self.round(args, span, steps).map(Data::Vector),
             "sort" | "sort_desc" => self.sort(name == "sort_desc", argument(args, 0, span)?, span, steps).map(Data::Vector),
+            "sort_by_label" | "sort_by_label_desc" => self.sort_by_label(name == "sort_by_label_desc", args, span, steps).map(Data::Vector),
             "label_replace" => self.label_replace(args, span, steps).map(Data::Vector),
             "label_join" => self.label_join(args, span, steps).map(Data::Vector),
             "histogram_quantile" => self.histogram_quantile(args, span, steps).map(Data::Vector),
@@ -59,20 +70,21 @@ impl Query<'_> {
         // The one scalar stands before the range vector or behind it.
         let is_range = |arg: &&Expr| arg.value_type() == crate::ast::ValueType::Matrix;
         let range = args.iter().find(is_range).ok_or_else(|| refuse(Span::default(), "a range vector was expected"))?;
-        let parameter = args.iter().find(|arg| !is_range(arg)).map(|arg| self.eval_scalar(arg, steps)).transpose()?;
-        if let Some(parameter) = parameter.as_ref().filter(|_| name == "quantile_over_time") {
-            let span = args.first().map_or(range.span, |arg| arg.span);
-            parameter.values.iter().for_each(|q| self.check_quantile(*q, span));
-        }
+        check_edges(name, range)?;
+        let parameters: Vec<Scalars<'_>> =
+            args.iter().filter(|arg| !is_range(arg)).map(|arg| self.eval_scalar(arg, steps)).collect::<Result<_, _>>()?;
+        self.check_parameters(name, &parameters, args.first().map_or(range.span, |arg| arg.span))?;
         let counter = matches!(name, "rate" | "increase");
+        let mut scalars = Vec::new();
         let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(0)? };
         self.each_series(range, steps, &mut |labels, drop_name, windows| {
             let mut any = false;
             let mut values = Vec::with_capacity(steps.count);
             for (step, window) in windows.iter().enumerate() {
                 self.budget.work(window.values.len())?;
-                let scalar = parameter.as_ref().map_or(0.0, |p| p.values[step]);
-                let value = function(&window, scalar);
+                scalars.clear();
+                scalars.extend(parameters.iter().map(|p| p.values[step]));
+                let value = function(&window, &scalars);
                 any |= value.is_some();
                 values.push(value.map_or_else(model::absent, clean));
             }
@@ -94,9 +106,29 @@ impl Query<'_> {
         if columns.series.len() < series { Err(same_labels()) } else { Ok(columns) }
     }
 
-    fn check_quantile(&self, q: f64, span: Span) {
-        if !(0.0..=1.0).contains(&q) {
-            self.notes.warn(span, &format!("quantile value should be between 0 and 1, got {}", float_short(q)));
+    fn check_parameters(&self, name: &str, parameters: &[Scalars<'_>], first: Span) -> Result<(), EvalError> {
+        match (name, parameters) {
+            ("quantile_over_time", [quantiles]) => self.check_quantiles(&quantiles.values, first),
+            ("double_exponential_smoothing", [level, trend]) => {
+                for (factors, what, letter) in [(level, "smoothing", "sf"), (trend, "trend", "tf")] {
+                    if let Some(factor) = factors.values.iter().find(|f| **f <= 0.0 || **f >= 1.0) {
+                        let message = format!("invalid {what} factor. Expected: 0 < {letter} < 1, got: {factor:.6}");
+                        return Err(EvalError::Execution(message));
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn check_quantiles(&self, quantiles: &[f64], span: Span) {
+        let mut last = None;
+        for q in quantiles.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
+            // One that does not change is said once, and costs once.
+            if last.replace(q.to_bits()) != Some(q.to_bits()) {
+                self.notes.warn(span, &format!("quantile value should be between 0 and 1, got {}", float_short(*q)));
+            }
         }
     }
 
@@ -258,6 +290,29 @@ impl Query<'_> {
         Ok(columns)
     }
 
+    fn sort_by_label(&self, descending: bool, args: &[Expr], span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
+        let labels: Vec<&str> = (1..args.len()).map(|at| string(args, at, span)).collect::<Result<_, _>>()?;
+        let mut columns = self.eval_vector(argument(args, 0, span)?, steps)?;
+        if steps.count > 1 || self.range_ms > 0 {
+            self.notes.warn(span, "sort is ineffective for range queries since results are always ordered by labels");
+            return Ok(columns);
+        }
+        columns.series.sort_by(|a, b| {
+            let value = |column: &Column, label: &str| column.labels.get(label).unwrap_or_default().to_owned();
+            let order = labels.iter().map(|label| natural(&value(a, label), &value(b, label))).find(|order| order.is_ne());
+            let order = order.unwrap_or_else(|| a.labels.cmp(&b.labels));
+            if descending { order.reverse() } else { order }
+        });
+        Ok(columns)
+    }
+
+    fn two_scalars(&self, args: &[Expr], span: Span, steps: Steps, f: fn(f64, f64) -> f64) -> Result<Scalars<'_>, EvalError> {
+        let mut left = self.eval_scalar(argument(args, 0, span)?, steps)?;
+        let right = self.eval_scalar(argument(args, 1, span)?, steps)?;
+        left.values.iter_mut().zip(&right.values).for_each(|(left, right)| *left = f(*left, *right));
+        Ok(left)
+    }
+
     fn label_replace(&self, args: &[Expr], span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
         let (target, replacement) = (string(args, 1, span)?, string(args, 2, span)?);
         let (source, pattern) = (string(args, 3, span)?, string(args, 4, span)?);
@@ -269,12 +324,26 @@ impl Query<'_> {
         let mut columns = self.eval_vector(argument(args, 0, span)?, steps)?;
         for column in &mut columns.series {
             self.budget.work(1)?;
-            if let Some(value) = pattern.expand(column.labels.get(source).unwrap_or_default(), replacement) {
+            let value = column.labels.get(source).unwrap_or_default();
+            // Each reference may bring the whole value.
+            let length = replacement.len().saturating_add(replacement.matches('$').count().saturating_mul(value.len()));
+            self.charge_label(length, &mut columns.charge)?;
+            if let Some(value) = pattern.expand(value, replacement) {
                 column.labels = column.labels.with(target, &value);
                 column.drop_name &= target != METRIC_NAME;
             }
         }
         self.merge_equal(columns)
+    }
+
+    /// Label values made by a query take memory too, and calls inside calls may double them again and again.
+    fn charge_label(&self, length: usize, charge: &mut Charge<'_>) -> Result<(), EvalError> {
+        if length > LABEL_BYTES_MAX {
+            let message = format!("a label value of {length} bytes would come out, more than the limit of {LABEL_BYTES_MAX}");
+            return Err(EvalError::TooLarge(message));
+        }
+        // A sample is eight bytes.
+        self.budget.add(charge, length / 8)
     }
 
     fn label_join(&self, args: &[Expr], span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
@@ -290,6 +359,8 @@ impl Query<'_> {
         for column in &mut columns.series {
             self.budget.work(sources.len())?;
             let parts: Vec<&str> = sources.iter().map(|source| column.labels.get(source).unwrap_or_default()).collect();
+            let length = parts.iter().map(|part| part.len() + separator.len()).sum();
+            self.charge_label(length, &mut columns.charge)?;
             column.labels = column.labels.with(target, &parts.join(separator));
             column.drop_name &= target != METRIC_NAME;
         }
@@ -299,7 +370,7 @@ impl Query<'_> {
     fn histogram_quantile(&self, args: &[Expr], span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
         let (quantile_arg, buckets_arg) = (argument(args, 0, span)?, argument(args, 1, span)?);
         let quantiles = self.eval_scalar(quantile_arg, steps)?.values;
-        quantiles.iter().for_each(|q| self.check_quantile(*q, quantile_arg.span));
+        self.check_quantiles(&quantiles, quantile_arg.span);
         let input = self.eval_vector(buckets_arg, steps)?;
         let delayed = self.limits.delayed_name_removal;
         // Buckets of one histogram have the same labels but for `le`.
@@ -346,6 +417,23 @@ impl Query<'_> {
         }
         if delayed { Ok(columns) } else { self.merge_equal(columns) }
     }
+}
+
+/// Only some functions know what to do with samples beyond the ends of a range.
+fn check_edges(name: &str, range: &Expr) -> Result<(), EvalError> {
+    let ExprKind::Range(inner) = &range.unwrap_parens().kind else {
+        return Ok(());
+    };
+    let allowed: &[&str] = match inner.selector.edges {
+        None => return Ok(()),
+        Some(Edges::Anchored) => &["changes", "delta", "increase", "rate", "resets"],
+        Some(Edges::Smoothed) => &["delta", "increase", "rate"],
+    };
+    if allowed.contains(&name) {
+        return Ok(());
+    }
+    let word = inner.selector.edges.map_or("", Edges::word);
+    Err(EvalError::Execution(format!("{word} modifier can only be used with: {} - not with {name}", allowed.join(", "))))
 }
 
 /// The type check counted the arguments.

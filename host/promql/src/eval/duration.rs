@@ -58,17 +58,15 @@ impl Query<'_> {
         Ok(if matches!(duration, DurationExpr::Literal(_)) { ms.round() } else { ms.trunc() } as i64)
     }
 
+    /// The step of the query; an instant query has none.
+    pub(crate) fn step_seconds(&self) -> f64 {
+        if self.range_ms == 0 { 0.0 } else { self.steps.step as f64 / 1000.0 }
+    }
+
     fn seconds(&self, duration: &DurationExpr, span: Span) -> Result<f64, EvalError> {
         Ok(match duration {
             DurationExpr::Literal(number) => number.value,
-            // An instant query has no step.
-            DurationExpr::Step => {
-                if self.range_ms == 0 && self.steps.count == 1 && self.steps.step == 1 {
-                    0.0
-                } else {
-                    self.steps.step as f64 / 1000.0
-                }
-            }
+            DurationExpr::Step => self.step_seconds(),
             DurationExpr::Range => self.range_ms as f64 / 1000.0,
             DurationExpr::Minus(inner) => -self.seconds(inner, span)?,
             DurationExpr::Paren(inner) => self.seconds(inner, span)?,

@@ -4,7 +4,7 @@ use model::seams::{ColumnSamples, GroupSamples, SelectRequest, SelectedGroup};
 use model::{TimeRange, is_absent, is_stale};
 
 use super::{Column, Columns, Query, Steps, refuse};
-use crate::ast::Selector;
+use crate::ast::{Edges, Selector};
 use crate::error::EvalError;
 use crate::position::Span;
 
@@ -15,7 +15,9 @@ impl Query<'_> {
         let lookback = self.limits.lookback_ms;
         let (first, last) = (look.from(steps.start), look.from(steps.end()));
         // Left-open: a sample exactly one lookback old is too old.
-        let range = TimeRange { start: first.saturating_sub(lookback).saturating_add(1), end: last };
+        let smoothed = selector.edges == Some(Edges::Smoothed) && !times;
+        let end = if smoothed { last.saturating_add(lookback) } else { last };
+        let range = TimeRange { start: first.saturating_sub(lookback).saturating_add(1), end };
         let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(0)? };
         for group in self.select(selector, range)? {
             let samples = self.read(group.as_ref())?;
@@ -25,7 +27,12 @@ impl Query<'_> {
                     return Err(refuse(span, "native histograms are not supported yet"));
                 };
                 self.budget.work(steps.count)?;
-                let picked = pick(&samples.samples.times, values, &ends, lookback, |at| look.from(steps.at(at)), times);
+                let bound = |at| look.from(steps.at(at));
+                let picked = if smoothed {
+                    between(&samples.samples.times, values, &ends, lookback, bound)
+                } else {
+                    pick(&samples.samples.times, values, &ends, lookback, bound, times)
+                };
                 if let Some(values) = picked {
                     self.budget.add(&mut columns.charge, steps.count)?;
                     columns.series.push(Column { labels: labels.clone(), drop_name: false, values });
@@ -86,4 +93,27 @@ fn pick(times: &[i64], values: &[f64], ends: &[usize], lookback: i64, bound: imp
     });
     let picked = picked.collect();
     any.then_some(picked)
+}
+
+/// The value between the samples before and after each time, by a straight line; where there is none after it, the last.
+fn between(times: &[i64], values: &[f64], ends: &[usize], lookback: i64, bound: impl Fn(usize) -> i64) -> Option<Vec<f64>> {
+    let there = |at: &usize| !is_absent(values[*at]) && !is_stale(values[*at]);
+    let mut any = false;
+    let between = ends.iter().enumerate().map(|(step, end)| {
+        let time = bound(step);
+        let (oldest, newest) = (time.saturating_sub(lookback), time.saturating_add(lookback));
+        let before = (0..*end).rev().take_while(|at| times[*at] > oldest).find(there);
+        let after = (*end..times.len()).take_while(|at| times[*at] <= newest).find(there);
+        any |= before.is_some();
+        match (before, after) {
+            (None, _) => model::absent(),
+            (Some(before), Some(after)) if times[before] < time => {
+                let share = (time as f64 - times[before] as f64) / (times[after] as f64 - times[before] as f64);
+                super::clean(values[before] + (values[after] - values[before]) * share)
+            }
+            (Some(before), _) => super::clean(values[before]),
+        }
+    });
+    let between = between.collect();
+    any.then_some(between)
 }

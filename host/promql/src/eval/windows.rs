@@ -5,12 +5,13 @@ use model::{LabelSet, TimeRange, is_absent, is_stale};
 
 use super::selector::ends;
 use super::{Query, Steps, refuse};
-use crate::ast::{Expr, ExprKind};
+use crate::ast::{Edges, Expr, ExprKind};
 use crate::error::EvalError;
+use crate::functions::rate;
 use crate::position::Span;
 use crate::value::{Point, Series};
 
-/// The samples of one series in one window: times are after `start` and not after `end`.
+/// The samples of one series in one window: times are after `start` and not after `end`, unless `edges` says otherwise.
 #[derive(Clone, Copy)]
 pub(crate) struct Window<'a> {
     pub(crate) times: &'a [i64],
@@ -19,6 +20,8 @@ pub(crate) struct Window<'a> {
     pub(crate) end: i64,
     /// When the evaluation takes place; apart from `end` where there is an offset or a fixed time.
     pub(crate) now: i64,
+    /// If set, samples reach beyond the window.
+    pub(crate) edges: Option<Edges>,
 }
 
 /// All windows of a range vector's series.
@@ -31,10 +34,13 @@ pub(crate) struct Windows<'a> {
 
 /// What all series of a range vector share.
 pub(crate) struct Frame {
-    pub(crate) steps: Steps,
+    steps: Steps,
     /// The end of the window at each step.
     ends: Vec<i64>,
-    pub(crate) range: i64,
+    range: i64,
+    edges: Option<Edges>,
+    /// How far samples beyond the ends are looked for.
+    lookback: i64,
 }
 
 impl<'a> Windows<'a> {
@@ -48,16 +54,26 @@ impl<'a> Windows<'a> {
                 start: end.saturating_sub(self.frame.range),
                 end,
                 now: self.frame.steps.at(step),
+                edges: self.frame.edges,
             }
         })
     }
 }
 
 impl Frame {
+    fn beyond(&self) -> (i64, i64) {
+        match self.edges {
+            None => (0, 0),
+            Some(Edges::Anchored) => (self.lookback, 0),
+            Some(Edges::Smoothed) => (self.lookback, self.lookback),
+        }
+    }
+
     /// For each step the first sample in the window and the one behind the last.
     fn borders(&self, times: &[i64]) -> Vec<(usize, usize)> {
-        let from = ends(times, self.ends.iter().map(|end| end.saturating_sub(self.range)));
-        let to = ends(times, self.ends.iter().copied());
+        let (before, after) = self.beyond();
+        let from = ends(times, self.ends.iter().map(|end| end.saturating_sub(self.range).saturating_sub(before)));
+        let to = ends(times, self.ends.iter().map(|end| end.saturating_add(after)));
         from.into_iter().zip(to).collect()
     }
 }
@@ -72,9 +88,14 @@ impl Query<'_> {
             ExprKind::Range(range) => {
                 let look = self.look(&range.selector.shift, expr.span)?;
                 let length = self.positive(&range.range, expr.span)?;
-                let frame = Frame { steps, ends: (0..steps.count).map(|at| look.from(steps.at(at))).collect(), range: length };
+                let ends = (0..steps.count).map(|at| look.from(steps.at(at))).collect();
+                let frame = Frame { steps, ends, range: length, edges: range.selector.edges, lookback: self.limits.lookback_ms };
+                let (before, after) = frame.beyond();
                 let (first, last) = (look.from(steps.start), look.from(steps.end()));
-                let span = TimeRange { start: first.saturating_sub(length).saturating_add(1), end: last };
+                let span = TimeRange {
+                    start: first.saturating_sub(length).saturating_sub(before).saturating_add(1),
+                    end: last.saturating_add(after),
+                };
                 for group in self.select(&range.selector, span)? {
                     let held = self.read(group.as_ref())?;
                     let mut walk = Walk { frame: &frame, shared: None, times: Vec::new(), values: Vec::new() };
@@ -102,7 +123,8 @@ impl Query<'_> {
     ) -> Result<(), EvalError> {
         let look = self.look(&subquery.shift, span)?;
         let length = self.positive(&subquery.range, span)?;
-        let frame = Frame { steps, ends: (0..steps.count).map(|at| look.from(steps.at(at))).collect(), range: length };
+        let ends = (0..steps.count).map(|at| look.from(steps.at(at))).collect();
+        let frame = Frame { steps, ends, range: length, edges: None, lookback: 0 };
         let Some(inner) = self.inner_steps(subquery, span, look.from(steps.start), look.from(steps.end()), length)? else {
             return Ok(());
         };
@@ -125,7 +147,12 @@ impl Query<'_> {
         self.each_series(expr, self.steps, &mut |labels, drop_name, windows| {
             for window in windows.iter().filter(|w| !w.times.is_empty()) {
                 self.budget.add(&mut charge, window.times.len())?;
-                let points = window.times.iter().zip(window.values).map(|(time, value)| Point { time: *time, value: *value }).collect();
+                let extended = window.edges.map(|_| rate::extend(&window));
+                let (times, values) = extended.as_ref().map_or((window.times, window.values), |(times, values)| (times, values));
+                if times.is_empty() {
+                    continue;
+                }
+                let points = times.iter().zip(values).map(|(time, value)| Point { time: *time, value: *value }).collect();
                 let labels = if drop_name { super::without_metadata(labels) } else { labels.clone() };
                 all.push(Series { labels, points });
             }

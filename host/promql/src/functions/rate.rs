@@ -1,11 +1,21 @@
 //! Slopes: rate, increase, delta and their relatives.
 
 use super::sums::Sum;
+use crate::ast::Edges;
 use crate::eval::Window;
+
+/// Seconds from one time to another. As floats, since times may be so far apart that integers would overflow; those that
+/// a sample can have in earnest are exact.
+fn seconds(from: i64, to: i64) -> f64 {
+    (to as f64 - from as f64) / 1000.0
+}
 
 /// `rate`, `increase`, `delta`: the difference of the last and the first sample, with what counters lost at resets,
 /// stretched to the whole window as far as the spacing of samples lets one assume that the series was there.
 pub(crate) fn extrapolated(window: &Window<'_>, counter: bool, per_second: bool) -> Option<f64> {
+    if window.edges.is_some() {
+        return between_edges(window, counter, per_second);
+    }
     let (times, values) = (window.times, window.values);
     let gaps = times.len().checked_sub(1).filter(|gaps| *gaps > 0)?;
     let (first, last) = (values[0], values[gaps]);
@@ -15,7 +25,6 @@ pub(crate) fn extrapolated(window: &Window<'_>, counter: bool, per_second: bool)
             increase += pair[0];
         }
     }
-    let seconds = |from: i64, to: i64| (to as f64 - from as f64) / 1000.0;
     let sampled = seconds(times[0], times[gaps]);
     let spacing = sampled / gaps as f64;
     // A sample that is missing by more than a tenth of the spacing says that the series began or ended here; then half a
@@ -35,17 +44,80 @@ pub(crate) fn extrapolated(window: &Window<'_>, counter: bool, per_second: bool)
     Some(increase * factor)
 }
 
+/// The first and the last sample that count for a window with anchored or smoothed ends, and the values at the ends.
+/// The window's samples reach beyond it.
+fn edges(window: &Window<'_>, counter: bool) -> Option<(usize, usize, f64, f64)> {
+    let (times, values) = (window.times, window.values);
+    let smoothed = window.edges == Some(Edges::Smoothed);
+    let mut last = times.len().checked_sub(1)?;
+    let first = times[..last].partition_point(|t| *t <= window.start).saturating_sub(1);
+    if smoothed {
+        last = times[..last].partition_point(|t| *t < window.end);
+    }
+    if times[last] <= window.start || (smoothed && times[first] > window.end) {
+        return None;
+    }
+    let left = if smoothed && times[first] < window.start { interpolate(window, first, window.start, counter) } else { values[first] };
+    let right =
+        if smoothed && last > 0 && times[last] > window.end { interpolate(window, last - 1, window.end, counter) } else { values[last] };
+    Some((first, last, left, right))
+}
+
+/// The value between a sample and the next. A counter that was reset between them counts from zero.
+fn interpolate(window: &Window<'_>, at: usize, time: i64, counter: bool) -> f64 {
+    let (from, to) = (window.times[at], window.times[at + 1]);
+    let (mut before, after) = (window.values[at], window.values[at + 1]);
+    if counter && after < before {
+        before = 0.0;
+    }
+    before + (after - before) * seconds(from, time) / seconds(from, to)
+}
+
+/// The samples strictly inside the window, of those from `first` to `last`.
+fn inside(window: &Window<'_>, first: usize, last: usize) -> std::ops::Range<usize> {
+    let from = first + usize::from(window.times[first] <= window.start);
+    let to = last + 1 - usize::from(window.times[last] >= window.end);
+    from..to.max(from)
+}
+
+/// `rate`, `increase`, `delta` from one end of the window to the other, without extrapolation.
+fn between_edges(window: &Window<'_>, counter: bool, per_second: bool) -> Option<f64> {
+    let (first, last, left, right) = edges(window, counter)?;
+    let mut increase = right - left;
+    if counter {
+        let mut before = left;
+        for value in window.values[inside(window, first, last)].iter().chain([&right]) {
+            if *value < before {
+                increase += before;
+            }
+            before = *value;
+        }
+    }
+    Some(if per_second { increase / seconds(window.start, window.end) } else { increase })
+}
+
+/// The samples of a window with anchored or smoothed ends, one at each end.
+pub(crate) fn extend(window: &Window<'_>) -> (Vec<i64>, Vec<f64>) {
+    let Some((first, last, left, right)) = edges(window, false) else {
+        return (Vec::new(), Vec::new());
+    };
+    let inside = inside(window, first, last);
+    let times = [window.start].into_iter().chain(window.times[inside.clone()].iter().copied()).chain([window.end]);
+    let values = [left].into_iter().chain(window.values[inside].iter().copied()).chain([right]);
+    (times.collect(), values.collect())
+}
+
 /// `irate`, `idelta`: the last two samples.
 pub(crate) fn instant(window: &Window<'_>, counter_per_second: bool) -> Option<f64> {
     let last = window.times.len().checked_sub(1).filter(|last| *last > 0)?;
     let (before, now) = (window.values[last - 1], window.values[last]);
-    let seconds = (window.times[last] - window.times[last - 1]) as f64 / 1000.0;
+    let elapsed = seconds(window.times[last - 1], window.times[last]);
     if !counter_per_second {
         return Some(now - before);
     }
     // After a reset the counter began at zero.
     let increase = if now < before { now } else { now - before };
-    Some(increase / seconds)
+    Some(increase / elapsed)
 }
 
 /// `deriv`: the slope per second of the line through the samples.
@@ -73,7 +145,7 @@ fn regression(window: &Window<'_>, origin: i64) -> (f64, f64) {
     }
     let (mut x, mut y, mut xy, mut xx) = (Sum::default(), Sum::default(), Sum::default(), Sum::default());
     for (time, value) in window.times.iter().zip(window.values) {
-        let at = (time - origin) as f64 / 1000.0;
+        let at = seconds(origin, *time);
         x.add(at);
         y.add(*value);
         xy.add(at * value);

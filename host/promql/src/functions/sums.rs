@@ -104,6 +104,17 @@ pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     values[lower] * (1.0 - weight) + values[upper] * weight
 }
 
+/// The median of the distances from the median. Any NaN makes it undefined.
+pub(crate) fn median_deviation(values: &[f64]) -> Option<f64> {
+    if values.iter().any(|v| v.is_nan()) {
+        return Some(f64::NAN);
+    }
+    let mut values = values.to_vec();
+    let median = quantile(0.5, &mut values);
+    values.iter_mut().for_each(|v| *v = (*v - median).abs());
+    (!values.is_empty()).then(|| quantile(0.5, &mut values))
+}
+
 /// Ascending, NaN before all.
 pub(crate) fn nan_first(a: f64, b: f64) -> std::cmp::Ordering {
     b.is_nan().cmp(&a.is_nan()).then(a.partial_cmp(&b).unwrap_or(std::cmp::Ordering::Equal))

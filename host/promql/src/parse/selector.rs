@@ -101,6 +101,10 @@ impl Parser<'_> {
         }
         let close = self.advance();
         let span = inner.span.to(close);
+        // Here and not with the other types, because the tree must not grow with each pair of brackets.
+        if matches!(inner.kind, ExprKind::Range(_) | ExprKind::Subquery(_)) {
+            return Err(self.error(span, "subquery is only allowed on instant vector, got matrix instead"));
+        }
         let subquery = Subquery { expr: inner, range, step, shift: Shift::default() };
         Ok(Expr { kind: ExprKind::Subquery(Box::new(subquery)), span })
     }
