@@ -10,9 +10,10 @@
 // against made-up data, failures included.
 
 import { spawn } from "node:child_process";
-import { mkdtemp, mkdir, rm } from "node:fs/promises";
+import { mkdtemp, mkdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
@@ -36,7 +37,7 @@ async function check(name, body) {
     passed += 1;
     console.log(`ok   ${name}`);
   } catch (e) {
-    const reason = String(e?.message ?? e).split("\n").slice(0, 6).join("\n     ");
+    const reason = String(e?.message ?? e).split("\n").slice(0, 20).join("\n     ");
     failures.push(name);
     console.log(`FAIL ${name}\n     ${reason}`);
   }
@@ -141,6 +142,17 @@ const blank = () =>
       })
       .map((canvas) => canvas.closest("[data-panel]").dataset.panel),
   );
+
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** What keeps people from using the page as it is now, by the rules of WCAG 2.2 AA that a program can check. */
+async function barriers() {
+  await page.evaluate(axe);
+  return page.evaluate(async () => {
+    const { violations } = await window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] });
+    return violations.flatMap(({ id, help, nodes }) => nodes.slice(0, 3).map(({ target, failureSummary }) => `${id}: ${help} at ${target.join(" ")}: ${failureSummary.split("\n").slice(1, 2).join("").trim()}`));
+  });
+}
 
 // --- The home dashboard ----------------------------------------------------------------------------------------------------
 
@@ -358,6 +370,19 @@ await check("an address without a page says so", async () => {
   await page.waitForURL((url) => url.pathname === "/dashboards");
   expected = () => false;
 });
+
+for (const theme of ["light", "dark"]) {
+  await check(`nothing keeps people out, ${theme}`, async () => {
+    const found = [];
+    for (const path of ["/", "/targets", "/alerts", "/plugins", "/dashboards"]) {
+      await page.goto(`${origin}${path}?theme=${theme}&refresh=off`);
+      await page.waitForSelector("[data-panel], .card, .targets, .rows, .list, .look");
+      if (path === "/") await allDrawn();
+      found.push(...(await barriers()).map((barrier) => `${path} ${barrier}`));
+    }
+    assert(found.length === 0, found.join("\n"));
+  });
+}
 
 await check("everything fits 360 pixels", async () => {
   await page.setViewportSize({ width: 360, height: 740 });
