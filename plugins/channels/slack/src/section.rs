@@ -17,25 +17,45 @@ pub struct Section {
     /// Milliseconds for an attempt, from `timeout`.
     #[serde(skip)]
     pub timeout_ms: Option<u32>,
+    /// Where to, if the webhook allows to choose.
     pub channel: String,
+    /// The sender's name.
     pub username: String,
+    /// The sender's picture, as `:emoji:`.
     pub icon_emoji: String,
+    /// The sender's picture, as an address.
     pub icon_url: String,
+    /// Whether Slack makes links of `@name`.
     pub link_names: bool,
+    /// Text above the attachment.
     pub message_text: String,
+    /// Of the bar.
     pub color: String,
+    /// The attachment's heading.
     pub title: String,
+    /// Where the heading leads.
     pub title_link: String,
+    /// Text above the bar.
     pub pretext: String,
+    /// The attachment's text.
     pub text: String,
+    /// The whole in one line.
     pub fallback: String,
+    /// Comes back with actions.
     pub callback_id: String,
+    /// Small, below.
     pub footer: String,
+    /// A picture below the text.
     pub image_url: String,
+    /// A small picture beside the text.
     pub thumb_url: String,
+    /// For fields that do not say `short`.
     pub short_fields: bool,
+    /// Where Slack's markup is read; empty for Alertmanager's three.
     pub mrkdwn_in: Vec<String>,
+    /// A small table.
     pub fields: Vec<Field>,
+    /// Buttons.
     pub actions: Vec<Action>,
     /// Read by the host, which asks for resolved messages or does not.
     pub send_resolved: bool,
@@ -51,7 +71,9 @@ pub struct Section {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Field {
+    /// Bold, above the value.
     pub title: String,
+    /// May be of several lines.
     pub value: String,
     /// As `short_fields` if left out.
     pub short: Option<bool>,
@@ -61,13 +83,20 @@ pub struct Field {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Action {
+    /// `button`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// What stands on it.
     pub text: String,
+    /// Where it leads.
     pub url: String,
+    /// `default`, `primary` or `danger`.
     pub style: String,
+    /// For the app that answers.
     pub name: String,
+    /// For the app that answers.
     pub value: String,
+    /// Asks first.
     pub confirm: Option<Confirm>,
 }
 
@@ -75,9 +104,13 @@ pub struct Action {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Confirm {
+    /// The question.
     pub text: String,
+    /// Above the question.
     pub title: String,
+    /// On the button that goes on.
     pub ok_text: String,
+    /// On the button that does not.
     pub dismiss_text: String,
 }
 

@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 use skopos_sdk::channel::{Receipt, SendError};
 use skopos_sdk::http;
 
+/// A longer wait than a day is a mistake of whoever asks for it: an alert is of no use then.
+const WAIT_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// Characters of Slack's answer that go into an error.
 const QUOTED_CHARS_MAX: usize = 200;
 
@@ -67,14 +69,14 @@ fn header<'a>(response: &'a http::Response, name: &str) -> Option<&'a str> {
     response.headers.iter().find(|(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
-/// Seconds, or a date (RFC 9110, 10.2.3), as milliseconds from now. A date that is past is 0.
+/// Seconds, or a date (RFC 9110, 10.2.3), as milliseconds from now, at most a day. A date that is past is 0.
 fn retry_after(value: &str, now: SystemTime) -> Option<u64> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(value.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(1000));
+        return Some(value.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(1000).min(WAIT_MS_MAX));
     }
     let wait = httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or(Duration::ZERO);
-    Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
+    Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(WAIT_MS_MAX))
 }
 
 fn quoted(text: &str) -> String {

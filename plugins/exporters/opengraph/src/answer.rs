@@ -1,6 +1,7 @@
 //! Which request is which call, and the forms of the answers: those of the FastAPI service that this stands in for.
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use skopos_sdk::http_handler::{Request, Response};
 
 use crate::tags::Scrap;
@@ -53,10 +54,14 @@ pub fn route(request: &Request) -> Call {
     }
 }
 
-/// 200 with what the page says.
+/// 200 with what the page says, in the service's order.
 #[must_use]
 pub fn scrap(scrap: &Scrap) -> Response {
-    json_response(200, &json!({ "scrap": scrap }))
+    #[derive(Serialize)]
+    struct Body<'a> {
+        scrap: &'a Scrap,
+    }
+    json_response(200, &Body { scrap })
 }
 
 /// 400: the page could not be read.
@@ -122,6 +127,11 @@ fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
     request.headers.iter().find(|(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
-fn json_response(status: u16, body: &Value) -> Response {
-    Response { status, headers: vec![("content-type".to_owned(), "application/json".to_owned())], body: body.to_string().into_bytes() }
+fn json_response(status: u16, body: &impl Serialize) -> Response {
+    Response {
+        status,
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        // Texts and numbers in objects with text keys: there is nothing that JSON could not say.
+        body: serde_json::to_vec(body).unwrap_or_default(),
+    }
 }

@@ -16,12 +16,18 @@ const VALUE_BYTES_MAX: usize = 64 << 10;
 /// What a page says of itself. `None` where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Scrap {
+    /// `og:title`.
     pub title: Option<String>,
+    /// `og:url`, as it stands there.
     pub url: Option<String>,
+    /// `og:type`.
     #[serde(rename = "type")]
     pub kind: Option<String>,
+    /// `og:image`, as it stands there.
     pub image: Option<String>,
+    /// `og:description`.
     pub description: Option<String>,
+    /// `og:article:author`.
     pub author: Option<String>,
 }
 

@@ -57,6 +57,13 @@ fn a_page_is_fetched_and_read() {
 }
 
 #[test]
+fn the_answer_is_in_the_services_order() {
+    let response = ask(&page(&[], 200, PAGE), "GET", "/api/v1/scrap?url=http://a", &[]);
+    let expected = r#"{"scrap":{"title":"T","url":null,"type":null,"image":"i.png","description":null,"author":null}}"#;
+    assert_eq!(String::from_utf8(response.body).unwrap(), expected);
+}
+
+#[test]
 fn the_header_names_the_character_set() {
     let host = page(&[("content-type", "text/html; Charset=\"EUC-KR\"")], 200, b"<meta property=og:title content='\xc7\xd1\xb1\xdb'>");
     assert_eq!(body(&ask(&host, "GET", "/api/v1/scrap?url=http://a", &[]))["scrap"]["title"], "한글");
