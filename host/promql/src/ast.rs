@@ -8,8 +8,8 @@ use model::Matcher;
 pub use duration::{DurationChain, DurationExpr};
 pub use operators::{AggregateOp, BinaryOp};
 
-use crate::position::Span;
-use crate::signatures::Signature;
+pub use crate::position::{LineColumn, Span};
+pub use crate::signatures::{More, Signature};
 
 /// An expression. Two expressions are equal if they mean the same; positions do not count.
 #[derive(Clone, Debug)]

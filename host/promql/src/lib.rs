@@ -32,6 +32,4 @@ pub use eval::{instant, range};
 pub use limits::{Limits, Stats};
 pub use memory::Memory;
 pub use parse::parse;
-pub use position::{LineColumn, Span};
-pub use signatures::{More, Signature};
 pub use value::{Point, QueryResult, Sample, Series, Value};

@@ -21,7 +21,7 @@ pub enum DurationExpr {
     Arithmetic(Box<DurationChain>),
 }
 
-/// Operators from left to right, as [`Binary`].
+/// Operators from left to right, as in [`super::Binary`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct DurationChain {
     /// The leftmost operand.
