@@ -1,6 +1,8 @@
 use std::fmt::Write;
 
-use model::{FamilySamples, HistogramValue, LabelSet, MetricFamily, SummaryValue, TimestampMs, is_classic_label_name, is_classic_metric_name};
+use model::{
+    FamilySamples, HistogramValue, LabelSet, MetricFamily, SummaryValue, TimestampMs, is_classic_label_name, is_classic_metric_name,
+};
 
 use crate::number::format_float;
 
@@ -71,7 +73,14 @@ fn summary(out: &mut String, name: &str, labels: &LabelSet, value: &SummaryValue
     sample(out, (name, "_count"), labels, None, value.count as f64, time);
 }
 
-fn sample(out: &mut String, (name, suffix): (&str, &str), labels: &LabelSet, bound: Option<(&str, f64)>, value: f64, time: Option<TimestampMs>) {
+fn sample(
+    out: &mut String,
+    (name, suffix): (&str, &str),
+    labels: &LabelSet,
+    bound: Option<(&str, f64)>,
+    value: f64,
+    time: Option<TimestampMs>,
+) {
     let classic = is_classic_metric_name(name);
     if classic {
         out.push_str(name);

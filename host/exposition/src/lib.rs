@@ -10,13 +10,13 @@
 //! This crate does not know where bytes come from or go to. It does not allocate per line and does not panic, whatever the
 //! input.
 
+mod check;
+mod encode;
 mod error;
 mod format;
 mod number;
-mod text;
 mod reader;
-mod check;
-mod encode;
+mod text;
 
 pub use check::{Summary, check};
 pub use encode::encode;

@@ -109,7 +109,28 @@ mod tests {
 
     #[test]
     fn refuses_what_upstream_refuses() {
-        for text in ["", "-", "+", ".", "e5", "1e", "1e999", "-1e999", "1_000", "0x10", "0x1p-1074", "+NaN", "-nan", "1 ", "--1", "+-1", "infin", "1.2.3", "1,5", "Ⅷ"] {
+        for text in [
+            "",
+            "-",
+            "+",
+            ".",
+            "e5",
+            "1e",
+            "1e999",
+            "-1e999",
+            "1_000",
+            "0x10",
+            "0x1p-1074",
+            "+NaN",
+            "-nan",
+            "1 ",
+            "--1",
+            "+-1",
+            "infin",
+            "1.2.3",
+            "1,5",
+            "Ⅷ",
+        ] {
             assert_eq!(parse_float(text), None, "{text:?}");
         }
     }
@@ -141,7 +162,9 @@ mod tests {
 
     #[test]
     fn bounds_have_a_point() {
-        for (text, expected) in [("5", "5.0"), ("0.10", "0.1"), ("+Inf", "+Inf"), ("inf", "+Inf"), ("1000000", "1e+06"), ("-1", "-1.0"), ("NaN", "NaN")] {
+        for (text, expected) in
+            [("5", "5.0"), ("0.10", "0.1"), ("+Inf", "+Inf"), ("inf", "+Inf"), ("1000000", "1e+06"), ("-1", "-1.0"), ("NaN", "NaN")]
+        {
             assert_eq!(canonical_bound(text).as_deref(), Some(expected), "{text}");
         }
         assert_eq!(canonical_bound("fast"), None);

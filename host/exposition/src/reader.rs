@@ -86,7 +86,10 @@ impl<'r> Sample<'r> {
         let (body, kind) = (self.body, self.kind);
         self.labels.iter().map(move |(name, value)| {
             let (name, value) = (resolve(body, *name), resolve(body, *value));
-            let is_bound = matches!((kind, name.as_ref()), (FamilyKind::Histogram | FamilyKind::GaugeHistogram, "le") | (FamilyKind::Summary, "quantile"));
+            let is_bound = matches!(
+                (kind, name.as_ref()),
+                (FamilyKind::Histogram | FamilyKind::GaugeHistogram, "le") | (FamilyKind::Summary, "quantile")
+            );
             let canonical = if is_bound { canonical_bound(&value) } else { None };
             (name, canonical.map_or(value, Cow::Owned))
         })
@@ -169,7 +172,8 @@ impl<'a> Reader<'a> {
         let mut cursor = Cursor { body: self.body, bytes: &self.body[..window_end], at: start, format: self.format };
         let result = cursor.line(&mut self.labels);
         let cut = window_end < self.body.len();
-        let too_long = cut && (result.is_err() || cursor.at == window_end) && memchr::memchr(b'\n', &self.body[start..window_end]).is_none();
+        let too_long =
+            cut && (result.is_err() || cursor.at == window_end) && memchr::memchr(b'\n', &self.body[start..window_end]).is_none();
         if too_long {
             let message = format!("the line that begins at byte {start} is longer than {LINE_BYTES_MAX} bytes");
             return Err(ParseError::at(self.body, start, message));
@@ -341,7 +345,9 @@ impl Cursor<'_> {
         let twice = |name: Span| Err(self.error_at(name.start, format!("the label {:?} comes twice", resolve(self.body, name))));
         let raw = |span: Span| &self.bytes[span.start..span.end];
         if let Some((name, _)) = labels.iter().find(|(name, _)| raw(*name) == model::METRIC_NAME.as_bytes()) {
-            return Err(self.error_at(name.start.max(start), format!("the label {:?}, but the name stands before the braces", model::METRIC_NAME)));
+            return Err(
+                self.error_at(name.start.max(start), format!("the label {:?}, but the name stands before the braces", model::METRIC_NAME))
+            );
         }
         if labels.len() <= 16 && !labels.iter().any(|(name, _)| name.escaped) {
             for (at, (name, _)) in labels.iter().enumerate() {
@@ -390,7 +396,9 @@ impl Cursor<'_> {
             Span { start: self.at - length, end: self.at, escaped: false }
         };
         if name.start == name.end || self.at > end || (self.at < end && !matches!(self.peek(), Some(b' ' | b'\t'))) {
-            return Err(self.error_at(name.start, format!("expected a metric name after {keyword}, found {}", quote(self.body, name.start))));
+            return Err(
+                self.error_at(name.start, format!("expected a metric name after {keyword}, found {}", quote(self.body, name.start)))
+            );
         }
         let start = end.min(self.at + 1);
         Ok(Some((name, Span { start, end, escaped: memchr::memchr(b'\\', &self.bytes[start..end]).is_some() })))
@@ -426,8 +434,14 @@ impl Cursor<'_> {
             b"info" if open_metrics => FamilyKind::Info,
             b"stateset" if open_metrics => FamilyKind::StateSet,
             _ => {
-                let expected = if open_metrics { "counter, gauge, histogram, summary, info, stateset, gaugehistogram or unknown" } else { "counter, gauge, histogram, summary or untyped" };
-                return Err(self.error_at(text.start, format!("{} is no type of a metric: expected {expected}", quote(self.body, text.start))));
+                let expected = if open_metrics {
+                    "counter, gauge, histogram, summary, info, stateset, gaugehistogram or unknown"
+                } else {
+                    "counter, gauge, histogram, summary or untyped"
+                };
+                return Err(
+                    self.error_at(text.start, format!("{} is no type of a metric: expected {expected}", quote(self.body, text.start)))
+                );
             }
         };
         Ok(Some(Parts::Type(name, kind)))
@@ -483,7 +497,7 @@ fn bad_value(body: &[u8], at: usize) -> ParseError {
         format!("expected a value, found {}", quote(body, at))
     } else if token.ends_with(b"\r") {
         "a carriage return at the end of the line: lines end in a newline alone".to_owned()
-    } else if token.iter().any(|b| matches!(b, b'x' | b'X' | b'_')) {
+    } else if token.contains(&b'_') || matches!(token, [b'0', b'x' | b'X', ..] | [b'+' | b'-', b'0', b'x' | b'X', ..]) {
         format!("expected a value as a decimal number, found {}", quote(token, 0))
     } else {
         format!("expected a value, found {} (a number as far as a float reaches, +Inf, -Inf or NaN)", quote(token, 0))
@@ -541,7 +555,9 @@ fn read_seconds(bytes: &[u8], at: usize) -> Option<(TimestampMs, usize)> {
 /// Passes over `# {labels} value [time]` after checking its form.
 fn skip_exemplar(body: &[u8], bytes: &[u8], at: usize) -> Result<usize, ParseError> {
     let open = skip_blanks(bytes, at + 1);
-    let bad = |offset: usize| ParseError::at(body, offset, format!("expected an exemplar such as # {{trace_id=\"1\"}} 1, found {}", quote(body, offset)));
+    let bad = |offset: usize| {
+        ParseError::at(body, offset, format!("expected an exemplar such as # {{trace_id=\"1\"}} 1, found {}", quote(body, offset)))
+    };
     if bytes.get(open) != Some(&b'{') {
         return Err(bad(open));
     }

@@ -76,14 +76,18 @@ mod tests {
 
     #[test]
     fn escapes() {
-        for (text, expected) in [(r"plain", "plain"), (r#"a\"b\\c\nd"#, "a\"b\\c\nd"), (r"\t\ud800", r"\t\ud800"), (r"값\\", r"값\"), ("\\", "\\")] {
+        for (text, expected) in
+            [(r"plain", "plain"), (r#"a\"b\\c\nd"#, "a\"b\\c\nd"), (r"\t\ud800", r"\t\ud800"), (r"값\\", r"값\"), ("\\", "\\")]
+        {
             assert_eq!(unescape(text), expected, "{text}");
         }
     }
 
     #[test]
     fn bare_names() {
-        for (text, colons, length) in [("up 1", true, 2), ("a:b{", true, 3), ("a:b", false, 1), ("1a", true, 0), ("", true, 0), ("_x9=", false, 3), ("é", false, 0)] {
+        for (text, colons, length) in
+            [("up 1", true, 2), ("a:b{", true, 3), ("a:b", false, 1), ("1a", true, 0), ("", true, 0), ("_x9=", false, 3), ("é", false, 0)]
+        {
             assert_eq!(bare_name(text.as_bytes(), colons), length, "{text}");
         }
     }

@@ -16,7 +16,8 @@ fn conformance() -> Option<PathBuf> {
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(dir).expect("the folder can be read").map(|entry| entry.expect("an entry").path()).collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(dir).expect("the folder can be read").map(|entry| entry.expect("an entry").path()).collect();
     files.sort();
     files
 }
@@ -77,7 +78,12 @@ fn samples_have_the_expected_counts() {
             samples: number("samples"),
             distinct_series: number("distinct_series"),
             sample_names: number("sample_names"),
-            families: wanted["families_by_type"].as_object().expect("types").iter().map(|(k, v)| (k.clone(), v.as_u64().unwrap_or_default())).collect(),
+            families: wanted["families_by_type"]
+                .as_object()
+                .expect("types")
+                .iter()
+                .map(|(k, v)| (k.clone(), v.as_u64().unwrap_or_default()))
+                .collect(),
             help_lines: number("help_lines"),
             samples_with_timestamp: number("samples_with_timestamp"),
         };

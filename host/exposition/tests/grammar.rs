@@ -145,7 +145,8 @@ fn a8_bad_utf8_is_refused_and_good_kept_byte_exact() {
 
 #[test]
 fn openmetrics_as_far_as_it_is_read() {
-    let body = "# TYPE a counter\n# UNIT a seconds\n# HELP a Help.\na_total{x=\"1\"} 5 12.5 # {trace=\"a b\"} 0.5 12.25\na_created 1e9\n# EOF\n";
+    let body =
+        "# TYPE a counter\n# UNIT a seconds\n# HELP a Help.\na_total{x=\"1\"} 5 12.5 # {trace=\"a b\"} 0.5 12.25\na_created 1e9\n# EOF\n";
     let rows = read(body.as_bytes(), Format::OpenMetrics).expect("the body is good");
     assert_eq!(rows, [("a_total{x=\"1\"}".to_owned(), 5.0, Some(12_500)), ("a_created".to_owned(), 1e9, None)]);
     for (body, part) in [

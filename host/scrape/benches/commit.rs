@@ -35,10 +35,15 @@ fn body(lines: usize, round: usize) -> String {
     let mut text = String::new();
     for line in 0..lines {
         if line.is_multiple_of(20) {
-            let _ = write!(text, "# HELP bench_metric_{0}_total A metric of the benchmark.\n# TYPE bench_metric_{0}_total counter\n", line / 20);
+            let _ = write!(
+                text,
+                "# HELP bench_metric_{0}_total A metric of the benchmark.\n# TYPE bench_metric_{0}_total counter\n",
+                line / 20
+            );
         }
         let value = (line * 7919 + round * (line % 3)) as f64 * if line.is_multiple_of(2) { 1.0 } else { 0.001 };
-        let _ = writeln!(text, "bench_metric_{}_total{{method=\"GET\",path=\"/api/v1/resource/{line}\",status=\"200\"}} {value}", line / 20);
+        let _ =
+            writeln!(text, "bench_metric_{}_total{{method=\"GET\",path=\"/api/v1/resource/{line}\",status=\"200\"}} {value}", line / 20);
     }
     text
 }
@@ -58,6 +63,10 @@ fn main() {
             bytes += body.len();
         }
         let seconds = began.elapsed().as_secs_f64();
-        println!("{lines} lines: first body {cold_ns:.0} ns/line, then {:.1} ns/line, {:.0} MB/s", seconds * 1e9 / total as f64, bytes as f64 / seconds / 1e6);
+        println!(
+            "{lines} lines: first body {cold_ns:.0} ns/line, then {:.1} ns/line, {:.0} MB/s",
+            seconds * 1e9 / total as f64,
+            bytes as f64 / seconds / 1e6
+        );
     }
 }

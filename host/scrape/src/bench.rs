@@ -26,7 +26,7 @@ impl Commits {
             track_timestamps_staleness: false,
             legacy_names: false,
             limits: Limits::default(),
-            metric_relabel: Vec::new(),
+            metric_relabel: Arc::default(),
         };
         Self(Committer::new(append, "bench".to_owned(), KeyHasher::new(1), Arc::new(rules)))
     }

@@ -6,11 +6,11 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use exposition::{Format, Reader, Sample, Tail, read_tail};
 use foldhash::quality::FixedState;
-use model::seams::{Append, AppendReport, ColumnError, ColumnId, GroupAppend, Row};
+use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, GroupAppend, Row};
 use model::{LabelSet, METRIC_NAME, TimestampMs, stale};
 
 use crate::layout::{KeyHasher, Layout, Resync, Slot};
@@ -20,6 +20,10 @@ use crate::timed::{Taken, TimedGroups};
 
 /// Scrapes after which series that storage refused are asked for again.
 const REFUSED_RETRY_SCRAPES: u32 = 8;
+
+/// How often, and after which wait, a group is asked for that somebody else writes.
+const OPEN_TRIES_MAX: u32 = 20;
+const OPEN_WAIT: Duration = Duration::from_millis(10);
 
 /// Writes the scrapes of one target.
 pub(crate) struct Committer {
@@ -132,6 +136,9 @@ impl Committer {
 
     /// Changes what becomes of samples. What the last body looked like no longer says where its lines lead.
     pub(crate) fn set_rules(&mut self, rules: Arc<SampleRules>) {
+        if Arc::ptr_eq(&self.rules, &rules) {
+            return;
+        }
         if *self.rules != *rules {
             self.layout = Layout::default();
             self.duplicate_lines = 0;
@@ -190,9 +197,16 @@ impl Committer {
         self.main = None;
     }
 
-    fn open(&mut self) -> Result<(), model::seams::AppendError> {
-        if self.main.is_none() {
-            self.main = Some(self.append.open_group(&self.key)?);
+    fn open(&mut self) -> Result<(), AppendError> {
+        let mut tries = 0;
+        while self.main.is_none() {
+            match self.append.open_group(&self.key) {
+                Ok(main) => self.main = Some(main),
+                // The loop of a target that went and came again may still be ending its series.
+                Err(AppendError::GroupInUse(_)) if tries < OPEN_TRIES_MAX => std::thread::sleep(OPEN_WAIT),
+                Err(error) => return Err(error),
+            }
+            tries += 1;
         }
         Ok(())
     }
@@ -240,12 +254,16 @@ impl Committer {
         let over = self.rules.limits.samples > 0 && scan.counts.kept > self.rules.limits.samples;
         match result {
             Err(error) => Err((error, scan.counts)),
-            Ok(_) if over => Err((format!("sample limit exceeded: {} samples, sample_limit is {}", scan.counts.kept, self.rules.limits.samples), scan.counts)),
-            Ok(None) => {
+            Ok(_) if over => Err((
+                format!("sample limit exceeded: {} samples, sample_limit is {}", scan.counts.kept, self.rules.limits.samples),
+                scan.counts,
+            )),
+            Ok(None) if self.values.len() == self.sample_columns => {
                 self.layout = known;
                 Ok((scan.counts, None))
             }
-            Ok(fresh) => Ok((scan.counts, fresh)),
+            // A body without samples after the layout was forgotten is not like the last one either.
+            Ok(fresh) => Ok((scan.counts, Some(fresh.unwrap_or_default()))),
         }
     }
 
@@ -384,7 +402,8 @@ impl Committer {
         let set = |columns: &[ColumnId]| columns.iter().copied().collect::<Columns>();
         let before = set(&self.columns[..self.sample_columns]);
         let mut seen: Columns = self.report_columns.iter().map(|(_, column)| *column).collect();
-        let (mut columns, mut values) = (Vec::with_capacity(self.values.len() + self.report_columns.len()), Vec::with_capacity(self.values.len() + 8));
+        let (mut columns, mut values) =
+            (Vec::with_capacity(self.values.len() + self.report_columns.len()), Vec::with_capacity(self.values.len() + 8));
         let mut read = self.values.iter();
         for at in 0..fresh.len() {
             let Slot::Column(column) = fresh.slot(at) else { continue };
@@ -484,3 +503,7 @@ fn add(total: &mut AppendReport, report: AppendReport) {
     total.too_old += report.too_old;
     total.too_new += report.too_new;
 }
+
+#[cfg(test)]
+#[path = "commit_tests.rs"]
+mod tests;

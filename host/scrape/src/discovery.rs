@@ -17,8 +17,8 @@ pub(crate) enum Found {
     Failed,
 }
 
-/// Runs until it is aborted. `tell` gets every answer; the last good list is the receiver's to keep.
-pub(crate) async fn run(job: String, config: Discovery, source: Arc<dyn TargetSource>, tell: impl Fn(Found)) {
+/// Runs until it is aborted, or `tell` says that nobody listens. It gets every answer; the last good list is the receiver's to keep.
+pub(crate) async fn run(job: String, config: Discovery, source: Arc<dyn TargetSource>, tell: impl Fn(Found) -> bool) {
     let interval = Duration::from_millis(config.refresh_ms);
     let mut failing: Option<String> = None;
     loop {
@@ -28,20 +28,23 @@ pub(crate) async fn run(job: String, config: Discovery, source: Arc<dyn TargetSo
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("no answer in time".to_owned()),
         };
-        match result {
+        let found = match result {
             Ok(groups) => {
                 if failing.take().is_some() {
                     tracing::info!(job, discovery = config.plugin, "discovery answers again");
                 }
-                tell(Found::Groups(groups));
+                Found::Groups(groups)
             }
             Err(error) => {
                 if failing.as_ref() != Some(&error) {
                     tracing::warn!(job, discovery = config.plugin, error, "discovery failed; the targets found last are kept");
                 }
                 failing = Some(error);
-                tell(Found::Failed);
+                Found::Failed
             }
+        };
+        if !tell(found) {
+            return;
         }
         tokio::time::sleep(interval).await;
     }

@@ -74,7 +74,7 @@ async fn fetch_http(client: &Client, job: &JobConfig, target: &Target, body: &mu
         other => other.to_string(),
     })?;
     if response.status != 200 {
-        return Err(format!("server returned HTTP status {}", response.status));
+        return Err(wrong_status(response.status, response.redirects));
     }
     let content_type = response.headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.as_str());
     match (Format::from_content_type(content_type), job.fallback) {
@@ -83,6 +83,26 @@ async fn fetch_http(client: &Client, job: &JobConfig, target: &Target, body: &mu
         (Err(FormatError::Missing), None) => Ok(Fetched { format: Format::Text, assumed: true }),
         (Err(error), None) => Err(wrong_content_type(&error, &response.final_url)),
     }
+}
+
+fn wrong_status(status: u16, redirects: usize) -> String {
+    if (300..400).contains(&status) && redirects >= REDIRECTS_MAX {
+        return format!("the target redirects more than {REDIRECTS_MAX} times");
+    }
+    let meaning = match status {
+        301 | 302 | 303 | 307 | 308 => " (a redirect that is not followed)",
+        400 => " Bad Request",
+        401 => " Unauthorized",
+        403 => " Forbidden",
+        404 => " Not Found",
+        429 => " Too Many Requests",
+        500 => " Internal Server Error",
+        502 => " Bad Gateway",
+        503 => " Service Unavailable",
+        504 => " Gateway Timeout",
+        _ => "",
+    };
+    format!("server returned HTTP status {status}{meaning}")
 }
 
 fn wrong_content_type(error: &FormatError, url: &str) -> String {

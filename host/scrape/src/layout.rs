@@ -212,7 +212,15 @@ mod tests {
 
     #[test]
     fn slots_come_back() {
-        for slot in [Slot::Column(ColumnId(0)), Slot::Column(ColumnId(TIMED_BIT - 1)), Slot::Timed(0), Slot::Timed(TIMED_MAX), Slot::Dropped, Slot::Duplicate, Slot::Refused] {
+        for slot in [
+            Slot::Column(ColumnId(0)),
+            Slot::Column(ColumnId(TIMED_BIT - 1)),
+            Slot::Timed(0),
+            Slot::Timed(TIMED_MAX),
+            Slot::Dropped,
+            Slot::Duplicate,
+            Slot::Refused,
+        ] {
             assert_eq!(slot.pack().map(Slot::unpack), Some(slot));
         }
         assert_eq!(Slot::Column(ColumnId(TIMED_BIT)).pack(), None);

@@ -6,26 +6,31 @@
 //! This crate does not know which discovery mechanisms exist, WebAssembly, how samples are stored, or HTTP beyond
 //! `http-client`.
 
-mod config;
-mod json;
-pub mod relabel;
-mod target;
-mod discovery;
-mod egress;
-mod pool;
-mod scraper;
-mod schedule;
-mod scrape_loop;
-mod fetch;
-mod commit;
-mod layout;
-mod sample_labels;
-mod report;
-mod timed;
-mod stats;
-pub mod snapshot;
 #[doc(hidden)]
 pub mod bench;
+mod commit;
+mod config;
+mod discovery;
+mod egress;
+mod fetch;
+mod json;
+mod layout;
+mod pool;
+pub mod relabel;
+mod report;
+mod sample_labels;
+mod schedule;
+mod scrape_loop;
+mod scraper;
+pub mod snapshot;
+mod stats;
+mod target;
+mod timed;
+
+// The tests of targets use it too, from outside.
+#[cfg(test)]
+#[path = "../tests/common/store.rs"]
+mod store;
 
 pub use config::{Discovery, Exporter, GlobalConfig, JobConfig, Limits, ScrapeConfig};
 pub use scraper::{Deps, ReloadError, Scraper};

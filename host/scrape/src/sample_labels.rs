@@ -1,5 +1,7 @@
 //! From a line to the labels of a series: target labels, relabelling, limits.
 
+use std::sync::Arc;
+
 use exposition::Sample;
 use model::{LabelSet, METRIC_NAME, is_classic_label_name, is_classic_metric_name};
 
@@ -15,7 +17,8 @@ pub(crate) struct SampleRules {
     pub(crate) track_timestamps_staleness: bool,
     pub(crate) legacy_names: bool,
     pub(crate) limits: Limits,
-    pub(crate) metric_relabel: Vec<Rule>,
+    /// One list for all targets of the job.
+    pub(crate) metric_relabel: Arc<Vec<Rule>>,
 }
 
 /// The labels of a sample's series. None if relabelling drops it; an error fails the scrape.
@@ -98,11 +101,17 @@ fn check_limits(limits: &Limits, name: &str, labels: &LabelSet) -> Result<(), St
         let short: String = label.chars().take(50).collect();
         if over(label.len(), limits.label_name_bytes) {
             let limit = limits.label_name_bytes;
-            return Err(format!("label_name_length_limit exceeded (metric: {metric}, label name: {short}, length: {}, limit: {limit})", label.len()));
+            return Err(format!(
+                "label_name_length_limit exceeded (metric: {metric}, label name: {short}, length: {}, limit: {limit})",
+                label.len()
+            ));
         }
         if over(value.len(), limits.label_value_bytes) {
             let limit = limits.label_value_bytes;
-            return Err(format!("label_value_length_limit exceeded (metric: {metric}, label name: {short}, length: {}, limit: {limit})", value.len()));
+            return Err(format!(
+                "label_value_length_limit exceeded (metric: {metric}, label name: {short}, length: {}, limit: {limit})",
+                value.len()
+            ));
         }
     }
     Ok(())

@@ -53,14 +53,22 @@ mod tests {
 
     #[test]
     fn a_scrape_within_the_tolerance_has_the_time_of_its_tick() {
-        for (now, interval, expected) in [(1_000, 15_000, 1_000), (1_002, 15_000, 1_000), (999, 15_000, 1_000), (1_003, 15_000, 1_003), (1_002, 100, 1_002), (1_001, 100, 1_000)] {
+        for (now, interval, expected) in [
+            (1_000, 15_000, 1_000),
+            (1_002, 15_000, 1_000),
+            (999, 15_000, 1_000),
+            (1_003, 15_000, 1_003),
+            (1_002, 100, 1_002),
+            (1_001, 100, 1_000),
+        ] {
             assert_eq!(sample_time(now, 1_000, interval), expected, "{now}");
         }
     }
 
     #[test]
     fn offsets_spread() {
-        let offsets: Vec<u64> = (0..1000).map(|n| offset_ms(&LabelSet::from_pairs([("instance", format!("host{n}:9100"))]), "", 7, 15_000)).collect();
+        let offsets: Vec<u64> =
+            (0..1000).map(|n| offset_ms(&LabelSet::from_pairs([("instance", format!("host{n}:9100"))]), "", 7, 15_000)).collect();
         for tenth in 0..10 {
             let within = offsets.iter().filter(|offset| **offset / 1_500 == tenth).count();
             assert!((50..200).contains(&within), "{within} of 1000 in tenth {tenth}");

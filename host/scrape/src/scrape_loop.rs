@@ -173,12 +173,9 @@ impl Loop {
                 fetched = &mut fetching => return Some(fetched),
                 changed = self.commands.changed() => {
                     let goes_on = changed.is_ok() && matches!(*self.commands.borrow(), Command::Run(_));
-                    // What is seen here must be seen again at the top of the loop.
-                    self.commands.mark_changed();
                     if !goes_on {
                         return None;
                     }
-                    return Some(fetching.await);
                 }
             }
         }

@@ -242,9 +242,10 @@ impl Inner {
     }
 }
 
-/// Relabelling many targets takes a while, so it happens on a blocking thread.
-fn found_targets(inner: &Weak<Inner>, runtime: &Handle, job: &str, id: u64, found: Found) {
-    let Some(inner) = inner.upgrade() else { return };
+/// Takes what discovery found; false if the scraper is gone. Relabelling many targets takes a while, so it happens on a
+/// blocking thread.
+fn found_targets(inner: &Weak<Inner>, runtime: &Handle, job: &str, id: u64, found: Found) -> bool {
+    let Some(inner) = inner.upgrade() else { return false };
     let (job, handle) = (job.to_owned(), runtime.clone());
     runtime.spawn_blocking(move || {
         let _runtime = handle.enter();
@@ -269,6 +270,7 @@ fn found_targets(inner: &Weak<Inner>, runtime: &Handle, job: &str, id: u64, foun
         pools[at].sync(&inner.context, false);
         warn_of_same_labels(&pools);
     });
+    true
 }
 
 /// The same labels in two jobs: both are scraped, and their samples end up in the same series.

@@ -144,7 +144,8 @@ impl TimedGroups {
             None => self.open(append, &format!("{key}#{fingerprint:016x}"))?,
         };
         let writer = self.groups.get_mut(group as usize).and_then(Option::as_mut);
-        let column = writer.map_or_else(|| Err(ColumnError::Failed("the group is closed".to_owned())), |group| group.writer.column(labels))?;
+        let column =
+            writer.map_or_else(|| Err(ColumnError::Failed("the group is closed".to_owned())), |group| group.writer.column(labels))?;
         let number = match known {
             Some(number) => {
                 let series = &mut self.series[number as usize];

@@ -62,7 +62,11 @@ fn external_labels(node: &Node) -> Result<LabelSet, ConfigError> {
     let mut pairs = Vec::new();
     for (name, position, value) in node.as_mapping()? {
         if !model::is_classic_label_name(name) && (name.is_empty() || name.contains('\u{fffd}')) {
-            return Err(ConfigError { path: node.path.clone(), position: *position, message: format!("{name:?} is not a valid label name") });
+            return Err(ConfigError {
+                path: node.path.clone(),
+                position: *position,
+                message: format!("{name:?} is not a valid label name"),
+            });
         }
         pairs.push((name.clone(), expand_environment(value.as_str()?)));
     }

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::Arc;
 
 use exposition::Format;
 use http_client::HttpConfig;
@@ -49,7 +50,7 @@ pub struct JobConfig {
     /// Rules for targets.
     pub relabel: Vec<Rule>,
     /// Rules for samples.
-    pub metric_relabel: Vec<Rule>,
+    pub metric_relabel: Arc<Vec<Rule>>,
     pub(crate) switches: Switches,
 }
 
@@ -83,7 +84,8 @@ pub(crate) struct Switches {
 }
 
 /// Keys that concern native histograms, which no format that is asked for yet can carry.
-const HISTOGRAM_SWITCHES: [&str; 3] = ["scrape_native_histograms", "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms"];
+const HISTOGRAM_SWITCHES: [&str; 3] =
+    ["scrape_native_histograms", "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms"];
 
 impl Switches {
     pub(super) fn from_section(section: &mut Section<'_>, default: &Self, warnings: &mut Vec<String>) -> Result<Self, ConfigError> {
@@ -95,7 +97,8 @@ impl Switches {
         }
         if let Some(node) = section.optional("scrape_failure_log_file") {
             node.as_str()?;
-            warnings.push(format!("{}: scrape_failure_log_file has no effect yet: failures are in the log and on the targets page", node.path));
+            warnings
+                .push(format!("{}: scrape_failure_log_file has no effect yet: failures are in the log and on the targets page", node.path));
         }
         let legacy_names = match section.optional("metric_name_validation_scheme") {
             None => default.legacy_names,
@@ -113,9 +116,14 @@ impl Switches {
                 }
                 "" | "allow-utf-8" => {}
                 "underscores" | "dots" | "values" => {
-                    warnings.push(format!("{}: metric_name_escaping_scheme has no effect yet: names are stored as targets write them", node.path));
+                    warnings.push(format!(
+                        "{}: metric_name_escaping_scheme has no effect yet: names are stored as targets write them",
+                        node.path
+                    ));
                 }
-                other => return Err(node.error(format!("unknown escaping scheme {other:?}: expected allow-utf-8, underscores, dots or values"))),
+                other => {
+                    return Err(node.error(format!("unknown escaping scheme {other:?}: expected allow-utf-8, underscores, dots or values")));
+                }
             }
         }
         let extra_scrape_metrics = section.optional("extra_scrape_metrics").map_or(Ok(default.extra_scrape_metrics), Node::as_bool)?;
@@ -159,12 +167,16 @@ impl JobConfig {
             static_groups: static_groups(section.optional("static_configs"))?,
             discoveries: discoveries(&mut section, plugins)?,
             exporter: exporter(&mut section, plugins)?,
-            relabel: rules_from_node(section.optional("relabel_configs"), "target relabeling rule in scrape config", switches.legacy_names)?,
-            metric_relabel: rules_from_node(
+            relabel: rules_from_node(
+                section.optional("relabel_configs"),
+                "target relabeling rule in scrape config",
+                switches.legacy_names,
+            )?,
+            metric_relabel: Arc::new(rules_from_node(
                 section.optional("metric_relabel_configs"),
                 "metric relabeling rule in scrape config",
                 switches.legacy_names,
-            )?,
+            )?),
             switches,
             name,
         };
@@ -202,7 +214,8 @@ fn params(node: &Node) -> Result<Vec<(String, Vec<String>)>, ConfigError> {
     node.as_mapping()?.iter().map(|(name, _, values)| Ok((name.clone(), values.as_strings()?))).collect()
 }
 
-const PROTOCOLS: [&str; 5] = ["PrometheusProto", "OpenMetricsText0.0.1", "OpenMetricsText1.0.0", "PrometheusText0.0.4", "PrometheusText1.0.0"];
+const PROTOCOLS: [&str; 5] =
+    ["PrometheusProto", "OpenMetricsText0.0.1", "OpenMetricsText1.0.0", "PrometheusText0.0.4", "PrometheusText1.0.0"];
 
 fn protocol(node: &Node) -> Result<&str, ConfigError> {
     let text = node.as_str()?;

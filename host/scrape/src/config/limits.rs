@@ -24,7 +24,15 @@ const BODY_BYTES_DEFAULT: u64 = 64 << 20;
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes: BODY_BYTES_DEFAULT, samples: 0, labels: 0, label_name_bytes: 0, label_value_bytes: 0, targets: 0, keep_dropped: 0 }
+        Self {
+            body_bytes: BODY_BYTES_DEFAULT,
+            samples: 0,
+            labels: 0,
+            label_name_bytes: 0,
+            label_value_bytes: 0,
+            targets: 0,
+            keep_dropped: 0,
+        }
     }
 }
 
