@@ -152,8 +152,15 @@ const drawings = {
   16: () => ({ frames: [], configs: [], warnings: [], view: { kind: "svg", value: '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 80"><script>document.title="no"</script><rect width="200" height="80" rx="8" fill="#4d94f5"/><text x="100" y="48" text-anchor="middle" fill="#fff" font-size="22">svg</text></svg>' } }),
   17: () => new Error("vector cannot contain metrics with the same labelset"),
   18: () => ({ frames: [], configs: [], warnings: [], view: { kind: "pie", value: {} } }),
+  // A thousand points of each of ten series, whatever the range is.
+  ...Object.fromEntries(Array.from({ length: 20 }, (_, n) => [200 + n, (r) => thousand(r, n)])),
   19: (r) => ({ ...drawings[5](r), view: chart([line(99)]) }),
 };
+
+function thousand({ from, to }, seed) {
+  const x = Array.from({ length: 1000 }, (_, i) => Math.round(from + ((to - from) * i) / 999));
+  return { frames: Array.from({ length: 10 }, (_, i) => frame(`series ${i + 1}`, x, x.map((at) => wave(seed * 10 + i, at) + i))), configs: [plain], view: chart(Array.from({ length: 10 }, (_, i) => line(i))), warnings: [] };
+}
 
 function one(r, seed, map, config, view) {
   const x = times(r);
@@ -183,6 +190,7 @@ const boards = [
     panel(9, "Series by instance", "timeseries", 0, 20, 16, 8),
     panel(10, "Scraps an hour", "timeseries", 16, 20, 8, 8),
   ]),
+  board("many", "Twenty panels of ten series", Array.from({ length: 20 }, (_, i) => panel(200 + i, `Panel ${i + 1}`, "timeseries", (i % 4) * 6, Math.floor(i / 4) * 5, 6, 5)), { refresh: "" }),
   board(
     "looks",
     "Every look",

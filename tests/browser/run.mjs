@@ -409,6 +409,8 @@ if (mocked !== undefined) {
       return JSON.stringify(seen) === JSON.stringify(wanted) ? true : seen;
     });
     assert((await page.locator('[data-panel="14"] .text').innerHTML()).includes("&lt;b&gt;"), "markup was not shown as text");
+    const found = await barriers();
+    assert(found.length === 0, found.join("\n"));
     assert((await page.title()) === "Every look · Skopos", "the picture ran a script");
     assert((await page.locator('[data-panel="13"] tbody tr').count()) < 60, "5000 rows stand in the document");
     await shot("looks");

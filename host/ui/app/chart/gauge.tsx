@@ -55,7 +55,7 @@ export function GaugeView({ gauges, frames, configs }: { gauges: Gauges } & Comm
                     </text>
                   );
                 })}
-              <text x="50" y="58" text-anchor="middle" class="gauge-value" fill={readable(one.color, theme.value)} font-size={Math.min(18, 88 / Math.max(4, whole(one.shown).length))}>
+              <text x="50" y="58" text-anchor="middle" class="gauge-value" fill={readable(one.color, theme.value, "large")} font-size={Math.min(18, 88 / Math.max(4, whole(one.shown).length))}>
                 {whole(one.shown)}
               </text>
             </svg>

@@ -71,13 +71,16 @@ function luminance(color: string): number {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 
-/** The colour moved towards the text's until it reads as text on the panel's ground: WCAG wants 3 to 1 for large letters. */
-export function readable(color: string, theme: Theme): string {
+/** Contrasts that WCAG wants of letters, with a little to spare. */
+const contrast = { large: 3.2, small: 4.7 };
+
+/** The colour moved towards the text's until it reads as text on the panel's ground. */
+export function readable(color: string, theme: Theme, letters: keyof typeof contrast = "small"): string {
   const ground = luminance(ink[theme].ground);
   for (let part = 0; part < 1; part += 0.1) {
     const tried = mixed(color, ink[theme].text, part);
     const light = luminance(tried);
-    if ((Math.max(light, ground) + 0.05) / (Math.min(light, ground) + 0.05) >= 3.2) return tried;
+    if ((Math.max(light, ground) + 0.05) / (Math.min(light, ground) + 0.05) >= contrast[letters]) return tried;
   }
   return ink[theme].text;
 }

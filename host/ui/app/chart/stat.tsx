@@ -49,7 +49,7 @@ function Stat({ one, stats, named, width, height, valueSize }: { one: Read; stat
     style.color = wantsWhite(mixed(one.color, end, 0.5)) ? "#ffffff" : "#10151c";
   }
   const valueStyle: Record<string, string> = { fontSize: `${Math.round(valueSize)}px` };
-  if (stats.paint === "value") valueStyle.color = readable(one.color, theme.value);
+  if (stats.paint === "value") valueStyle.color = readable(one.color, theme.value, "large");
   return (
     <div class={`stat${stats.centered ? " centered" : ""}${painted ? " painted" : ""}${one.spark !== undefined ? " lined" : ""}`} style={style}>
       {one.spark !== undefined && <Spark read={one} width={Math.max(1, width)} height={Math.max(10, height * 0.38)} color={painted ? "currentColor" : one.color} />}
