@@ -22,5 +22,11 @@ pub fn encoding(bytes: &[u8], content_type: Option<&str>) -> Option<&'static Enc
         .map(|(encoding, _)| encoding)
         .or_else(|| from_content_type(content_type?.as_bytes()))
         .or_else(|| prescan(bytes))
-        .or_else(|| tags::declared_charset(bytes).map(declared_within))
+        .or_else(|| further_down(bytes))
+}
+
+fn further_down(bytes: &[u8]) -> Option<&'static Encoding> {
+    // Most pages name none there; they need not be read twice.
+    let named = bytes.windows(7).any(|window| window.eq_ignore_ascii_case(b"charset"));
+    named.then(|| tags::declared_charset(bytes)).flatten().map(declared_within)
 }
