@@ -129,4 +129,16 @@ mod tests {
         assert!(text.contains("line 1 column"), "{text}");
         assert!(parse::<serde_json::Value>("").is_ok());
     }
+
+    #[test]
+    fn options_of_a_wrong_type_are_as_if_they_were_not_there() {
+        let options = Options::parse(r#"{"t":"x","n":1.5,"b":true,"l":["a",1,"b"],"m":[1,"x",2],"o":{"t":"y"},"z":null}"#).unwrap();
+        assert_eq!((options.text("t"), options.text("n"), options.text("gone")), ("x", "", ""));
+        assert_eq!((options.number("n"), options.number("t"), options.number("z")), (Some(1.5), None, None));
+        assert_eq!((options.flag("b"), options.flag("t")), (Some(true), None));
+        assert_eq!(options.texts("l"), Some(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!((options.texts("t"), options.numbers("m"), options.numbers("z")), (None, vec![1.0, 2.0], vec![]));
+        assert_eq!((options.object("o").text("t"), options.object("t").text("t")), ("y", ""));
+        assert!(Options::parse("").is_ok() && Options::parse("[]").is_err() && Options::parse("{").is_err());
+    }
 }
