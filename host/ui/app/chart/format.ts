@@ -48,7 +48,8 @@ export function quantity(value: number, id: string, decimals: number | null, at:
   // 999.999 k is one million once it is rounded.
   const rounded = Number(number.toFixed(Math.min(20, places)));
   if (decimals === null && rounded !== number && Number.isFinite(rounded) && number !== 0) {
-    const again = unit.scale(value * (rounded / number));
+    // A little more, so that the product does not fall short of the next step by its own rounding.
+    const again = unit.scale(value * (rounded / number) * (1 + 1e-12));
     if (again.suffix !== suffix) ({ number, prefix, suffix } = again);
   }
   return { prefix, text: digits(number, places, decimals !== null, at.language), suffix, color: undefined };
