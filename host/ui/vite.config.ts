@@ -25,8 +25,33 @@ function precompress(): Plugin {
   };
 }
 
+/** Writes the licences of the packages that ended up in the bundle, as they ask for. */
+function licences(): Plugin {
+  return {
+    name: "licences",
+    apply: "build",
+    generateBundle(_, bundle) {
+      const roots = new Set<string>();
+      for (const chunk of Object.values(bundle)) {
+        if (chunk.type !== "chunk") continue;
+        for (const id of chunk.moduleIds) {
+          const root = /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id.replaceAll("\\", "/"))?.[0];
+          if (root !== undefined) roots.add(root.replace(/^\0/, ""));
+        }
+      }
+      const texts = [...roots].sort().map((root) => {
+        const { name, version, license } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { name: string; version: string; license: string };
+        const file = readdirSync(root).find((entry) => /^licen[cs]e(\.|$)/i.test(entry));
+        if (file === undefined) this.error(`${name} has no licence file`);
+        return `${name} ${version} (${license})\n\n${readFileSync(join(root, file), "utf8").trim()}\n`;
+      });
+      this.emitFile({ type: "asset", fileName: "licenses.txt", source: texts.join(`\n${"-".repeat(80)}\n\n`) });
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [precompress()],
+  plugins: [licences(), precompress()],
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
     target: "es2022",

@@ -2,7 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { refreshPressed } from "../page-state";
 import { PageLink } from "../parts/bits";
-import { go, linkTo, route } from "../router";
+import { go, linkTo, prefix, route } from "../router";
 import { t } from "../text";
 import { theme, toggleTheme } from "../theme";
 
@@ -72,6 +72,11 @@ export function Header() {
           </dt>
           <dd>{t("help.open")}</dd>
         </dl>
+        <p>
+          <a href={`${prefix}/licenses.txt`} target="_blank" rel="noopener">
+            {t("help.licences")}
+          </a>
+        </p>
         <form method="dialog">
           <button type="submit">{t("help.close")}</button>
         </form>
