@@ -73,11 +73,9 @@ impl Cache {
         let Some(dir) = &self.dir else { return };
         let name = self.name(sha256);
         let write = || -> std::io::Result<()> {
-            let fresh = dir.join(format!("{name}.new"));
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-            file.write_all(&self.tag(&name, compiled))?;
-            file.write_all(compiled)?;
-            fs::rename(&fresh, dir.join(&name))?;
+            let (fresh, mut file) = fresh_file(dir)?;
+            let renamed = file.write_all(&self.tag(&name, compiled)).and_then(|()| file.write_all(compiled)).and_then(|()| fs::rename(&fresh, dir.join(&name)));
+            renamed.inspect_err(|_| drop(fs::remove_file(&fresh)))?;
             forget_oldest(dir)
         };
         if let Err(error) = write() {
@@ -117,16 +115,36 @@ fn private_dir(dir: &Path) -> std::io::Result<()> {
 /// The key of the folder, made at the first use.
 fn key(dir: &Path) -> std::io::Result<[u8; 32]> {
     let path = dir.join("key");
-    let mut key = [0; 32];
-    if let Ok(mut file) = File::open(&path)
-        && file.read_exact(&mut key).is_ok()
-    {
+    if let Some(key) = read_key(&path) {
         return Ok(key);
     }
+    let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(std::io::Error::other)?;
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    let (fresh, mut file) = fresh_file(dir)?;
     file.write_all(&key)?;
-    Ok(key)
+    // Of two processes that make one at the same time, the second takes that of the first.
+    let linked = fs::hard_link(&fresh, &path);
+    fs::remove_file(&fresh)?;
+    match (linked, read_key(&path)) {
+        (_, Some(key)) => Ok(key),
+        (Err(error), None) => Err(error),
+        (Ok(()), None) => Err(std::io::Error::other("its key cannot be read")),
+    }
+}
+
+fn read_key(path: &Path) -> Option<[u8; 32]> {
+    let mut key = [0; 32];
+    File::open(path).ok()?.read_exact(&mut key).ok()?;
+    Some(key)
+}
+
+/// A file that nobody else writes, to be given its name when it is whole.
+fn fresh_file(dir: &Path) -> std::io::Result<(PathBuf, File)> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+    let path = dir.join(format!("{:016x}.new", u64::from_le_bytes(bytes)));
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    Ok((path, file))
 }
 
 fn forget_oldest(dir: &Path) -> std::io::Result<()> {

@@ -12,7 +12,8 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 use crate::access::Access;
 use crate::limits::Limits;
 use crate::loaded::{Loaded, one_line};
-use crate::state::{CallState, Output, RunClock};
+use crate::output::Output;
+use crate::state::{CallState, RunClock};
 
 /// Lines of standard output and error of a call that went well that are logged.
 const OUTPUT_LINES_MAX: usize = 20;
@@ -22,8 +23,20 @@ const OUTPUT_LINES_MAX: usize = 20;
 pub(crate) struct Failure {
     /// Names the plugin, the call, the cause and the last lines it wrote.
     pub(crate) message: String,
-    /// It was the deadline.
-    pub(crate) deadline: bool,
+    pub(crate) why: Why,
+}
+
+/// Whose fault a failure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// A trap or a limit: the component's own.
+    Trapped,
+    /// It ran past its limit: its own too.
+    Overran,
+    /// It waited past the call's end, which may be a remote party's fault.
+    Waited,
+    /// It did not begin: too many calls at once.
+    Busy,
 }
 
 impl From<Failure> for PluginError {
@@ -48,22 +61,22 @@ where
     let outcome = tokio::time::timeout(limits.whole, clock.around(instantiated(store, plugin, run))).await;
     let ledger = &plugin.standing.ledger;
     ledger.call(begun.elapsed());
-    let (cause, deadline) = match outcome {
+    let (cause, why) = match outcome {
         Ok(Ok(value)) => {
             log_output(plugin, &output, &secrets);
             return Ok(value);
         }
         Ok(Err(_)) if overrun.load(Ordering::Relaxed) => {
-            (format!("it ran for more than its limit of {}; raise limits: {{timeout: …}}", shown(limits.own)), true)
+            (format!("it ran for more than its limit of {}; raise limits: {{timeout: …}}", shown(limits.own)), Why::Overran)
         }
-        Ok(Err(error)) => (cause_of(&error), false),
-        Err(_) => (format!("it did not end within {}", shown(limits.whole)), true),
+        Ok(Err(error)) => (cause_of(&error), Why::Trapped),
+        Err(_) => (format!("it did not end within {}", shown(limits.whole)), Why::Waited),
     };
     let last = output.last_lines();
     let last = if last.is_empty() { String::new() } else { format!("; it wrote last: {last}") };
     let message = secrets.redact(format!("plugin {} failed in {what}: {cause}{last}", plugin.title()));
     ledger.failure(&message);
-    Err(Failure { message, deadline })
+    Err(Failure { message, why })
 }
 
 fn shown(limit: std::time::Duration) -> String {

@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn mistakes_are_named_with_their_place() {
         for (text, expected) in [
-            ("a:\n  grant: {}\n", "2:3: a: unknown key \"grant\"; did you mean \"grants\"?"),
+            ("a:\n  grant: {}\n", "2:3: a.grant: unknown key \"grant\"; did you mean \"grants\"?"),
             ("a:\n  sha256: abc\n", "2:11: a.sha256: expected the SHA-256"),
             ("a:\n  grants: {http: [everything]}\n", "neither public nor a URL"),
             ("a:\n  limits: {memory: 2GiB}\n", "at most 512MiB"),

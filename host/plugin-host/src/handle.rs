@@ -9,7 +9,7 @@ use model::seams::{PluginError, PluginKind};
 
 use crate::access::Access;
 use crate::backoff::Backoffs;
-use crate::call::Failure;
+use crate::call::{Failure, Why};
 use crate::limits::{Limits, LimitsConfig};
 use crate::loaded::Loaded;
 use crate::section::Prepared;
@@ -90,11 +90,15 @@ impl Handle {
         })
     }
 
-    /// Notes how a call ended. An error that the plugin answers is no failure of its own.
+    /// Notes how a call ended. What is not its own fault, an error it answers or a server that
+    /// does not, is no reason to leave it alone.
     pub(crate) fn ended<T>(&self, ready: &Ready, key: &str, outcome: &Result<T, Failure>) {
         match outcome {
             Ok(_) => self.backoffs.succeeded(key),
-            Err(_) => self.backoffs.failed(key, &ready.plugin.inspection.sha256, Instant::now()),
+            Err(failure) if matches!(failure.why, Why::Trapped | Why::Overran) => {
+                self.backoffs.failed(key, &ready.plugin.inspection.sha256, Instant::now());
+            }
+            Err(_) => {}
         }
     }
 

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -53,7 +53,8 @@ pub struct Options {
 /// Dropping it ends the thread that loads; what was handed out answers errors from then on for what is not loaded.
 pub struct PluginHost {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    /// Says that the thread that loads has ended.
+    ended: Mutex<mpsc::Receiver<()>>,
 }
 
 /// Why there are no plugins at all.
@@ -103,8 +104,14 @@ impl PluginHost {
             jobs: Mutex::new(Some(sender)),
         });
         let loader = Loader::new(Arc::clone(&shared), Compiler::new(cache, options.compile_timeout)).map_err(|e| failed(e.to_string()))?;
-        let thread = thread::Builder::new().name("plugin-loader".to_owned()).spawn(move || loader.run(&receiver));
-        let host = Self { thread: Some(thread.map_err(|e| failed(e.to_string()))?), shared };
+        let (ending, ended) = mpsc::sync_channel(1);
+        let work = move || {
+            loader.run(&receiver);
+            // Nobody may be waiting.
+            let _ = ending.send(());
+        };
+        thread::Builder::new().name("plugin-loader".to_owned()).spawn(work).map_err(|e| failed(e.to_string()))?;
+        let host = Self { ended: Mutex::new(ended), shared };
         host.rescan();
         Ok(host)
     }
@@ -121,7 +128,7 @@ impl PluginHost {
     /// Whether a section `plugins:` can be applied: every name has a plugin, every pin fits what is embedded, and each `config`
     /// is what the plugin's schema says.
     pub fn check(&self, config: &PluginsConfig) -> Result<(), ConfigError> {
-        let dir = self.shared.dir();
+        let dir = self.shared.dir_of(config);
         let slots = self.shared.slots.load();
         for (name, plugin) in &config.plugins {
             let known = slots.get(name).is_some_and(|slot| slot.state().origin.is_some()) || dir.join(format!("{name}.wasm")).is_file();
@@ -252,8 +259,10 @@ impl Drop for PluginHost {
     fn drop(&mut self) {
         // Without a sender the thread ends after what it is doing.
         self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        // It brings the stores to the disk. One that compiles is not waited for.
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if ended.recv_timeout(Duration::from_secs(2)).is_err() {
+            tracing::warn!("a plugin is still being compiled and is not waited for");
         }
     }
 }

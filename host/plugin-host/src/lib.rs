@@ -26,6 +26,7 @@ mod limits;
 mod loaded;
 mod loader;
 mod metrics;
+mod output;
 mod schema;
 mod section;
 mod serve;

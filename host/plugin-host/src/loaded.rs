@@ -117,15 +117,15 @@ impl Loaded {
             let plugin = Arc::clone(&store.data().plugin);
             let found = &plugin.exports;
             // Each `load` checks signatures.
-            found.discovery.as_ref().map(|g| g.load(&mut *store, &instance)).transpose()?;
-            found.exporter.as_ref().map(|g| g.load(&mut *store, &instance)).transpose()?;
-            found.http_handler.as_ref().map(|g| g.load(&mut *store, &instance)).transpose()?;
-            found.channel.as_ref().map(|g| g.load(&mut *store, &instance)).transpose()?;
-            found.panel.as_ref().map(|g| g.load(&mut *store, &instance)).transpose()?;
-            found.datasource.as_ref().map(|g| g.load(&mut *store, &instance)).transpose()?;
-            found.about.as_ref().map(|g| g.load(&mut *store, &instance)).transpose()
+            found.discovery.as_ref().map(|g| g.load(&mut *store, &instance)).transpose().map_err(wrong_type)?;
+            found.exporter.as_ref().map(|g| g.load(&mut *store, &instance)).transpose().map_err(wrong_type)?;
+            found.http_handler.as_ref().map(|g| g.load(&mut *store, &instance)).transpose().map_err(wrong_type)?;
+            found.channel.as_ref().map(|g| g.load(&mut *store, &instance)).transpose().map_err(wrong_type)?;
+            found.panel.as_ref().map(|g| g.load(&mut *store, &instance)).transpose().map_err(wrong_type)?;
+            found.datasource.as_ref().map(|g| g.load(&mut *store, &instance)).transpose().map_err(wrong_type)?;
+            found.about.as_ref().map(|g| g.load(&mut *store, &instance)).transpose().map_err(wrong_type)
         };
-        let described = call(&self, "about.describe", access, Limits::of_load(), |store, instance| {
+        let described = call(&self, "loading", access, Limits::of_load(), |store, instance| {
             Box::pin(async move {
                 match run(store, instance)? {
                     Some(about) => about.call_describe(&mut *store).await.map(Some),
@@ -164,6 +164,10 @@ impl Loaded {
         let version = &self.inspection.version;
         if version.is_empty() { self.standing.name.clone() } else { format!("{} {version}", self.standing.name) }
     }
+}
+
+fn wrong_type(error: wasmtime::Error) -> wasmtime::Error {
+    wasmtime::Error::msg(format!("its functions do not have the types of the contract: {error:#}"))
 }
 
 /// All causes in one line.

@@ -373,10 +373,10 @@ mod tests {
         let mut value = to_json(&node, Some(&schema())).expect("JSON");
         let error = locate(&node, schema().check(&mut value).expect_err("not a number"));
         assert_eq!((error.position.line, error.position.column, error.path.as_str()), (2, 7, "port"));
-        let node = yaml::parse("channel: a\nprot: 1\n").expect("YAML");
+        let node = yaml::parse("channel: a\npot: 1\n").expect("YAML");
         let mut value = to_json(&node, Some(&schema())).expect("JSON");
         let error = locate(&node, schema().check(&mut value).expect_err("an unknown key"));
         assert_eq!((error.position.line, error.position.column), (2, 1));
-        assert_eq!(error.message, "unknown key \"prot\"; did you mean \"port\"?");
+        assert_eq!(error.message, "unknown key \"pot\"; did you mean \"port\"?");
     }
 }

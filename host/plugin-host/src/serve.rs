@@ -6,7 +6,7 @@ use arc_swap::ArcSwapOption;
 use model::seams::{BoxFuture, HandlerRequest, HandlerResponse, HttpHandler, PluginError, PluginKind};
 use serde_json::Value;
 
-use crate::call::call;
+use crate::call::{Why, call};
 use crate::handle::Handle;
 use crate::section::{locate, to_json};
 use crate::shared::Shared;
@@ -111,7 +111,7 @@ impl Server {
             Ok(response) => checked(&self.name, response),
             Err(failure) => {
                 tracing::warn!(plugin = self.name, "{}", failure.message);
-                if failure.deadline {
+                if matches!(failure.why, Why::Overran | Why::Waited) {
                     plain(504, "the plugin took too long")
                 } else {
                     plain(502, "the plugin failed; the host's log says why")

@@ -35,7 +35,11 @@ pub(crate) struct Shared {
 impl Shared {
     /// The watched folder.
     pub(crate) fn dir(&self) -> PathBuf {
-        let config = self.config.load();
+        self.dir_of(&self.config.load())
+    }
+
+    /// The folder that would be watched with this configuration.
+    pub(crate) fn dir_of(&self, config: &PluginsConfig) -> PathBuf {
         let written = config.dir.clone().unwrap_or_else(|| PathBuf::from("plugins"));
         self.dir_flag.clone().unwrap_or_else(|| self.means.base_dir.join(written))
     }

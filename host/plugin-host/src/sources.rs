@@ -10,7 +10,7 @@ use model::{Notification, Receipt, SendError, TargetGroup};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::access::Access;
-use crate::call::{Failure, call};
+use crate::call::{Failure, Why, call};
 use crate::config::TargetRule;
 use crate::grants::Grants;
 use crate::handle::{Handle, Ready};
@@ -29,7 +29,7 @@ async fn place(ready: &Ready, limits: Limits) -> Result<OwnedSemaphorePermit, Fa
         Ok(Err(_)) | Err(_) => {
             let message = format!("plugin {} has too many calls at once: raise limits: {{concurrency: …}}", ready.plugin.title());
             ready.plugin.standing.ledger.failure(&message);
-            Err(Failure { message, deadline: true })
+            Err(Failure { message, why: Why::Busy })
         }
     }
 }

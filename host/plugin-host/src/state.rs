@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::access::Access;
 use crate::imports::wasi::RefusedHttp;
-use crate::limits::{HANDLES_MAX, Limits, OUTPUT_BYTES_MAX, TABLE_ELEMENTS_MAX};
+use crate::limits::{HANDLES_MAX, Limits, TABLE_ELEMENTS_MAX};
 use crate::loaded::Loaded;
+use crate::output::Output;
 
 /// One call.
 pub(crate) struct CallState {
@@ -32,16 +32,14 @@ pub(crate) struct CallState {
     wasi: WasiCtx,
     wasi_http: WasiHttpCtx,
     refused_http: RefusedHttp,
-    stdout: MemoryOutputPipe,
-    stderr: MemoryOutputPipe,
+    output: Output,
 }
 
 impl CallState {
     pub(crate) fn new(plugin: Arc<Loaded>, access: Arc<Access>, limits: Limits) -> Self {
-        let stdout = MemoryOutputPipe::new(OUTPUT_BYTES_MAX);
-        let stderr = MemoryOutputPipe::new(OUTPUT_BYTES_MAX);
+        let output = Output::default();
         // Nothing is granted here: no arguments, no environment, no folder, no socket. Clocks and random numbers need none.
-        let wasi = WasiCtx::builder().stdout(stdout.clone()).stderr(stderr.clone()).max_random_size(1 << 20).build();
+        let wasi = WasiCtx::builder().stdout(output.stdout.clone()).stderr(output.stderr.clone()).max_random_size(1 << 20).build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
         Self {
@@ -56,8 +54,7 @@ impl CallState {
             table,
             wasi,
             wasi_http: WasiHttpCtx::new(),
-            stdout,
-            stderr,
+            output,
         }
     }
 
@@ -67,31 +64,7 @@ impl CallState {
     }
 
     pub(crate) fn output(&self) -> Output {
-        Output { stdout: self.stdout.clone(), stderr: self.stderr.clone() }
-    }
-}
-
-/// What a component writes, readable after its store is gone.
-#[derive(Clone)]
-pub(crate) struct Output {
-    stdout: MemoryOutputPipe,
-    stderr: MemoryOutputPipe,
-}
-
-impl Output {
-    /// Standard error counts more: panics, tracebacks and exceptions go there and nowhere else.
-    pub(crate) fn last_lines(&self) -> String {
-        let stderr = crate::text::last_lines(&self.stderr.contents(), 8, 400);
-        if stderr.is_empty() { crate::text::last_lines(&self.stdout.contents(), 3, 400) } else { stderr }
-    }
-
-    /// Whole lines of either, for the log.
-    pub(crate) fn lines(&self, lines_max: usize) -> Vec<String> {
-        let (stdout, stderr) = (self.stdout.contents(), self.stderr.contents());
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let both = [text(&stdout), text(&stderr)];
-        let lines = both.iter().flat_map(|text| text.lines()).filter(|line| !line.trim().is_empty());
-        lines.take(lines_max).map(|line| crate::text::one_line(&crate::text::shortened(line, 1000))).collect()
+        self.output.clone()
     }
 }
 

@@ -6,7 +6,8 @@ use crate::v0_1::imports::net::{ConnectOptions, Echo, Error, Host, HostConnectio
 use crate::v0_1::imports::types::TlsInfo;
 
 /// A connection of a component's. None is ever opened yet, so that there is no value of this type.
-pub(crate) enum Connection {}
+#[expect(unreachable_pub, reason = "the generated bindings re-export it as public, within a private module")]
+pub enum Connection {}
 
 impl CallState {
     /// Connections come with the mail channel and the probes. Until then they are refused, granted or not, and say so.
