@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_upstream_reads() {
+    fn a9_numbers_that_upstream_reads() {
         let long = format!("0.{}", "1".repeat(400));
         for (text, expected) in [
             ("1", 1.0),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_upstream_refuses() {
+    fn a9_numbers_that_upstream_refuses() {
         for text in [
             "",
             "-",

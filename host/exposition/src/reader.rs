@@ -472,7 +472,11 @@ impl Cursor<'_> {
 /// line. `value_at` is where the value begins.
 #[inline]
 pub fn read_tail(body: &[u8], value_at: usize, format: Format) -> Result<Tail, ParseError> {
-    read_tail_within(body, body, value_at, format)
+    let tail = read_tail_within(body, body, value_at, format)?;
+    if tail.end - value_at > LINE_BYTES_MAX {
+        return Err(ParseError::at(body, value_at, format!("the line is longer than {LINE_BYTES_MAX} bytes")));
+    }
+    Ok(tail)
 }
 
 #[inline]
@@ -545,11 +549,10 @@ fn read_milliseconds(bytes: &[u8], at: usize) -> Option<(TimestampMs, usize)> {
     Some((text.parse().ok()?, digits_at + digits))
 }
 
+/// A time beyond what milliseconds hold becomes the last one that they do, which storage refuses and counts.
 fn read_seconds(bytes: &[u8], at: usize) -> Option<(TimestampMs, usize)> {
     let (seconds, length) = read_float(&bytes[at..])?;
-    let milliseconds = seconds * 1000.0;
-    // The largest float below 2^63; a time out of these bounds is no time.
-    (milliseconds.abs() < 9.223_372_036_854_775e18).then_some((milliseconds as TimestampMs, at + length))
+    seconds.is_finite().then_some(((seconds * 1000.0) as TimestampMs, at + length))
 }
 
 /// Passes over `# {labels} value [time]` after checking its form.

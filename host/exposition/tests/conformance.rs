@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use exposition::{Format, Line, Reader, check};
 
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn conformance() -> Option<PathBuf> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance");
     let root = std::env::var_os("SKOPOS_CONFORMANCE").map_or(default, PathBuf::from).join("exposition");
@@ -119,5 +120,32 @@ fn fuzz_seeds_are_taken_and_refused() {
         assert_eq!(found.is_err(), bad, "{}: {found:?}", path.display());
         // The reader of scrapes is more lenient, but takes what the check takes.
         assert!(bad || count(&body, Format::Text).is_ok());
+    }
+}
+
+/// Cases of another reader: what it takes is taken here, with the format that the case's name says.
+#[test]
+fn telegrafs_texts_are_read() {
+    let Some(root) = conformance() else { return };
+    let mut read = 0;
+    for dir in files(&root.join("telegraf")) {
+        let Ok(body) = std::fs::read(dir.join("input.txt")) else { continue };
+        let open_metrics = dir.file_name().expect("a name").to_string_lossy().starts_with("openmetrics");
+        let found = count(&body, if open_metrics { Format::OpenMetrics } else { Format::Text });
+        assert!(found.as_ref().is_ok_and(|counts| counts.samples > 0), "{}: {found:?}", dir.display());
+        read += 1;
+    }
+    assert!(read > 0);
+}
+
+/// OpenMetrics is read leniently as yet: what is good must be read, and nothing may panic.
+#[test]
+fn good_openmetrics_is_read() {
+    let Some(root) = conformance() else { return };
+    for dir in files(&root.join("openmetrics")) {
+        let body = std::fs::read(dir.join("metrics")).expect("the file can be read");
+        let case: serde_json::Value = serde_json::from_slice(&std::fs::read(dir.join("test.json")).expect("it is there")).expect("JSON");
+        let found = count(&body, Format::OpenMetrics);
+        assert!(case["shouldParse"] == false || found.is_ok(), "{}: {found:?}", dir.display());
     }
 }

@@ -130,6 +130,15 @@ fn a5_huge_line() {
 }
 
 #[test]
+fn a5_a_huge_number_behind_a_known_start() {
+    let body = [b"a ", vec![b'1'; 2 << 20].as_slice(), b" \n"].concat();
+    assert!(exposition::read_tail(&body, 2, Format::Text).is_err());
+    let zeros = [b"a 0.", vec![b'0'; 2 << 20].as_slice(), b"\n"].concat();
+    assert!(exposition::read_tail(&zeros, 2, Format::Text).expect_err("too long").message.contains("longer than 1048576 bytes"));
+    assert_eq!(exposition::read_tail(b"a 1.5 7 \nb", 2, Format::Text), Ok(exposition::Tail { value: 1.5, timestamp: Some(7), end: 9 }));
+}
+
+#[test]
 fn a8_bad_utf8_is_refused_and_good_kept_byte_exact() {
     for body in [&b"a{x=\"\xff\"} 1"[..], b"a{x=\"\xed\xa0\x80\"} 1", b"{\"m\xc3\"} 1", b"# HELP a \xff\n", b"a{\"\xff\"=\"1\"} 1"] {
         refuses(body, Format::Text, "line 1, ", "not valid UTF-8");

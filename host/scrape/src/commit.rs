@@ -189,10 +189,10 @@ impl Committer {
         self.end_all();
         self.ended.extend(self.report_columns.drain(..).map(|(_, column)| column));
         let values = vec![stale(); self.ended.len()];
-        if let Some(main) = self.main.as_mut().filter(|_| !values.is_empty()) {
-            if let Err(error) = main.append(Row::floats(time, &self.ended, &values)) {
-                tracing::error!(group = self.key, %error, "stale markers of a target that is gone were lost");
-            }
+        if let Some(main) = self.main.as_mut().filter(|_| !values.is_empty())
+            && let Err(error) = main.append(Row::floats(time, &self.ended, &values))
+        {
+            tracing::error!(group = self.key, %error, "stale markers of a target that is gone were lost");
         }
         self.main = None;
     }

@@ -315,6 +315,30 @@ fn a_body_without_samples_ends_them_even_if_the_layout_is_forgotten() {
     assert_eq!((bench.last("a{"), bench.last("up{")), (map([("a", None)]), map([("up", Some(1.0))])));
 }
 
+/// Real scrapes: all of their samples are kept, and coming again they ask storage for nothing.
+#[test]
+fn real_bodies_come_again() {
+    let default = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance");
+    let samples = std::env::var_os("SKOPOS_CONFORMANCE").map_or(default, std::path::PathBuf::from).join("exposition/samples");
+    let Ok(entries) = std::fs::read_dir(&samples) else {
+        println!("skipped: {} is not there (set SKOPOS_CONFORMANCE)", samples.display());
+        return;
+    };
+    for entry in entries {
+        let path = entry.expect("an entry").path();
+        let body = std::fs::read_to_string(&path).expect("the file can be read");
+        let lines = body.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()).count() as u64;
+        let mut bench = Bench::new(rules());
+        let first = bench.good(&body);
+        assert_eq!((first.lines, first.kept), (lines, lines), "{}", path.display());
+        let (calls, groups) = (bench.store.column_calls(), bench.store.open_groups());
+        let second = bench.good(&body);
+        assert_eq!((second.lines, second.added, second.duplicates), (lines, 0, first.duplicates), "{}", path.display());
+        assert_eq!((bench.store.column_calls(), bench.store.open_groups()), (calls, groups), "{}", path.display());
+        assert_eq!(second.report.accepted, first.report.accepted, "{}", path.display());
+    }
+}
+
 /// Bodies that change in every way must lead to what a reader without memory would write.
 #[test]
 fn whatever_changes_the_outcome_is_that_of_reading_everything() {

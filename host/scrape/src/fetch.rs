@@ -14,6 +14,9 @@ use crate::target::Target;
 /// What targets are asked for. Versions 0.0.4 and 1.0.0 are read alike; the latter tells that quoted names are understood.
 const ACCEPT: &str = "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 
+/// For jobs that limit names to the classic characters.
+const ACCEPT_LEGACY: &str = "text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+
 const USER_AGENT: &str = "Skopos";
 
 const REDIRECTS_MAX: usize = 10;
@@ -57,7 +60,7 @@ async fn fetch_http(client: &Client, job: &JobConfig, target: &Target, body: &mu
     let header = |name: &str, value: String| (name.to_owned(), value);
     let request = Request {
         headers: vec![
-            header("accept", ACCEPT.to_owned()),
+            header("accept", if job.switches.legacy_names { ACCEPT_LEGACY } else { ACCEPT }.to_owned()),
             header("user-agent", USER_AGENT.to_owned()),
             header("x-prometheus-scrape-timeout-seconds", (target.timeout_ms as f64 / 1000.0).to_string()),
         ],

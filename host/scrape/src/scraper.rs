@@ -78,7 +78,12 @@ impl std::error::Error for ReloadError {}
 struct Prepared {
     job: Arc<JobConfig>,
     /// None if the job is as it was.
-    new: Option<(Source, Vec<(Discovery, Arc<dyn TargetSource>)>)>,
+    new: Option<Parts>,
+}
+
+struct Parts {
+    source: Source,
+    discoveries: Vec<(Discovery, Arc<dyn TargetSource>)>,
 }
 
 impl Scraper {
@@ -193,12 +198,12 @@ impl Inner {
             source.map(|source| (discovery.clone(), source)).map_err(|error| fail(error.to_string()))
         };
         let discoveries = job.discoveries.iter().map(entry).collect::<Result<_, _>>()?;
-        Ok(Prepared { job: Arc::new(job.clone()), new: Some((source, discoveries)) })
+        Ok(Prepared { job: Arc::new(job.clone()), new: Some(Parts { source, discoveries }) })
     }
 
     /// Takes over a job. Entries of discovery that are as they were go on.
     fn apply(self: &Arc<Self>, prepared: Prepared, pool: Option<Pool>) -> Pool {
-        let Some((source, discoveries)) = prepared.new else {
+        let Some(Parts { source, discoveries }) = prepared.new else {
             // A job without anything new was found among the pools.
             return pool.unwrap_or_else(|| unreachable!("the pools were locked all the time"));
         };

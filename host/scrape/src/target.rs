@@ -117,7 +117,7 @@ fn url(job: &JobConfig, labels: &LabelSet, address: &str) -> Result<String, Stri
     if !path.is_empty() && !path.starts_with('/') {
         url.push('/');
     }
-    escape(&mut url, path, |b| b.is_ascii_alphanumeric() || b"/-_.~$&+,:;=@!*'()%".contains(&b));
+    escape(&mut url, path, |b| b.is_ascii_alphanumeric() || b"/-_.~$&+,:;=@!*'()".contains(&b));
     let mut separator = '?';
     for (name, values) in parameters(job, labels) {
         for value in values {
@@ -177,4 +177,97 @@ pub(crate) fn global_url(url: &str, external_host: Option<&str>) -> String {
         return parsed.to_string();
     }
     url.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(text: &str) -> JobConfig {
+        let node = yaml::parse(&format!("[{{job_name: j, {text}}}]")).expect("good YAML");
+        let config = crate::config::ScrapeConfig::from_nodes(None, &[&node], std::path::Path::new("/"), &NoPlugins).expect("a good job");
+        config.jobs.into_iter().next().expect("one job")
+    }
+
+    struct NoPlugins;
+
+    impl model::seams::Plugins for NoPlugins {
+        fn serves(&self, _: &str, _: model::seams::PluginKind) -> bool {
+            true
+        }
+        fn target_source(&self, name: &str, _: &str) -> Result<std::sync::Arc<dyn model::seams::TargetSource>, model::seams::PluginError> {
+            Err(model::seams::PluginError::Missing(name.to_owned()))
+        }
+        fn metric_source(&self, name: &str, _: &str) -> Result<std::sync::Arc<dyn model::seams::MetricSource>, model::seams::PluginError> {
+            Err(model::seams::PluginError::Missing(name.to_owned()))
+        }
+        fn channel(&self, name: &str, _: &str) -> Result<std::sync::Arc<dyn model::seams::Channel>, model::seams::PluginError> {
+            Err(model::seams::PluginError::Missing(name.to_owned()))
+        }
+        fn panel(&self, name: &str) -> Result<std::sync::Arc<dyn model::seams::PanelRender>, model::seams::PluginError> {
+            Err(model::seams::PluginError::Missing(name.to_owned()))
+        }
+    }
+
+    fn built(config: &str, address: &str) -> Built {
+        let job = job(config);
+        build(&job, &discovered_labels(&job, &TargetGroup::default(), address), true)
+    }
+
+    #[test]
+    fn urls_and_instances() {
+        for (config, address, url, labels) in [
+            ("honor_labels: true", "host:9100", "http://host:9100/metrics", "{instance=\"host:9100\", job=\"j\"}"),
+            ("scheme: https", "host", "https://host/metrics", "{instance=\"host\", job=\"j\"}"),
+            ("metrics_path: a b?c", "[::1]:80", "http://[::1]:80/a%20b%3Fc", "{instance=\"[::1]:80\", job=\"j\"}"),
+            ("metrics_path: /a%2Fb", "h:1", "http://h:1/a%252Fb", "{instance=\"h:1\", job=\"j\"}"),
+            ("params: {b: [x, y], a: ['1 2']}", "h:1", "http://h:1/metrics?a=1+2&b=x&b=y", "{instance=\"h:1\", job=\"j\"}"),
+            (
+                "relabel_configs: [{target_label: __param_t, source_labels: [__address__]}, {target_label: __address__, replacement: 'probe:9115'}]",
+                "h:1",
+                "http://probe:9115/metrics?t=h%3A1",
+                "{instance=\"probe:9115\", job=\"j\"}",
+            ),
+            (
+                "relabel_configs: [{target_label: instance, replacement: i}, {target_label: job, replacement: other}, {target_label: __scheme__, replacement: https}]",
+                "h:1",
+                "https://h:1/metrics",
+                "{instance=\"i\", job=\"other\"}",
+            ),
+            (
+                "relabel_configs: [{target_label: __scrape_interval__, replacement: 5s}, {target_label: __scrape_timeout__, replacement: 2s}]",
+                "h:1",
+                "http://h:1/metrics",
+                "{instance=\"h:1\", job=\"j\"}",
+            ),
+        ] {
+            let Built::Active(target) = built(config, address) else { panic!("{config} makes a target") };
+            assert_eq!((target.url.as_str(), target.labels.to_string().as_str()), (url, labels), "{config}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_scraped() {
+        for (config, address, part) in [
+            ("scheme: http", "http://h:1", "is not a valid hostname"),
+            ("scheme: http", "user@h:1", "is not a valid hostname"),
+            ("scheme: http", "h:1/x", "is not a valid hostname"),
+            ("scheme: http", "h:99999", "is not a valid hostname"),
+            ("scheme: http", "h h", "is not a valid hostname"),
+            ("scheme: http", "", "no address"),
+            ("relabel_configs: [{action: labeldrop, regex: __address__}]", "h:1", "no address"),
+            ("relabel_configs: [{target_label: __scheme__, replacement: ftp}]", "h:1", "expected http or https"),
+            ("relabel_configs: [{target_label: __scrape_interval__, replacement: soon}]", "h:1", "error parsing scrape interval"),
+            ("relabel_configs: [{target_label: __scrape_interval__, replacement: 0s}]", "h:1", "scrape interval cannot be 0"),
+            (
+                "relabel_configs: [{target_label: __scrape_timeout__, replacement: 2m}]",
+                "h:1",
+                "scrape timeout cannot be greater than scrape interval (\"2m\" > \"1m\")",
+            ),
+        ] {
+            let Built::Invalid(reason) = built(config, address) else { panic!("{config} {address} makes no target") };
+            assert!(reason.contains(part), "{config}: {reason}");
+        }
+        assert_eq!(built("relabel_configs: [{action: drop, source_labels: [__address__]}]", "h:1"), Built::Dropped);
+    }
 }

@@ -19,6 +19,7 @@ async fn healthy() -> Server {
 }
 
 /// A bad target beside ten good ones: the error says what is wrong, `up` is 0, and the good ones are scraped meanwhile.
+#[expect(clippy::print_stdout, reason = "times are measured for people and asserted loosely")]
 async fn fails(bad: &Server, more: &str, part: &str) {
     let mut targets = vec![bad.host()];
     let mut good = Vec::new();

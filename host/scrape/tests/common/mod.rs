@@ -167,6 +167,7 @@ pub(crate) fn job(targets: &[String], more: &str) -> String {
     )
 }
 
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 pub(crate) fn conformance() -> Option<PathBuf> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance");
     let root = std::env::var_os("SKOPOS_CONFORMANCE").map_or(default, PathBuf::from);
