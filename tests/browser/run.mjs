@@ -468,6 +468,14 @@ if (mocked !== undefined) {
     await context.request.get(`${origin}/mock/fail?on=0`);
     await page.locator(".failed button").click();
     await page.waitForSelector(".targets tbody tr");
+  });
+
+  await check("a page that was opened too early recovers by itself", async () => {
+    await context.request.get(`${origin}/mock/fail?on=1`);
+    await page.goto(`${origin}/?refresh=off`);
+    await page.waitForSelector(".failed");
+    await context.request.get(`${origin}/mock/fail?on=0`);
+    await allDrawn();
     expected = () => false;
   });
 }

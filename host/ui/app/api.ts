@@ -19,9 +19,21 @@ interface Envelope {
   error?: unknown;
 }
 
+/** Longer than any query may take on the server. */
+const patienceMs = 150_000;
+
+/** Passes on that nobody waits any more, and says so if it is us who lost patience. */
+function giveUp(e: unknown): void {
+  if (!(e instanceof DOMException)) return;
+  if (e.name === "TimeoutError") throw new ApiError(t("error.slow", { n: patienceMs / 1000 }), 0);
+  if (e.name === "AbortError") throw e;
+}
+
 /** Asks for JSON in the API's envelope and answers its `data`. */
 export async function ask<T>(path: string, options: { body?: unknown; signal?: AbortSignal } = {}): Promise<T> {
-  const init: RequestInit = { headers: { Accept: "application/json" }, signal: options.signal ?? null, credentials: "same-origin" };
+  const late = AbortSignal.timeout(patienceMs);
+  const signal = options.signal === undefined ? late : AbortSignal.any([options.signal, late]);
+  const init: RequestInit = { headers: { Accept: "application/json" }, signal, credentials: "same-origin" };
   if (options.body !== undefined) {
     init.method = "POST";
     init.headers = { ...init.headers, "Content-Type": "application/json" };
@@ -31,14 +43,15 @@ export async function ask<T>(path: string, options: { body?: unknown; signal?: A
   try {
     response = await fetch(prefix + path, init);
   } catch (e) {
-    if (e instanceof DOMException && e.name === "AbortError") throw e;
+    giveUp(e);
     throw new ApiError(t("error.unreachable"), 0);
   }
   let envelope: Envelope | undefined;
   try {
     envelope = (await response.json()) as Envelope;
   } catch (e) {
-    if (e instanceof DOMException && e.name === "AbortError") throw e;
+    // What is no JSON has its status to tell.
+    giveUp(e);
   }
   if (response.ok && envelope?.status === "success") return envelope.data as T;
   const said = typeof envelope?.error === "string" ? envelope.error : "";

@@ -13,6 +13,10 @@ export interface Fetched<T> {
   at: number;
 }
 
+/** A server that starts or restarts is asked again after so long, whatever the refresh is. */
+const retryMs = 5000;
+const mayRecover = (error: ApiError | undefined): boolean => error !== undefined && (error.status === 0 || error.status >= 500);
+
 const nothing = { data: undefined, error: undefined, at: 0 };
 
 /**
@@ -27,14 +31,15 @@ export function useAsked<T>(
 ): Fetched<T> {
   const [state, setState] = useState<Fetched<T> & { key: string }>({ ...nothing, key });
   const now = clock.value;
-  const asked = useRef({ key: "", tick: -1, abort: undefined as AbortController | undefined });
+  const [retry, setRetry] = useState(0);
+  const asked = useRef({ key: "", tick: -1, retry: 0, abort: undefined as AbortController | undefined });
   useEffect(() => {
     const last = asked.current;
     if (!enabled) return;
-    if (last.key === key && (last.tick === now || last.abort !== undefined)) return;
+    if (last.key === key && ((last.tick === now && last.retry === retry) || last.abort !== undefined)) return;
     last.abort?.abort();
     const abort = new AbortController();
-    asked.current = { key, tick: now, abort };
+    asked.current = { key, tick: now, retry, abort };
     const done = (change: (old: Fetched<T> & { key: string }) => Fetched<T> & { key: string }): void => {
       if (abort.signal.aborted) return;
       asked.current.abort = undefined;
@@ -47,7 +52,14 @@ export function useAsked<T>(
         done((old) => (old.key === key || keep ? { ...old, error: reason, key } : { ...nothing, error: reason, key }));
       },
     );
-  }, [key, now, enabled]);
+  }, [key, now, enabled, retry]);
+  useEffect(() => {
+    if (!mayRecover(state.error)) return;
+    const timer = setInterval(() => {
+      if (!document.hidden) setRetry((n) => n + 1);
+    }, retryMs);
+    return () => clearInterval(timer);
+  }, [state]);
   useEffect(() => () => asked.current.abort?.abort(), []);
   return state.key === key || keep ? state : nothing;
 }

@@ -22,6 +22,9 @@ export interface Sight {
 
 const scaleOf = (axis: number): string => `y${axis}`;
 
+/** In milliseconds: closer than that there is nothing to see between two scrapes. */
+const shortestZoom = 1000;
+
 /** Steps between ticks in powers of two, for bytes; in parts of hours, for lengths of time. */
 const binarySteps = Array.from({ length: 80 }, (_, i) => 2 ** (i - 10));
 const clockSteps = [
@@ -383,7 +386,7 @@ export function optionsOf(chart: Chart, model: Drawable, sight: Sight, hidden: R
           const from = u.posToVal(u.select.left, "x");
           const to = u.posToVal(u.select.left + u.select.width, "x");
           u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-          if (model.xKind === "times" && to - from >= 1) sight.onZoom(Math.round(from), Math.round(to));
+          if (model.xKind === "times" && to - from >= shortestZoom) sight.onZoom(Math.round(from), Math.round(to));
         },
       ],
     },
