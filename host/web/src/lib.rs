@@ -18,6 +18,7 @@ mod run;
 mod serve;
 mod state;
 
+pub use axum::Router;
 pub use error::ApiError;
 pub use plugins::{MountedHandler, listener_router};
 pub use router::router;

@@ -19,6 +19,7 @@ const EARLIEST: &str = "-292273086-05-16T16:47:06Z";
 const LATEST: &str = "292277025-08-18T07:12:54.999999999Z";
 /// Times beyond are cut to these, so that arithmetic on them cannot overflow. About a million years.
 pub(crate) const TIME_MS_MAX: i64 = 31_556_952_000_000_000;
+const EMPTY_SELECTOR: &str = "match[] must contain at least one non-empty matcher";
 /// Parameters of a request. More is no question.
 const PARAMS_MAX: usize = 10_000;
 
@@ -107,13 +108,17 @@ impl Params {
 
 /// The matchers of a plain selector.
 pub(crate) fn selector(text: &str) -> Result<Vec<Matcher>, String> {
-    let expr = promql::parse(text).map_err(|error| error.to_string())?;
+    // The parser says the same of a selector in a query, in other words than the API.
+    let in_words_of_api = |error: promql::ParseError| {
+        if error.message.ends_with("at least one non-empty matcher") { EMPTY_SELECTOR.to_owned() } else { error.to_string() }
+    };
+    let expr = promql::parse(text).map_err(in_words_of_api)?;
     let promql::ast::ExprKind::Selector(selector) = &expr.kind else {
         return Err(format!("{text:?} is not a selector such as up{{job=\"node\"}}"));
     };
     let matchers = selector.all_matchers();
     if matchers.iter().all(Matcher::matches_empty) {
-        return Err("match[] must contain at least one non-empty matcher".to_owned());
+        return Err(EMPTY_SELECTOR.to_owned());
     }
     Ok(matchers)
 }
@@ -166,7 +171,7 @@ pub(crate) fn duration(text: &str) -> Result<i64, String> {
     parsed.ok_or_else(|| format!("cannot parse {text:?} to a valid duration"))
 }
 
-/// A duration as Go's flags and API write it as a parameter: only what tests need of it.
+/// How long a request may take: what it asks for, but not longer than `max`.
 pub(crate) fn timeout_of(ms: Option<i64>, max: Duration) -> Duration {
     ms.and_then(|ms| u64::try_from(ms).ok()).map_or(max, |ms| Duration::from_millis(ms).min(max))
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use crate::error::ApiError;
-use crate::state::State;
+use crate::state::Limits;
 
 /// Runs queries, so many at once.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ impl Runner {
     /// The turn is given back when the work has ended, not when the caller is gone: that is what bounds how much runs.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        state: &State,
+        allowed: &Limits,
         timeout: Duration,
         work: impl FnOnce(promql::Limits) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
@@ -44,12 +44,14 @@ impl Runner {
         let permit = permit.map_err(|_| ApiError::unavailable("the server is shutting down"))?;
         let cancel = Arc::new(AtomicBool::new(false));
         let guard = CancelOnDrop(Arc::clone(&cancel));
-        let mut limits = promql::Limits::default();
-        limits.samples_max = state.limits.samples_max;
-        limits.lookback_ms = state.limits.lookback_ms;
-        limits.subquery_step_ms = state.limits.subquery_step_ms;
-        limits.deadline = deadline;
-        limits.cancel = cancel;
+        let limits = promql::Limits {
+            samples_max: allowed.samples_max,
+            lookback_ms: allowed.lookback_ms,
+            subquery_step_ms: allowed.subquery_step_ms,
+            deadline,
+            cancel,
+            ..promql::Limits::default()
+        };
         let task = tokio::task::spawn_blocking(move || {
             let _turn = permit;
             work(limits)
@@ -60,5 +62,52 @@ impl Runner {
         })?;
         drop(guard);
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn work_stops_when_nobody_waits() {
+        let runner = Runner::new(1);
+        let (started, is_started) = mpsc::channel();
+        let (stopped, is_stopped) = mpsc::channel();
+        let waiting = tokio::spawn(async move {
+            let work = move |limits: promql::Limits| {
+                started.send(()).expect("the test waits");
+                while !limits.cancel.load(Ordering::Relaxed) && limits.deadline.is_some_and(|deadline| Instant::now() < deadline) {
+                    std::thread::yield_now();
+                }
+                stopped.send(limits.cancel.load(Ordering::Relaxed)).expect("the test waits");
+                Ok(())
+            };
+            runner.run(&Limits::default(), LONG, work).await
+        });
+        let received = |channel: mpsc::Receiver<bool>| tokio::task::spawn_blocking(move || channel.recv_timeout(LONG));
+        tokio::task::spawn_blocking(move || is_started.recv_timeout(LONG)).await.expect("it ran").expect("the work began");
+        waiting.abort();
+        assert_eq!(received(is_stopped).await.expect("it ran"), Ok(true));
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_does_not_come_is_a_timeout() {
+        let runner = Runner::new(1);
+        let held = Arc::clone(&runner.permits).acquire_owned().await.expect("it is open");
+        let error = runner.run(&Limits::default(), Duration::from_millis(1), |_| Ok(())).await.expect_err("nobody gives the turn back");
+        assert_eq!((error.kind, error.message.as_str()), ("timeout", "query timed out in query queue"));
+        drop(held);
+        assert!(runner.run(&Limits::default(), LONG, |_| Ok(())).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_query_that_breaks_is_an_error() {
+        let broken = Runner::new(1).run::<()>(&Limits::default(), LONG, |_| panic!("on purpose")).await;
+        assert_eq!(broken.expect_err("it broke").kind, "internal");
     }
 }

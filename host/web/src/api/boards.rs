@@ -40,7 +40,7 @@ pub(crate) async fn one(Shared(app): Shared<App>, Path(uid): Path<String>, RawQu
     }
     let range = range(&board, &params, app.state.clock.now());
     let (select, state) = (Arc::clone(&app.state.select), app.state.clone());
-    let run = app.runner.run(&app.state, app.state.limits.query_timeout, move |limits| {
+    let run = app.runner.run(&app.state.limits, app.state.limits.query_timeout, move |limits| {
         let scope = builtins(&board, range, "browser");
         let asking = Asking { select: &*select, limits: &limits, range, wanted: &wanted, options: true };
         let variables = asking.resolve(&board, scope);

@@ -31,7 +31,7 @@ async fn text(app: &App, query: Option<&str>) -> Result<String, ApiError> {
     let sets = Params::of_query(query).matchers()?;
     let (select, now) = (Arc::clone(&app.state.select), app.state.clock.now());
     let (external, limit) = (app.state.external_labels.clone(), app.state.limits.answer_bytes);
-    let run = app.runner.run(&app.state, app.state.limits.query_timeout, move |limits| {
+    let run = app.runner.run(&app.state.limits, app.state.limits.query_timeout, move |limits| {
         let newest = newest(&*select, &sets, TimeRange { start: now - limits.lookback_ms + 1, end: now })?;
         write(&newest, &external, limit)
     });

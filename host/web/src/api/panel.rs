@@ -52,7 +52,7 @@ pub(crate) async fn view(Shared(app): Shared<App>, Path((uid, id)): Path<(String
     let (type_name, renderer) = renderer(&app.state, &panel).map_err(ApiError::not_found)?;
 
     let (state, work) = (app.state.clone(), asked.clone());
-    let gathered = app.runner.run(&app.state, app.state.limits.query_timeout, move |limits| gather(&state, &board, &panel, &type_name, &work, range, &limits));
+    let gathered = app.runner.run(&app.state.limits, app.state.limits.query_timeout, move |limits| gather(&state, &board, &panel, &type_name, &work, range, &limits));
     let Gathered { request, empty, warnings } = gathered.await?;
     let rendering = match empty {
         Some(text) => Rendering { view: View::Empty(text), frames: Vec::new() },

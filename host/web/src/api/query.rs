@@ -47,7 +47,7 @@ async fn run(
     let lookback = lookback(&params)?;
     let with_stats = !params.first("stats").is_empty();
     let (select, answer_bytes) = (std::sync::Arc::clone(&app.state.select), app.state.limits.answer_bytes);
-    let body = app.runner.run(&app.state, timeout, move |mut limits| {
+    let body = app.runner.run(&app.state.limits, timeout, move |mut limits| {
         if let Some(lookback) = lookback {
             limits.lookback_ms = lookback;
         }
@@ -112,7 +112,7 @@ fn truncate(value: &mut Value, limit: usize) -> bool {
 pub(crate) async fn format(Shared(app): Shared<App>, request: Request) -> Result<Response, ApiError> {
     let params = Params::read(request, app.state.limits.body_bytes).await?;
     let timeout = app.state.limits.query_timeout;
-    let text = app.runner.run(&app.state, timeout, move |_| {
+    let text = app.runner.run(&app.state.limits, timeout, move |_| {
         let expr = promql::parse(params.first("query")).map_err(|error| ApiError::parameter("query", error))?;
         Ok(expr.to_string())
     });

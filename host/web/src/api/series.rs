@@ -32,7 +32,7 @@ async fn answer<T: Serialize + Send + 'static>(
     ask: impl FnOnce(&dyn model::seams::Select) -> Result<Vec<T>, model::seams::SelectError> + Send + 'static,
 ) -> Result<Response, ApiError> {
     let (select, bytes) = (Arc::clone(&app.state.select), app.state.limits.answer_bytes);
-    let body = app.runner.run(&app.state, app.state.limits.query_timeout, move |_| {
+    let body = app.runner.run(&app.state.limits, app.state.limits.query_timeout, move |_| {
         let mut items = ask(&*select)?;
         let more = limit > 0 && items.len() > limit;
         if more {

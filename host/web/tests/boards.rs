@@ -1,0 +1,98 @@
+//! Dashboards and views of panels, over fakes.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Answer, Seen, ask, ask_of, state};
+
+#[tokio::test]
+async fn a_board_says_what_stands_where() {
+    let list = ask("GET /api/v1/dashboards").await.json();
+    assert_eq!(list["data"], json!([{"uid": "home", "title": "Home", "tags": ["a"]}]));
+    let board = ask("GET /api/v1/dashboards/home").await.json();
+    for (pointer, expected) in [
+        ("/data/time", json!({"from": "now-5m", "to": "now"})),
+        ("/data/refresh", json!("5s")),
+        ("/data/variables/0/options", json!([{"text": "All", "value": "$__all"}, {"text": "node", "value": "node"}, {"text": "web", "value": "web"}])),
+        ("/data/variables/0/current", json!(["$__all"])),
+        ("/data/variables/1/current", json!(["a:1"])),
+        ("/data/variables/2/options/0", json!({"text": "auto", "value": "$__auto_interval_step"})),
+        ("/data/variables/3/options", json!([])),
+        (
+            "/data/panels/0",
+            json!({"id": 1, "title": "CPU of All", "description": "", "type": "timeseries", "kind": "panel", "reason": "", "collapsed": false,
+                "grid": {"x": 0, "y": 0, "w": 12, "h": 8}, "transparent": false}),
+        ),
+        ("/data/panels/1/kind", json!("placeholder")),
+        ("/data/panels/1/reason", json!("no plugin draws panels of the type \"gauge\": put gauge.wasm into plugins/")),
+        ("/data/panels/6/kind", json!("row")),
+        ("/data/panels/7/type", json!("stat")),
+    ] {
+        assert_eq!(board.pointer(pointer), Some(&expected), "{pointer}");
+    }
+    let warnings = board["data"]["warnings"].as_array().expect("a list");
+    assert!(warnings.iter().any(|w| w.as_str().is_some_and(|w| w.contains("\"broken\" has no values"))), "{warnings:?}");
+    let chosen = ask("GET /api/v1/dashboards/home?var-job=web").await.json();
+    assert_eq!(chosen.pointer("/data/variables/1/options"), Some(&json!([{"text": "c:1", "value": "c:1"}])));
+    assert_eq!(chosen.pointer("/data/panels/0/title"), Some(&json!("CPU of web")));
+    assert_eq!(ask("GET /api/v1/dashboards/none").await.status, 404);
+}
+
+async fn view(id: &str, extra: Value) -> Answer {
+    let mut body = json!({"from": 0, "to": 600_000, "width": 500, "height": 200, "theme": "dark", "timezone": "Asia/Seoul", "variables": {}});
+    for (key, value) in extra.as_object().expect("an object") {
+        body[key] = value.clone();
+    }
+    let request = format!("POST /api/v1/dashboards/home/panels/{id}/view");
+    ask_of(state(&Seen::default()), &request, &[("content-type", "application/json")], &body.to_string()).await
+}
+
+#[tokio::test]
+async fn a_panel_is_drawn() {
+    let answer = view("1", json!({"variables": {"job": ["web"]}})).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let data = &answer.json()["data"];
+    assert_eq!(data["view"], json!({"kind": "svg", "value": r#"500 {"for":"web"}"#}));
+    assert_eq!(data["frames"].as_array().map(Vec::len), Some(1));
+    assert_eq!(data["frames"][0]["fields"][1]["display_name"], json!("c:1"));
+    assert_eq!(data["frames"][0]["fields"][0]["values"]["kind"], json!("times"));
+    assert_eq!(data["warnings"], json!(["the variable \"broken\" has no values: 1:4: parse error: unexpected end of input inside braces"]));
+    let all = view("1", json!({})).await.json();
+    assert_eq!(all["data"]["frames"].as_array().map(Vec::len), Some(3));
+}
+
+#[tokio::test]
+async fn what_is_missing_is_said() {
+    for (id, expected) in [("3", "no series is named nothing in this time range"), ("9", r#"up has no series with job="zzz" in this time range"#)] {
+        let answer = view(id, json!({})).await;
+        assert_eq!(answer.json()["data"]["view"], json!({"kind": "empty", "value": expected}), "{id}");
+    }
+    let half = view("5", json!({})).await;
+    assert_eq!(half.status, 200);
+    assert!(half.json()["data"]["warnings"].to_string().contains("query A: "), "{}", half.body);
+    for (id, extra, status) in [
+        ("2", json!({}), 404),
+        ("4", json!({}), 400),
+        ("6", json!({}), 422),
+        ("7", json!({}), 404),
+        ("99", json!({}), 404),
+        ("x", json!({}), 404),
+        ("1", json!({"from": 700_000}), 400),
+        ("1", json!({"width": 0}), 400),
+        ("1", json!({"width": "wide"}), 400),
+        ("1", json!({"from": i64::MIN, "to": i64::MAX}), 400),
+    ] {
+        let answer = view(id, extra.clone()).await;
+        assert_eq!((answer.status, &answer.json()["status"]), (status, &json!("error")), "{id} {extra}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn a_view_asks_and_changes_nothing() {
+    let mut read_only = state(&Seen::default());
+    read_only.read_only = true;
+    let body = r#"{"from":0,"to":600000,"width":10,"height":10}"#;
+    let request = "POST /api/v1/dashboards/home/panels/1/view";
+    assert_eq!(ask_of(read_only.clone(), request, &[("origin", "http://localhost:9090")], body).await.status, 200);
+    assert_eq!(ask_of(read_only, request, &[("origin", "http://evil.example")], body).await.status, 403);
+}

@@ -1,0 +1,151 @@
+//! What holds for every request: hosts, origins, spellings, headers, pages, and plugins that serve HTTP.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::json;
+use support::{Seen, ask, ask_of, mounted, state};
+use tower::ServiceExt;
+
+#[tokio::test]
+async fn hosts_that_are_not_ours_are_refused() {
+    for (host, status) in [("localhost:9090", 200), ("127.0.0.1:9090", 200), ("[::1]:9090", 200), ("evil.example:9090", 403), ("192.168.1.1:9090", 403)] {
+        for request in ["GET /api/v1/query?query=1", "GET /", "GET /-/healthy", "GET /metrics", "GET /api/v1/scrap"] {
+            let answer = ask_of(state(&Seen::default()), request, &[("host", host)], "").await;
+            assert_eq!(answer.status, status, "{host} {request}");
+            assert!(status == 200 || answer.body.contains("set --web.external-url="), "{}", answer.body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_sites_change_nothing() {
+    for (headers, status) in [
+        (vec![], 200),
+        (vec![("origin", "http://localhost:9090"), ("sec-fetch-site", "same-origin")], 200),
+        (vec![("origin", "http://evil.example")], 403),
+        (vec![("origin", "null")], 403),
+        (vec![("sec-fetch-site", "cross-site")], 403),
+        (vec![("cookie", "a=b")], 403),
+    ] {
+        let seen = Seen::default();
+        let answer = ask_of(state(&seen), "POST /-/reload", &headers, "").await;
+        assert_eq!((answer.status, seen.reloads.load(Ordering::SeqCst)), (status, usize::from(status == 200)), "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_read_only_server_says_so() {
+    let seen = Seen::default();
+    let mut read_only = state(&seen);
+    read_only.read_only = true;
+    for request in ["POST /-/reload", "POST /-/quit", "POST /api/v1/admin/tsdb/snapshot", "POST /plugins/opengraph/x", "POST /api/v1/scrap"] {
+        let answer = ask_of(read_only.clone(), request, &[], "").await;
+        assert!(answer.status == 403 && answer.body.contains("--web.config.file"), "{request}: {}", answer.body);
+    }
+    assert_eq!(seen.reloads.load(Ordering::SeqCst), 0);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    assert_eq!(ask_of(read_only.clone(), "POST /api/v1/query", &form, "query=1").await.status, 200);
+    assert_eq!(ask_of(read_only, "GET /api/v1/scrap", &[], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_path_has_one_spelling() {
+    for path in ["//api/v1/query?query=1", "/api//v1/query?query=1", "/api/v1/./query", "/x/../api/v1/query?query=1", "/api/v1/label/a%2fb/values", "/%61pi/v1/query?query=1", "/-/%72eload", "/assets/%2e%2e/Cargo.toml", "/assets/../lib.rs", "/plugins/..%252f", "/d/%00", "/API/v1/query?query=1", "/api/v1/query/?query=1"] {
+        assert_eq!(ask(&format!("GET {path}")).await.status, 404, "{path}");
+    }
+    assert_eq!(ask("POST /-//reload").await.status, 404);
+}
+
+#[tokio::test]
+async fn pages_and_files() {
+    for path in ["/", "/targets", "/alerts", "/plugins", "/explore", "/d/home", "/d/home/slug", "/d/none?lang=ko"] {
+        let answer = ask(&format!("GET {path}")).await;
+        assert_eq!((answer.status, answer.header("cache-control")), (200, "no-cache"), "{path}");
+        assert!(answer.header("content-type").starts_with("text/html"), "{path}");
+        let policy = answer.header("content-security-policy");
+        assert!(policy.contains("script-src 'self' 'wasm-unsafe-eval'") && policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe-inline"));
+        assert_eq!((answer.header("x-content-type-options"), answer.header("referrer-policy")), ("nosniff", "same-origin"));
+    }
+    let html = ask("GET /").await.body;
+    let script = html.split("src=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("the page has a script");
+    let answer = ask_of(state(&Seen::default()), &format!("GET {script}"), &[("accept-encoding", "gzip")], "").await;
+    assert_eq!((answer.status, answer.header("content-encoding"), answer.header("cache-control")), (200, "gzip", "public, max-age=31536000, immutable"));
+    assert_eq!(ask("GET /assets/none.js").await.status, 404);
+    for (path, location) in [("/graph?g0.expr=up&g0.range_input=1h", "/explore?expr=up&range=1h"), ("/graph", "/explore"), ("/rules", "/alerts")] {
+        let answer = ask(&format!("GET {path}")).await;
+        assert_eq!((answer.status, answer.header("location")), (302, location));
+    }
+}
+
+#[tokio::test]
+async fn other_methods_are_refused() {
+    for request in ["DELETE /api/v1/query", "POST /api/v1/targets", "PUT /", "POST /api/v1/label/job/values", "GET /api/v1/dashboards/home/panels/1/view"] {
+        let answer = ask(request).await;
+        assert_eq!((answer.status, &answer.json()["status"]), (405, &json!("error")), "{request}");
+        assert!(!answer.header("allow").is_empty());
+    }
+    let answer = ask_of(state(&Seen::default()), "OPTIONS /api/v1/query", &[("origin", "http://evil.example")], "").await;
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, ""));
+}
+
+#[tokio::test]
+async fn plugins_serve_where_they_may() {
+    let secret = [("cookie", "session=1"), ("authorization", "Bearer x")];
+    for (request, body) in [
+        ("GET /plugins/opengraph/a/b?c=d", r#"GET /plugins/opengraph|/a/b|Some("c=d")|127.0.0.1:4711|0|false"#),
+        ("GET /api/v1/scrap?url=x", r#"GET |/api/v1/scrap|Some("url=x")|127.0.0.1:4711|0|false"#),
+        ("GET /plugins/opengraph/", "GET /plugins/opengraph|/|None|127.0.0.1:4711|0|false"),
+    ] {
+        let answer = ask_of(state(&Seen::default()), request, &secret, "").await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, body), "{request}");
+        assert!(answer.header("content-security-policy").starts_with("sandbox"));
+        assert_eq!((answer.header("set-cookie"), answer.header("x-content-type-options"), answer.header("content-type")), ("", "nosniff", "text/html"));
+    }
+    let posted = ask_of(state(&Seen::default()), "POST /plugins/opengraph/x", &[], "12345").await;
+    assert!(posted.body.ends_with("|5|false"), "{}", posted.body);
+    assert_eq!(ask_of(state(&Seen::default()), "POST /plugins/opengraph/x", &[], &"x".repeat(101)).await.status, 413);
+    assert_eq!(ask("GET /plugins/opengraph/metrics").await.body, "og_calls 1\n");
+    let none = ask("GET /plugins/dns/x").await;
+    assert!(none.status == 404 && none.body.contains("plugins.dns.serve"), "{}", none.body);
+}
+
+#[tokio::test]
+async fn a_listener_of_its_own() {
+    let router = web::listener_router(mounted(), Arc::new(|| Some("m 1\n".to_owned())));
+    for (method, path, host, expected) in
+        [("GET", "/metrics", "any.example", "m 1\n"), ("POST", "/access-log", "any.example", "POST |/access-log|None||2|false"), ("GET", "/", "x", "GET |/|None||0|false")]
+    {
+        let body = if method == "POST" { Body::from("{}") } else { Body::empty() };
+        let request = Request::builder().method(method).uri(path).header("host", host).body(body).expect("a good request");
+        let response = router.clone().oneshot(request).await.expect("it answers");
+        assert_eq!(response.status(), 200);
+        assert!(response.headers()["content-security-policy"].to_str().expect("text").starts_with("sandbox"));
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 16).await.expect("a body");
+        assert_eq!(String::from_utf8_lossy(&bytes), expected);
+    }
+}
+
+#[tokio::test]
+async fn behind_a_prefix() {
+    let mut prefixed = state(&Seen::default());
+    prefixed.route_prefix = "/skopos/".to_owned();
+    prefixed.external_url = "https://mon.example/skopos".to_owned();
+    for (request, status) in [
+        ("GET /skopos/api/v1/query?query=1", 200),
+        ("GET /skopos/targets", 200),
+        ("GET /skopos/", 200),
+        ("GET /skopos/plugins/opengraph/x", 200),
+        ("GET /skopos/api/v1/scrap", 200),
+        ("POST /skopos/-/reload", 200),
+        ("GET /", 302),
+        ("GET /api/v1/query?query=1", 404),
+    ] {
+        let answer = ask_of(prefixed.clone(), request, &[("host", "mon.example")], "").await;
+        assert_eq!(answer.status, status, "{request}: {}", answer.body);
+    }
+}
