@@ -18,6 +18,9 @@ use crate::target::{self, Built, Target, global_url};
 /// Dropped targets that are kept for the page where the configuration does not say how many.
 const DROPPED_KEPT_MAX: usize = 10_000;
 
+/// Things told of once; when there are more, they are told of again.
+const WARNED_MAX: usize = 10_000;
+
 /// One job at work.
 pub(crate) struct Pool {
     pub(crate) job: Arc<JobConfig>,
@@ -31,7 +34,7 @@ pub(crate) struct Pool {
     over_limit: bool,
     /// Loops that were told to end and may still be writing.
     pub(crate) ending: Vec<JoinHandle<()>>,
-    /// Label sets that were found twice and told of.
+    /// Labels of targets that something was told of.
     warned: HashSet<LabelSet>,
 }
 
@@ -77,6 +80,14 @@ impl Pool {
     /// Labels of all targets.
     pub(crate) fn labels(&self) -> impl Iterator<Item = &LabelSet> {
         self.active.keys()
+    }
+
+    /// Whether this is told of for the first time.
+    pub(crate) fn is_news(&mut self, what: LabelSet) -> bool {
+        if self.warned.len() >= WARNED_MAX {
+            self.warned.clear();
+        }
+        self.warned.insert(what)
     }
 
     /// Makes targets of what is known now, starts loops of new ones and ends those of targets that are gone. With `renew`,
@@ -142,14 +153,15 @@ impl Pool {
             add(target::discovered_labels(&job, &TargetGroup::default(), ""), true);
         }
         for (labels, first, other) in twice {
-            if self.warned.insert(labels.clone()) {
+            if self.is_news(labels.clone()) {
                 tracing::warn!(job = job.name, %labels, first, other, "two targets have the same labels, so only the first is scraped");
             }
         }
-        for (discovered, reason) in &self.invalid {
-            if self.warned.insert(discovered.clone()) {
+        for (discovered, reason) in std::mem::take(&mut self.invalid) {
+            if self.is_news(discovered.clone()) {
                 tracing::warn!(job = job.name, labels = %discovered, reason, "a target cannot be scraped");
             }
+            self.invalid.push((discovered, reason));
         }
         wanted
     }

@@ -191,14 +191,14 @@ impl Loop {
         count(&self.context.counters, committed);
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         let error = committed.error.as_ref().or(committed.warning.as_ref());
-        if let Some(error) = error.filter(|error| **error != status.last_error) {
-            if committed.error.is_some() {
-                tracing::warn!(url = target.url, error, "a scrape failed");
-            } else {
-                tracing::warn!(url = target.url, error, "a scrape was not stored as a whole");
-            }
-        } else if error.is_none() && status.health == Health::Down {
-            tracing::info!(url = target.url, "scrapes succeed again");
+        let url = &target.url;
+        match (&committed.error, &committed.warning) {
+            // While it lasts, a failure is told once: the text may differ with each body.
+            (Some(error), _) if status.health == Health::Down => tracing::debug!(url, error, "a scrape failed again"),
+            (Some(error), _) => tracing::warn!(url, error, "a scrape failed"),
+            (None, Some(error)) if status.last_error.is_empty() => tracing::warn!(url, error, "a scrape was not stored as a whole"),
+            (None, _) if status.health == Health::Down => tracing::info!(url, "scrapes succeed again"),
+            (None, _) => {}
         }
         *status = Status {
             last_error: error.cloned().unwrap_or_default(),

@@ -129,7 +129,7 @@ impl Scraper {
             ending.extend(pool.end(&Command::End));
         }
         drop(ending);
-        warn_of_same_labels(&pools);
+        warn_of_same_labels(&mut pools);
         add(&self.inner.context.counters.reloads, 1);
         Ok(())
     }
@@ -273,17 +273,20 @@ fn found_targets(inner: &Weak<Inner>, runtime: &Handle, job: &str, id: u64, foun
         }
         entry.groups = groups;
         pools[at].sync(&inner.context, false);
-        warn_of_same_labels(&pools);
+        warn_of_same_labels(&mut pools);
     });
     true
 }
 
 /// The same labels in two jobs: both are scraped, and their samples end up in the same series.
-fn warn_of_same_labels(pools: &[Pool]) {
-    for (at, pool) in pools.iter().enumerate() {
-        for other in &pools[at + 1..] {
-            if let Some(labels) = other.labels().find(|labels| pool.has(labels)) {
-                let (first, second) = (&pool.job.name, &other.job.name);
+fn warn_of_same_labels(pools: &mut [Pool]) {
+    for at in 1..pools.len() {
+        let (before, rest) = pools.split_at_mut(at);
+        let Some(other) = rest.first_mut() else { continue };
+        for pool in before {
+            let Some(labels) = other.labels().find(|labels| pool.has(labels)).cloned() else { continue };
+            let (first, second) = (&pool.job.name, other.job.name.clone());
+            if other.is_news(labels.with("__first_job__", first)) {
                 tracing::warn!(%labels, first, second, "two jobs have a target with the same labels: their samples are mixed up");
             }
         }

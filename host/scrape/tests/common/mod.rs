@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http_client::Resolver;
-use model::config::{ConfigError, Node};
+use model::config::ConfigError;
 use model::seams::{BoxFuture, Channel, Exposition, MetricSource, PanelRender, PluginError, PluginKind, Plugins, TargetSource};
 use model::{Clock, LabelSet, TargetGroup, TimestampMs};
 use scrape::{Deps, ScrapeConfig, Scraper};
@@ -98,9 +98,7 @@ impl Plugins for FakePlugins {
 /// Reads a whole configuration: `global` and `scrape_configs`.
 pub(crate) fn config(text: &str) -> Result<ScrapeConfig, ConfigError> {
     let root = yaml::parse(text)?;
-    let nothing = Node::empty_mapping();
     let jobs = root.get("scrape_configs").map_or_else(Vec::new, |list| vec![list]);
-    let _ = nothing;
     ScrapeConfig::from_nodes(root.get("global"), &jobs, Path::new("/conf"), &FakePlugins::default())
 }
 
