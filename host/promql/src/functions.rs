@@ -9,6 +9,21 @@ pub(crate) mod time;
 
 use crate::eval::Window;
 
+/// Functions that look at the time of evaluation themselves.
+pub(crate) const TIMED: [&str; 11] = [
+    "day_of_month",
+    "day_of_week",
+    "day_of_year",
+    "days_in_month",
+    "hour",
+    "minute",
+    "month",
+    "predict_linear",
+    "time",
+    "timestamp",
+    "year",
+];
+
 /// A function over the samples of a window. None where it has no value. The second argument are the scalars of those that
 /// take some, in order.
 pub(crate) type RangeFunction = fn(&Window<'_>, &[f64]) -> Option<f64>;

@@ -5,6 +5,7 @@
 
 mod check;
 mod command;
+mod fixed;
 mod series;
 
 use std::fmt;
@@ -105,7 +106,9 @@ impl Runner {
             return Verdict::Failed("should have failed".to_owned());
         }
         let outcome = check::check(eval, &result).and_then(|()| match eval.when {
-            When::At(at) if check::is_also_a_range(eval, &expr) => self.check_as_range(eval, &expr, at),
+            When::At(at) if check::is_also_a_range(eval, &expr) => {
+                self.check_as_range(eval, &expr, at).and_then(|()| self.check_fixed(eval, &expr, at))
+            }
             _ => Ok(()),
         });
         outcome.map_or_else(Verdict::Failed, |()| Verdict::Passed)
@@ -117,6 +120,19 @@ impl Runner {
         let when = When::Range { start: at.saturating_sub(minute), end: at.saturating_add(minute), step: minute };
         let result = self.query(expr, when).map_err(|e| format!("as a range query: {e}"))?;
         check::check_middle(eval, &result, at).map_err(|why| format!("as a range query: {why}"))
+    }
+
+    /// With all selectors fixed to the time of evaluation, it must give the same at any other time.
+    fn check_fixed(&self, eval: &Eval, expr: &Expr, at: i64) -> Result<(), String> {
+        let mut fixed = expr.clone();
+        if !fixed::fix(&mut fixed, at) {
+            return Ok(());
+        }
+        for other in [at.saturating_add(86_400_000), at.saturating_sub(7_777)] {
+            let result = self.query(&fixed, When::At(other)).map_err(|e| format!("fixed by @, as {fixed}: {e}"))?;
+            check::check(eval, &result).map_err(|why| format!("fixed by @, as {fixed}, at {other}: {why}"))?;
+        }
+        Ok(())
     }
 
     fn query(&self, expr: &Expr, when: When) -> Result<QueryResult, EvalError> {

@@ -1,21 +1,7 @@
 //! Which expressions have the same value at each step: those whose selectors all stand at a fixed time.
 
 use crate::ast::{Expr, ExprKind, Selector};
-
-/// Functions that look at the time of evaluation.
-const TIMED: [&str; 11] = [
-    "day_of_month",
-    "day_of_week",
-    "day_of_year",
-    "days_in_month",
-    "hour",
-    "minute",
-    "month",
-    "predict_linear",
-    "time",
-    "timestamp",
-    "year",
-];
+use crate::functions::TIMED;
 
 /// Whether the value is the same at each step. Constants are not worth the trouble.
 pub(crate) fn is_invariant(expr: &Expr) -> bool {
