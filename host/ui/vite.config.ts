@@ -40,7 +40,11 @@ function licences(): Plugin {
         }
       }
       const texts = [...roots].sort().map((root) => {
-        const { name, version, license } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { name: string; version: string; license: string };
+        const { name, version, license } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+          name: string;
+          version: string;
+          license: string;
+        };
         const file = readdirSync(root).find((entry) => /^licen[cs]e(\.|$)/i.test(entry));
         if (file === undefined) this.error(`${name} has no licence file`);
         return `${name} ${version} (${license})\n\n${readFileSync(join(root, file), "utf8").trim()}\n`;

@@ -17,8 +17,14 @@ if (root === undefined || !Number.isInteger(port)) {
   process.exit(2);
 }
 
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml" };
+const policy =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const types = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".svg": "image/svg+xml",
+};
 const pages = /^\/($|targets$|alerts$|plugins$|dashboards$|d\/|nothing)/;
 let failing = false;
 let more = 0;
@@ -36,7 +42,18 @@ function wave(seed, time) {
   return 0.5 + 0.3 * Math.sin(hours * 5 + seed) + 0.1 * Math.sin(hours * 31 + seed * 2) + 0.1 * noise(seed, Math.floor(time / 5000));
 }
 
-const plain = { unit: "", decimals: null, min: null, max: null, color: { kind: "palette" }, thresholds: [], mappings: [], no_value: "", links: [], custom: {} };
+const plain = {
+  unit: "",
+  decimals: null,
+  min: null,
+  max: null,
+  color: { kind: "palette" },
+  thresholds: [],
+  mappings: [],
+  no_value: "",
+  links: [],
+  custom: {},
+};
 const levels = [
   { value: "-Inf", color: "green" },
   { value: 60, color: "orange" },
@@ -61,7 +78,18 @@ function frame(name, x, y, config = 0, labels = {}) {
   };
 }
 
-const axis = (more = {}) => ({ label: "", side: "auto", config: 0, soft_min: null, soft_max: null, scale: { kind: "linear" }, centered: false, grid: "auto", thresholds: "none", ...more });
+const axis = (more = {}) => ({
+  label: "",
+  side: "auto",
+  config: 0,
+  soft_min: null,
+  soft_max: null,
+  scale: { kind: "linear" },
+  centered: false,
+  grid: "auto",
+  thresholds: "none",
+  ...more,
+});
 const line = (i, more = {}) => ({
   x: { frame: i, field: 0 },
   y: { frame: i, field: 1 },
@@ -97,59 +125,289 @@ function chart(series, more = {}) {
   };
 }
 
-const reading = (i, value, more = {}) => ({ source: { frame: i, field: 1 }, value: { kind: "number", value }, title: "", spark: { frame: i, field: 0 }, change: null, ...more });
-const stats = (readings, more = {}) => ({ kind: "stats", value: { readings, orientation: "auto", show: "auto", paint: "value", centered: false, title_size: null, value_size: null, ...more } });
+const reading = (i, value, more = {}) => ({
+  source: { frame: i, field: 1 },
+  value: { kind: "number", value },
+  title: "",
+  spark: { frame: i, field: 0 },
+  change: null,
+  ...more,
+});
+const stats = (readings, more = {}) => ({
+  kind: "stats",
+  value: { readings, orientation: "auto", show: "auto", paint: "value", centered: false, title_size: null, value_size: null, ...more },
+});
 
 /** Answers of panels by id: what they draw from a range. */
 const drawings = {
-  1: (r) => one(r, 3, (v) => 20 + 75 * v, { ...plain, unit: "percent", color: { kind: "thresholds" }, thresholds: levels }, (last) => stats([reading(0, last)])),
-  2: (r) => one(r, 5, (v) => 3e8 + 9e8 * v, { ...plain, unit: "bytes" }, (last) => stats([reading(0, last, { change: 0.132 })], { paint: "none" })),
-  3: (r) => one(r, 1, () => 3, { ...plain, color: { kind: "thresholds" }, thresholds: [{ value: "-Inf", color: "red" }, { value: 3, color: "green" }] }, () => stats([reading(0, 3, { spark: null })], { paint: "background" })),
-  4: (r) => one(r, 8, (v) => v / 200, { ...plain, unit: "s" }, (last) => stats([reading(0, last)])),
-  5: (r) => several(r, ["GET 200", "GET 404", "POST 201", "POST 500"], (v, i) => (v * 40) / (i + 1), { ...plain, unit: "reqps" }, (n) => chart(n.map((_, i) => line(i, { stack: { group: "A", mode: "normal" }, fill_opacity: 0.35, gradient: "none" })))),
+  1: (r) =>
+    one(
+      r,
+      3,
+      (v) => 20 + 75 * v,
+      { ...plain, unit: "percent", color: { kind: "thresholds" }, thresholds: levels },
+      (last) => stats([reading(0, last)]),
+    ),
+  2: (r) =>
+    one(
+      r,
+      5,
+      (v) => 3e8 + 9e8 * v,
+      { ...plain, unit: "bytes" },
+      (last) => stats([reading(0, last, { change: 0.132 })], { paint: "none" }),
+    ),
+  3: (r) =>
+    one(
+      r,
+      1,
+      () => 3,
+      {
+        ...plain,
+        color: { kind: "thresholds" },
+        thresholds: [
+          { value: "-Inf", color: "red" },
+          { value: 3, color: "green" },
+        ],
+      },
+      () => stats([reading(0, 3, { spark: null })], { paint: "background" }),
+    ),
+  4: (r) =>
+    one(
+      r,
+      8,
+      (v) => v / 200,
+      { ...plain, unit: "s" },
+      (last) => stats([reading(0, last)]),
+    ),
+  5: (r) =>
+    several(
+      r,
+      ["GET 200", "GET 404", "POST 201", "POST 500"],
+      (v, i) => (v * 40) / (i + 1),
+      { ...plain, unit: "reqps" },
+      (n) => chart(n.map((_, i) => line(i, { stack: { group: "A", mode: "normal" }, fill_opacity: 0.35, gradient: "none" }))),
+    ),
   6: (r) => ({
-    ...several(r, ["p50", "p90", "p99"], (v, i) => (0.02 + 0.1 * v) * (i + 1) ** 2, { ...plain, unit: "s", thresholds: [{ value: "-Inf", color: "green" }, { value: 0.8, color: "red" }] }, (n) =>
-      chart(n.map((_, i) => line(i, { mark: { kind: "line", value: "smooth" } })), {
-        axes: [axis({ thresholds: "dashed", soft_max: 1 })],
-        regions: [{ from: r.from + (r.to - r.from) * 0.6, to: r.from + (r.to - r.from) * 0.7, title: "deploy 1.4", color: "purple" }],
-        legend: { placement: "right", table: true, calculations: ["mean", "max", "lastNotNull"], sort_by: "max", descending: true },
-      }),
+    ...several(
+      r,
+      ["p50", "p90", "p99"],
+      (v, i) => (0.02 + 0.1 * v) * (i + 1) ** 2,
+      {
+        ...plain,
+        unit: "s",
+        thresholds: [
+          { value: "-Inf", color: "green" },
+          { value: 0.8, color: "red" },
+        ],
+      },
+      (n) =>
+        chart(
+          n.map((_, i) => line(i, { mark: { kind: "line", value: "smooth" } })),
+          {
+            axes: [axis({ thresholds: "dashed", soft_max: 1 })],
+            regions: [{ from: r.from + (r.to - r.from) * 0.6, to: r.from + (r.to - r.from) * 0.7, title: "deploy 1.4", color: "purple" }],
+            legend: { placement: "right", table: true, calculations: ["mean", "max", "lastNotNull"], sort_by: "max", descending: true },
+          },
+        ),
     ),
     warnings: ["The query returned 3 of 4 series."],
   }),
   7: (r) => {
     const x = times(r);
     const gaps = x.map((at, i) => (i % 60 > 50 ? null : 1024 ** 2 * (40 + 30 * wave(2, at))));
-    return { frames: [frame("10.0.0.1:9100 received", x, gaps), frame("10.0.0.1:9100 sent", x, x.map((at) => 1024 ** 2 * 20 * wave(9, at)))], configs: [{ ...plain, unit: "binBps" }], view: chart([line(0), line(1, { negate: true })]), warnings: [] };
+    return {
+      frames: [
+        frame("10.0.0.1:9100 received", x, gaps),
+        frame(
+          "10.0.0.1:9100 sent",
+          x,
+          x.map((at) => 1024 ** 2 * 20 * wave(9, at)),
+        ),
+      ],
+      configs: [{ ...plain, unit: "binBps" }],
+      view: chart([line(0), line(1, { negate: true })]),
+      warnings: [],
+    };
   },
-  8: (r) => several(r, ["user", "system", "iowait", "idle"], (v, i) => [30, 10, 4, 56][i] * (0.6 + v), { ...plain, unit: "percent" }, (n) => chart(n.map((_, i) => line(i, { stack: { group: "A", mode: "percent" }, fill_opacity: 0.6, gradient: "none", line_width: 1, mark: { kind: "line", value: "step-after" } })))),
-  9: (r) => several(r, Array.from({ length: 14 }, (_, i) => `accesslog-${i + 1}`), (v, i) => Math.exp(v * 9 + i / 3), plain, (n) => chart(n.map((_, i) => line(i, { fill_opacity: 0 })), { axes: [axis({ scale: { kind: "log", value: 10 } })] })),
+  8: (r) =>
+    several(
+      r,
+      ["user", "system", "iowait", "idle"],
+      (v, i) => [30, 10, 4, 56][i] * (0.6 + v),
+      { ...plain, unit: "percent" },
+      (n) =>
+        chart(
+          n.map((_, i) =>
+            line(i, {
+              stack: { group: "A", mode: "percent" },
+              fill_opacity: 0.6,
+              gradient: "none",
+              line_width: 1,
+              mark: { kind: "line", value: "step-after" },
+            }),
+          ),
+        ),
+    ),
+  9: (r) =>
+    several(
+      r,
+      Array.from({ length: 14 }, (_, i) => `accesslog-${i + 1}`),
+      (v, i) => Math.exp(v * 9 + i / 3),
+      plain,
+      (n) =>
+        chart(
+          n.map((_, i) => line(i, { fill_opacity: 0 })),
+          { axes: [axis({ scale: { kind: "log", value: 10 } })] },
+        ),
+    ),
   10: (r) => {
     const step = (r.to - r.from) / 24;
     const x = Array.from({ length: 24 }, (_, i) => Math.round(r.from + i * step));
-    return { frames: [frame("scraps", x, x.map((at) => Math.round(500 * wave(4, at))))], configs: [plain], view: chart([line(0, { mark: { kind: "bars", value: { alignment: "after", width: 0.9, labels: "auto", horizontal: false } }, fill_opacity: 0.8, gradient: "none" })], { tooltip: { mode: "one", sort: null } }), warnings: [] };
+    return {
+      frames: [
+        frame(
+          "scraps",
+          x,
+          x.map((at) => Math.round(500 * wave(4, at))),
+        ),
+      ],
+      configs: [plain],
+      view: chart(
+        [
+          line(0, {
+            mark: { kind: "bars", value: { alignment: "after", width: 0.9, labels: "auto", horizontal: false } },
+            fill_opacity: 0.8,
+            gradient: "none",
+          }),
+        ],
+        { tooltip: { mode: "one", sort: null } },
+      ),
+      warnings: [],
+    };
   },
-  11: (r) => several(r, ["/", "/data", "/var/lib/docker", "/boot"], (v, i) => 20 + 20 * i + 10 * v, { ...plain, unit: "percent", min: 0, max: 100, color: { kind: "thresholds" }, thresholds: levels }, (n, last) => ({ kind: "bar-gauges", value: { readings: n.map((_, i) => reading(i, last[i])), orientation: "horizontal", style: "gradient", unfilled: true, show: "value-and-name" } })),
-  12: (r) => several(r, ["CPU", "Memory"], (v, i) => 45 + 25 * i + 20 * v, { ...plain, unit: "percent", min: 0, max: 100, color: { kind: "thresholds" }, thresholds: levels }, (n, last) => ({ kind: "gauges", value: { readings: n.map((_, i) => reading(i, last[i])), orientation: "auto", threshold_markers: true, threshold_labels: false } })),
+  11: (r) =>
+    several(
+      r,
+      ["/", "/data", "/var/lib/docker", "/boot"],
+      (v, i) => 20 + 20 * i + 10 * v,
+      { ...plain, unit: "percent", min: 0, max: 100, color: { kind: "thresholds" }, thresholds: levels },
+      (n, last) => ({
+        kind: "bar-gauges",
+        value: {
+          readings: n.map((_, i) => reading(i, last[i])),
+          orientation: "horizontal",
+          style: "gradient",
+          unfilled: true,
+          show: "value-and-name",
+        },
+      }),
+    ),
+  12: (r) =>
+    several(
+      r,
+      ["CPU", "Memory"],
+      (v, i) => 45 + 25 * i + 20 * v,
+      { ...plain, unit: "percent", min: 0, max: 100, color: { kind: "thresholds" }, thresholds: levels },
+      (n, last) => ({
+        kind: "gauges",
+        value: { readings: n.map((_, i) => reading(i, last[i])), orientation: "auto", threshold_markers: true, threshold_labels: false },
+      }),
+    ),
   13: () => ({
     frames: [
       {
         query: "A",
         name: "",
         fields: [
-          { name: "instance", labels: {}, display_name: "Instance", config: 0, values: { kind: "strings", value: Array.from({ length: 5000 }, (_, i) => `10.0.${i >> 8}.${i & 255}:9100`) } },
-          { name: "Value", labels: {}, display_name: "Requests", config: 1, values: { kind: "numbers", value: Array.from({ length: 5000 }, (_, i) => (i % 37 === 0 ? null : Math.round(1e6 * noise(1, i)))) } },
-          { name: "State", labels: {}, display_name: "State", config: 2, values: { kind: "numbers", value: Array.from({ length: 5000 }, (_, i) => (i % 9 === 0 ? 0 : 1)) } },
+          {
+            name: "instance",
+            labels: {},
+            display_name: "Instance",
+            config: 0,
+            values: { kind: "strings", value: Array.from({ length: 5000 }, (_, i) => `10.0.${i >> 8}.${i & 255}:9100`) },
+          },
+          {
+            name: "Value",
+            labels: {},
+            display_name: "Requests",
+            config: 1,
+            values: {
+              kind: "numbers",
+              value: Array.from({ length: 5000 }, (_, i) => (i % 37 === 0 ? null : Math.round(1e6 * noise(1, i)))),
+            },
+          },
+          {
+            name: "State",
+            labels: {},
+            display_name: "State",
+            config: 2,
+            values: { kind: "numbers", value: Array.from({ length: 5000 }, (_, i) => (i % 9 === 0 ? 0 : 1)) },
+          },
         ],
       },
     ],
-    configs: [plain, { ...plain, unit: "short" }, { ...plain, mappings: [{ matches: { kind: "text", value: "1" }, text: "정상", color: "green" }, { matches: { kind: "text", value: "0" }, text: "장애", color: "red" }] }],
-    view: { kind: "table", value: { frame: 0, rows: null, columns: [0, 1, 2].map((field) => ({ field, title: "", cell: { kind: field === 2 ? "colored-background" : "auto" }, align: "auto", width: null, wrap: false, filter: false, footer: field === 1 ? "sum" : "" })), header: true, sort: [1, "descending"], page_size: null } },
+    configs: [
+      plain,
+      { ...plain, unit: "short" },
+      {
+        ...plain,
+        mappings: [
+          { matches: { kind: "text", value: "1" }, text: "정상", color: "green" },
+          { matches: { kind: "text", value: "0" }, text: "장애", color: "red" },
+        ],
+      },
+    ],
+    view: {
+      kind: "table",
+      value: {
+        frame: 0,
+        rows: null,
+        columns: [0, 1, 2].map((field) => ({
+          field,
+          title: "",
+          cell: { kind: field === 2 ? "colored-background" : "auto" },
+          align: "auto",
+          width: null,
+          wrap: false,
+          filter: false,
+          footer: field === 1 ? "sum" : "",
+        })),
+        header: true,
+        sort: [1, "descending"],
+        page_size: null,
+      },
+    },
     warnings: [],
   }),
-  14: () => ({ frames: [], configs: [], warnings: [], view: { kind: "text", value: { content: "# Runbook\n<b>Not bold</b>, <img src=x onerror=alert(1)> and no script.\n서비스 알람 정책: 디스크 사용량이 85 %를 넘으면 담당자에게.", format: { kind: "markdown" } } } }),
-  15: () => ({ frames: [], configs: [], warnings: [], view: { kind: "empty", value: "The query `rate(nothing_total[5m])` has no series." } }),
-  16: () => ({ frames: [], configs: [], warnings: [], view: { kind: "svg", value: '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 80"><script>document.title="no"</script><rect width="200" height="80" rx="8" fill="#4d94f5"/><text x="100" y="48" text-anchor="middle" fill="#fff" font-size="22">svg</text></svg>' } }),
+  14: () => ({
+    frames: [],
+    configs: [],
+    warnings: [],
+    view: {
+      kind: "text",
+      value: {
+        content:
+          "# Runbook\n<b>Not bold</b>, <img src=x onerror=alert(1)> and no script.\n서비스 알람 정책: 디스크 사용량이 85 %를 넘으면 담당자에게.",
+        format: { kind: "markdown" },
+      },
+    },
+  }),
+  15: () => ({
+    frames: [],
+    configs: [],
+    warnings: [],
+    view: { kind: "empty", value: "The query `rate(nothing_total[5m])` has no series." },
+  }),
+  16: () => ({
+    frames: [],
+    configs: [],
+    warnings: [],
+    view: {
+      kind: "svg",
+      value:
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 80"><script>document.title="no"</script><rect width="200" height="80" rx="8" fill="#4d94f5"/><text x="100" y="48" text-anchor="middle" fill="#fff" font-size="22">svg</text></svg>',
+    },
+  }),
   17: () => new Error("vector cannot contain metrics with the same labelset"),
   18: () => ({ frames: [], configs: [], warnings: [], view: { kind: "pie", value: {} } }),
   // A thousand points of each of ten series, whatever the range is.
@@ -159,7 +417,18 @@ const drawings = {
 
 function thousand({ from, to }, seed) {
   const x = Array.from({ length: 1000 }, (_, i) => Math.round(from + ((to - from) * i) / 999));
-  return { frames: Array.from({ length: 10 }, (_, i) => frame(`series ${i + 1}`, x, x.map((at) => wave(seed * 10 + i, at) + i))), configs: [plain], view: chart(Array.from({ length: 10 }, (_, i) => line(i))), warnings: [] };
+  return {
+    frames: Array.from({ length: 10 }, (_, i) =>
+      frame(
+        `series ${i + 1}`,
+        x,
+        x.map((at) => wave(seed * 10 + i, at) + i),
+      ),
+    ),
+    configs: [plain],
+    view: chart(Array.from({ length: 10 }, (_, i) => line(i))),
+    warnings: [],
+  };
 }
 
 function one(r, seed, map, config, view) {
@@ -171,11 +440,42 @@ function one(r, seed, map, config, view) {
 function several(r, names, map, config, view) {
   const x = times(r);
   const columns = names.map((_, i) => x.map((at) => map(wave(i * 3 + 1, at), i)));
-  return { frames: names.map((name, i) => frame(name, x, columns[i], 0, { name })), configs: [config], view: view(names, columns.map((y) => y.at(-1))), warnings: [] };
+  return {
+    frames: names.map((name, i) => frame(name, x, columns[i], 0, { name })),
+    configs: [config],
+    view: view(
+      names,
+      columns.map((y) => y.at(-1)),
+    ),
+    warnings: [],
+  };
 }
 
-const panel = (id, title, type, x, y, w, h, more = {}) => ({ id, title, description: "", type, kind: "panel", reason: "", collapsed: false, grid: { x, y, w, h }, transparent: false, ...more });
-const board = (uid, title, panels, more = {}) => ({ uid, title, description: "", tags: [], time: { from: "now-1h", to: "now" }, refresh: "2s", timezone: "", warnings: [], variables: [], panels, ...more });
+const panel = (id, title, type, x, y, w, h, more = {}) => ({
+  id,
+  title,
+  description: "",
+  type,
+  kind: "panel",
+  reason: "",
+  collapsed: false,
+  grid: { x, y, w, h },
+  transparent: false,
+  ...more,
+});
+const board = (uid, title, panels, more = {}) => ({
+  uid,
+  title,
+  description: "",
+  tags: [],
+  time: { from: "now-1h", to: "now" },
+  refresh: "2s",
+  timezone: "",
+  warnings: [],
+  variables: [],
+  panels,
+  ...more,
+});
 
 const boards = [
   board("home", "Skopos at work", [
@@ -190,7 +490,12 @@ const boards = [
     panel(9, "Series by instance", "timeseries", 0, 20, 16, 8),
     panel(10, "Scraps an hour", "timeseries", 16, 20, 8, 8),
   ]),
-  board("many", "Twenty panels of ten series", Array.from({ length: 20 }, (_, i) => panel(200 + i, `Panel ${i + 1}`, "timeseries", (i % 4) * 6, Math.floor(i / 4) * 5, 6, 5)), { refresh: "" }),
+  board(
+    "many",
+    "Twenty panels of ten series",
+    Array.from({ length: 20 }, (_, i) => panel(200 + i, `Panel ${i + 1}`, "timeseries", (i % 4) * 6, Math.floor(i / 4) * 5, 6, 5)),
+    { refresh: "" },
+  ),
   board(
     "looks",
     "Every look",
@@ -205,7 +510,10 @@ const boards = [
       panel(16, "Picture", "svg", 16, 9, 8, 6),
       panel(17, "Broken query", "timeseries", 0, 15, 8, 6),
       panel(18, "Not drawn yet", "piechart", 8, 15, 8, 6),
-      panel(20, "World", "geomap", 16, 15, 4, 6, { kind: "placeholder", reason: "No plugin draws panels of this type: put geomap.wasm into plugins/." }),
+      panel(20, "World", "geomap", 16, 15, 4, 6, {
+        kind: "placeholder",
+        reason: "No plugin draws panels of this type: put geomap.wasm into plugins/.",
+      }),
       panel(19, "A view that is wrong", "timeseries", 20, 15, 4, 6),
       panel(102, "Folded", "row", 0, 21, 24, 1, { kind: "row", collapsed: true }),
       panel(5, "Requests", "timeseries", 0, 22, 24, 8),
@@ -214,8 +522,29 @@ const boards = [
       tags: ["demo"],
       warnings: ["Panel 18: piechart is drawn from part 2 on."],
       variables: [
-        { name: "job", label: "Job", type: "query", multi: false, include_all: false, hide: 0, current: ["access-log"], options: [{ text: "access-log", value: "access-log" }, { text: "iotd-api", value: "iotd-api" }] },
-        { name: "instance", label: "", type: "query", multi: true, include_all: true, hide: 0, current: ["$__all"], options: [1, 2, 3].map((i) => ({ text: `10.0.0.${i}:80`, value: `10.0.0.${i}:80` })) },
+        {
+          name: "job",
+          label: "Job",
+          type: "query",
+          multi: false,
+          include_all: false,
+          hide: 0,
+          current: ["access-log"],
+          options: [
+            { text: "access-log", value: "access-log" },
+            { text: "iotd-api", value: "iotd-api" },
+          ],
+        },
+        {
+          name: "instance",
+          label: "",
+          type: "query",
+          multi: true,
+          include_all: true,
+          hide: 0,
+          current: ["$__all"],
+          options: [1, 2, 3].map((i) => ({ text: `10.0.0.${i}:80`, value: `10.0.0.${i}:80` })),
+        },
       ],
     },
   ),
@@ -224,7 +553,13 @@ const boards = [
 function targets() {
   const now = Date.now();
   const target = (pool, i, health, lastError = "") => ({
-    discoveredLabels: { __address__: `10.0.${i >> 8}.${i & 255}:80`, __meta_dns_name: "accesslog", __metrics_path__: "/metrics", __scheme__: "http", job: pool },
+    discoveredLabels: {
+      __address__: `10.0.${i >> 8}.${i & 255}:80`,
+      __meta_dns_name: "accesslog",
+      __metrics_path__: "/metrics",
+      __scheme__: "http",
+      job: pool,
+    },
     labels: { instance: `10.0.${i >> 8}.${i & 255}:80`, job: pool, zone: `z${i % 3}` },
     scrapePool: pool,
     scrapeUrl: `http://10.0.${i >> 8}.${i & 255}:80/metrics`,
@@ -241,17 +576,42 @@ function targets() {
     target("access-log", 2, "up"),
     target("access-log", 3, "up"),
     target("access-log", 4, "down", 'Get "http://10.0.0.4:80/metrics": dial tcp 10.0.0.4:80: connect: connection refused'),
-    target("image-gallery", 5, "down", "line 7, column 23: expected a number, found \"12abc\" in `http_requests_total{code=\"200\"} 12abc`"),
+    target("image-gallery", 5, "down", 'line 7, column 23: expected a number, found "12abc" in `http_requests_total{code="200"} 12abc`'),
     target("iotd-api", 6, "unknown"),
   ];
-  const many = Array.from({ length: more }, (_, i) => target(`pool-${i % 40}`, i + 10, i % 97 === 0 ? "down" : "up", i % 97 === 0 ? "context deadline exceeded" : ""));
+  const many = Array.from({ length: more }, (_, i) =>
+    target(`pool-${i % 40}`, i + 10, i % 97 === 0 ? "down" : "up", i % 97 === 0 ? "context deadline exceeded" : ""),
+  );
   return { activeTargets: [...few, ...many], droppedTargets: [], droppedTargetCounts: {} };
 }
 
 function rules() {
   const ago = (seconds) => new Date(Date.now() - seconds * 1000).toISOString();
-  const alert = (name, severity, state, seconds, value, more = {}) => ({ labels: { alertname: name, severity, ...more }, annotations: { summary: `${name} on ${more.instance ?? "all"}`, description: "Look at the dashboard first.\nThen call whoever is on duty." }, state, activeAt: ago(seconds), value });
-  const alerting = (name, query, alerts, more = {}) => ({ type: "alerting", name, query, duration: 300, keepFiringFor: 0, labels: { severity: alerts[0]?.labels.severity ?? "info" }, annotations: {}, alerts, health: "ok", evaluationTime: 0.00021, lastEvaluation: ago(7), state: alerts.some(({ state }) => state === "firing") ? "firing" : alerts.length > 0 ? "pending" : "inactive", ...more });
+  const alert = (name, severity, state, seconds, value, more = {}) => ({
+    labels: { alertname: name, severity, ...more },
+    annotations: {
+      summary: `${name} on ${more.instance ?? "all"}`,
+      description: "Look at the dashboard first.\nThen call whoever is on duty.",
+    },
+    state,
+    activeAt: ago(seconds),
+    value,
+  });
+  const alerting = (name, query, alerts, more = {}) => ({
+    type: "alerting",
+    name,
+    query,
+    duration: 300,
+    keepFiringFor: 0,
+    labels: { severity: alerts[0]?.labels.severity ?? "info" },
+    annotations: {},
+    alerts,
+    health: "ok",
+    evaluationTime: 0.00021,
+    lastEvaluation: ago(7),
+    state: alerts.some(({ state }) => state === "firing") ? "firing" : alerts.length > 0 ? "pending" : "inactive",
+    ...more,
+  });
   return {
     groups: [
       {
@@ -259,9 +619,14 @@ function rules() {
         file: "rules/availability.yml",
         interval: 15,
         rules: [
-          alerting("TargetDown", "up == 0", [alert("TargetDown", "critical", "firing", 3700, "0e+00", { instance: "10.0.0.4:80", job: "access-log" }), alert("TargetDown", "critical", "pending", 40, "0e+00", { instance: "10.0.0.5:80", job: "image-gallery" })]),
-          alerting("DiskFillsUp", 'predict_linear(node_filesystem_avail_bytes{mountpoint="/"}[6h], 4 * 3600) < 0', [alert("DiskFillsUp", "warning", "firing", 90000, "-1.2345e+09", { instance: "10.0.0.1:9100", team: "인프라" })]),
-          alerting("SlowScraps", 'histogram_quantile(0.99, sum by (le) (rate(scrap_duration_seconds_bucket[5m]))) > 1', []),
+          alerting("TargetDown", "up == 0", [
+            alert("TargetDown", "critical", "firing", 3700, "0e+00", { instance: "10.0.0.4:80", job: "access-log" }),
+            alert("TargetDown", "critical", "pending", 40, "0e+00", { instance: "10.0.0.5:80", job: "image-gallery" }),
+          ]),
+          alerting("DiskFillsUp", 'predict_linear(node_filesystem_avail_bytes{mountpoint="/"}[6h], 4 * 3600) < 0', [
+            alert("DiskFillsUp", "warning", "firing", 90000, "-1.2345e+09", { instance: "10.0.0.1:9100", team: "인프라" }),
+          ]),
+          alerting("SlowScraps", "histogram_quantile(0.99, sum by (le) (rate(scrap_duration_seconds_bucket[5m]))) > 1", []),
         ],
       },
       {
@@ -269,8 +634,25 @@ function rules() {
         file: "rules/records.yml",
         interval: 60,
         rules: [
-          { type: "recording", name: "job:access_log:rate5m", query: "sum by (job) (rate(access_log_total[5m]))", labels: {}, health: "ok", evaluationTime: 0.0004, lastEvaluation: ago(31) },
-          { type: "recording", name: "job:broken", query: "sum by (job) (a / b)", labels: {}, health: "err", lastError: "many-to-many matching not allowed: matching labels must be unique on one side", evaluationTime: 0.0001, lastEvaluation: ago(31) },
+          {
+            type: "recording",
+            name: "job:access_log:rate5m",
+            query: "sum by (job) (rate(access_log_total[5m]))",
+            labels: {},
+            health: "ok",
+            evaluationTime: 0.0004,
+            lastEvaluation: ago(31),
+          },
+          {
+            type: "recording",
+            name: "job:broken",
+            query: "sum by (job) (a / b)",
+            labels: {},
+            health: "err",
+            lastError: "many-to-many matching not allowed: matching labels must be unique on one side",
+            evaluationTime: 0.0001,
+            lastEvaluation: ago(31),
+          },
         ],
       },
     ],
@@ -278,16 +660,81 @@ function rules() {
 }
 
 const deliveries = () => [
-  { receiver: "slack/team", group_key: '{}:{alertname="TargetDown"}', labels: { alertname: "TargetDown" }, alerts: 1, last: { at: Date.now() - 240_000, attempts: 1, error: "", pending: false }, next_flush: Date.now() + 60_000 },
-  { receiver: "slack/infra", group_key: '{}:{alertname="DiskFillsUp"}', labels: { alertname: "DiskFillsUp" }, alerts: 1, last: { at: Date.now() - 12_000, attempts: 2, error: "429 Too Many Requests, again in 30 s", pending: true }, next_flush: Date.now() + 18_000 },
+  {
+    receiver: "slack/team",
+    group_key: '{}:{alertname="TargetDown"}',
+    labels: { alertname: "TargetDown" },
+    alerts: 1,
+    last: { at: Date.now() - 240_000, attempts: 1, error: "", pending: false },
+    next_flush: Date.now() + 60_000,
+  },
+  {
+    receiver: "slack/infra",
+    group_key: '{}:{alertname="DiskFillsUp"}',
+    labels: { alertname: "DiskFillsUp" },
+    alerts: 1,
+    last: { at: Date.now() - 12_000, attempts: 2, error: "429 Too Many Requests, again in 30 s", pending: true },
+    next_flush: Date.now() + 18_000,
+  },
 ];
 
 const plugins = () => ({
   plugins: [
-    { name: "dns", kinds: ["discovery"], origin: "embedded", error: "", version: "0.1.0", summary: "Finds targets by DNS records.", grants: ["dns: accesslog"], refused: [], calls: 1200, failures: 0, last_error: "", mean_call_us: 410 },
-    { name: "opengraph", kinds: ["exporter", "http-handler"], origin: "embedded", error: "", version: "0.1.0", summary: "Reads the OpenGraph properties of a page.", grants: ["http: public", "serve: /api/v1/scrap"], refused: [{ what: "http://169.254.169.254/latest/meta-data", count: 3, line_to_add: 'plugins:\n  opengraph:\n    grants: {http: ["http://169.254.169.254/"]}' }], calls: 88, failures: 3, last_error: "169.254.169.254 is a link-local address, which `public` does not include", mean_call_us: 52300 },
-    { name: "timeseries", kinds: ["panel"], origin: "embedded", error: "", version: "0.1.0", summary: "", grants: [], refused: [], calls: 42, failures: 0, last_error: "", mean_call_us: 730 },
-    { name: "consul", kinds: [], origin: "file", error: "plugins/consul.wasm: unexpected end at offset 0x4a1: this is no complete component", refused: [] },
+    {
+      name: "dns",
+      kinds: ["discovery"],
+      origin: "embedded",
+      error: "",
+      version: "0.1.0",
+      summary: "Finds targets by DNS records.",
+      grants: ["dns: accesslog"],
+      refused: [],
+      calls: 1200,
+      failures: 0,
+      last_error: "",
+      mean_call_us: 410,
+    },
+    {
+      name: "opengraph",
+      kinds: ["exporter", "http-handler"],
+      origin: "embedded",
+      error: "",
+      version: "0.1.0",
+      summary: "Reads the OpenGraph properties of a page.",
+      grants: ["http: public", "serve: /api/v1/scrap"],
+      refused: [
+        {
+          what: "http://169.254.169.254/latest/meta-data",
+          count: 3,
+          line_to_add: 'plugins:\n  opengraph:\n    grants: {http: ["http://169.254.169.254/"]}',
+        },
+      ],
+      calls: 88,
+      failures: 3,
+      last_error: "169.254.169.254 is a link-local address, which `public` does not include",
+      mean_call_us: 52300,
+    },
+    {
+      name: "timeseries",
+      kinds: ["panel"],
+      origin: "embedded",
+      error: "",
+      version: "0.1.0",
+      summary: "",
+      grants: [],
+      refused: [],
+      calls: 42,
+      failures: 0,
+      last_error: "",
+      mean_call_us: 730,
+    },
+    {
+      name: "consul",
+      kinds: [],
+      origin: "file",
+      error: "plugins/consul.wasm: unexpected end at offset 0x4a1: this is no complete component",
+      refused: [],
+    },
   ],
 });
 
@@ -322,7 +769,15 @@ async function read(request) {
 
 const server = createServer(async (request, response) => {
   const { pathname, searchParams } = new URL(request.url, "http://mock");
-  const answer = (status, type, body) => response.writeHead(status, { "Content-Type": type, "Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache" }).end(body);
+  const answer = (status, type, body) =>
+    response
+      .writeHead(status, {
+        "Content-Type": type,
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-cache",
+      })
+      .end(body);
   try {
     if (pathname === "/mock/fail") {
       failing = searchParams.get("on") === "1";

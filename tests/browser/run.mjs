@@ -19,7 +19,16 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 const limit = 30_000;
-const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const flags = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
 
 const [base, shots] = process.argv.slice(2);
 if (base === undefined) {
@@ -37,7 +46,10 @@ async function check(name, body) {
     passed += 1;
     console.log(`ok   ${name}`);
   } catch (e) {
-    const reason = String(e?.message ?? e).split("\n").slice(0, 20).join("\n     ");
+    const reason = String(e?.message ?? e)
+      .split("\n")
+      .slice(0, 20)
+      .join("\n     ");
     failures.push(name);
     console.log(`FAIL ${name}\n     ${reason}`);
   }
@@ -90,10 +102,13 @@ const complaints = [];
 let expected = () => false;
 
 await context.addInitScript(() => {
-  document.addEventListener("securitypolicyviolation", (event) => console.error(`CSP: ${event.violatedDirective} refused ${event.blockedURI || "inline"} (${event.sourceFile}:${event.lineNumber})`));
+  document.addEventListener("securitypolicyviolation", (event) =>
+    console.error(`CSP: ${event.violatedDirective} refused ${event.blockedURI || "inline"} (${event.sourceFile}:${event.lineNumber})`),
+  );
 });
 context.on("console", (message) => {
-  if (message.type() === "error" && !expected(message.location().url)) complaints.push(`console: ${message.text()} ${message.location().url}`);
+  if (message.type() === "error" && !expected(message.location().url))
+    complaints.push(`console: ${message.text()} ${message.location().url}`);
 });
 context.on("weberror", (error) => complaints.push(`not caught: ${error.error().stack ?? error.error()}`));
 context.on("request", (request) => {
@@ -126,7 +141,8 @@ const pictures = () =>
       panels.map((panel) => {
         const body = panel.querySelector(".panel-body");
         const canvas = panel.querySelector("canvas");
-        const text = (body?.textContent ?? "") + [...(body?.querySelectorAll("svg path") ?? [])].map((path) => path.getAttribute("d")).join("");
+        const text =
+          (body?.textContent ?? "") + [...(body?.querySelectorAll("svg path") ?? [])].map((path) => path.getAttribute("d")).join("");
         return [panel.dataset.panel, { text, pixels: canvas === null ? "" : canvas.toDataURL() }];
       }),
     ),
@@ -150,7 +166,14 @@ async function barriers() {
   await page.evaluate(axe);
   return page.evaluate(async () => {
     const { violations } = await window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] });
-    return violations.flatMap(({ id, help, nodes }) => nodes.slice(0, 3).map(({ target, failureSummary }) => `${id}: ${help} at ${target.join(" ")}: ${failureSummary.split("\n").slice(1, 2).join("").trim()}`));
+    return violations.flatMap(({ id, help, nodes }) =>
+      nodes
+        .slice(0, 3)
+        .map(
+          ({ target, failureSummary }) =>
+            `${id}: ${help} at ${target.join(" ")}: ${failureSummary.split("\n").slice(1, 2).join("").trim()}`,
+        ),
+    );
   });
 }
 
@@ -282,7 +305,11 @@ await check("a chart is walked along by keyboard", async () => {
 });
 
 await check("a legend's name shows its series alone", async () => {
-  const names = page.locator("[data-panel] .legend").filter({ has: page.locator(".legend-name >> nth=1") }).first().locator(".legend-name");
+  const names = page
+    .locator("[data-panel] .legend")
+    .filter({ has: page.locator(".legend-name >> nth=1") })
+    .first()
+    .locator(".legend-name");
   if ((await names.count()) === 0) return;
   const pressed = () => names.evaluateAll((buttons) => buttons.filter((button) => button.getAttribute("aria-pressed") === "true").length);
   const all = await pressed();
@@ -327,7 +354,9 @@ await check("the pages are reached by their links and keys, without loading anew
     window.same = true;
   });
   await page.locator("nav a", { hasText: "Targets" }).click();
-  await page.waitForURL((url) => url.pathname === "/targets" && url.searchParams.get("theme") === "dark" && url.searchParams.get("from") === "now-15m");
+  await page.waitForURL(
+    (url) => url.pathname === "/targets" && url.searchParams.get("theme") === "dark" && url.searchParams.get("from") === "now-15m",
+  );
   await page.keyboard.press("g");
   await page.keyboard.press("p");
   await page.waitForURL((url) => url.pathname === "/plugins");
@@ -403,7 +432,18 @@ if (mocked !== undefined) {
   await check("every look of a panel", async () => {
     expected = (url) => url.includes("/view");
     await page.goto(`${origin}/d/looks?theme=light&refresh=off`);
-    const wanted = { 11: "drawn", 12: "drawn", 13: "drawn", 14: "drawn", 15: "empty", 16: "drawn", 17: "error", 18: "error", 19: "error", 20: "error" };
+    const wanted = {
+      11: "drawn",
+      12: "drawn",
+      13: "drawn",
+      14: "drawn",
+      15: "empty",
+      16: "drawn",
+      17: "error",
+      18: "error",
+      19: "error",
+      20: "error",
+    };
     await until("each panel has its look", async () => {
       const seen = Object.fromEntries(await states());
       return JSON.stringify(seen) === JSON.stringify(wanted) ? true : seen;
@@ -460,7 +500,10 @@ if (mocked !== undefined) {
     await allDrawn();
     await context.request.get(`${origin}/mock/fail?on=1`);
     await until("the panels in sight are stale", async () => (await states()).some(([, state]) => state === "stale"));
-    assert((await states()).every(([, state]) => state === "stale" || state === "drawn"), "a drawing was lost");
+    assert(
+      (await states()).every(([, state]) => state === "stale" || state === "drawn"),
+      "a drawing was lost",
+    );
     await shot("stale");
     await page.goto(`${origin}/targets?theme=light`);
     await page.waitForSelector(".failed button");
@@ -482,7 +525,9 @@ if (mocked !== undefined) {
 
 // --- The end ---------------------------------------------------------------------------------------------------------------
 
-await check("no error, no violation, no other origin", () => assert(complaints.length === 0, [...new Set(complaints)].slice(0, 12).join("\n")));
+await check("no error, no violation, no other origin", () =>
+  assert(complaints.length === 0, [...new Set(complaints)].slice(0, 12).join("\n")),
+);
 
 await context.close();
 await rm(profile, { recursive: true, force: true });

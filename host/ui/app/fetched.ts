@@ -65,6 +65,9 @@ export function useAsked<T>(
 }
 
 /** The answer of a path of the API. */
-export function useFetched<T>(path: string, options: { enabled?: boolean; keep?: boolean; clock?: ReadonlySignal<number> } = {}): Fetched<T> {
+export function useFetched<T>(
+  path: string,
+  options: { enabled?: boolean; keep?: boolean; clock?: ReadonlySignal<number> } = {},
+): Fetched<T> {
   return useAsked(path, (signal) => ask<T>(path, { signal }), options);
 }

@@ -33,7 +33,8 @@ export function prefixOf(script: string): string {
 }
 
 /** The path without the prefix. */
-const own = (path: string): string => (prefix !== "" && (path === prefix || path.startsWith(`${prefix}/`)) ? path.slice(prefix.length) || "/" : path);
+const own = (path: string): string =>
+  prefix !== "" && (path === prefix || path.startsWith(`${prefix}/`)) ? path.slice(prefix.length) || "/" : path;
 
 const here = (): Place => ({ path: own(location.pathname), query: location.search.replace(/^\?/, "") });
 

@@ -29,8 +29,7 @@ const plural = new Intl.PluralRules(language);
 /** Puts values into `{name}` places. `{n}` also chooses the plural form. A place without a value stays as it is. */
 export function fill(entry: Entry, values: Record<string, string | number>, rules: Intl.PluralRules): string {
   const n = values.n;
-  const sentence =
-    typeof entry === "string" ? entry : ((typeof n === "number" ? entry[rules.select(n)] : undefined) ?? entry.other ?? "");
+  const sentence = typeof entry === "string" ? entry : ((typeof n === "number" ? entry[rules.select(n)] : undefined) ?? entry.other ?? "");
   return sentence.replace(/\{(\w+)\}/g, (place, name: string) => {
     const value = Object.hasOwn(values, name) ? values[name] : undefined;
     if (value === undefined) return place;

@@ -80,7 +80,9 @@ export function parseTime(text: string, now: number, zone: string, end = false):
     for (const [, sign, count, unit] of (match[1] ?? "").matchAll(/([+-])(\d+)([smhdwMy])/g)) {
       const steps = Number(count) * (sign === "-" ? -1 : 1);
       instant =
-        unit === "M" || unit === "y" ? addMonths(instant, steps * (unit === "M" ? 1 : 12), zone) : instant + steps * (lengths[unit ?? "s"] ?? 0);
+        unit === "M" || unit === "y"
+          ? addMonths(instant, steps * (unit === "M" ? 1 : 12), zone)
+          : instant + steps * (lengths[unit ?? "s"] ?? 0);
     }
     if (match[2] !== undefined) instant = round(instant, match[2], end, zone);
     return valid(instant);
@@ -90,7 +92,14 @@ export function parseTime(text: string, now: number, zone: string, end = false):
   const date = /^(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:\.\d{1,3})?)?)?(Z|[+-]\d\d:\d\d)?$/.exec(trimmed);
   if (date === null) return undefined;
   if (date[7] !== undefined) return valid(Date.parse(trimmed.replace(" ", "T")));
-  const [year, month, dayOfMonth, hours, minutes, seconds] = date.slice(1, 7).map((part) => Number(part ?? 0)) as [number, number, number, number, number, number];
+  const [year, month, dayOfMonth, hours, minutes, seconds] = date.slice(1, 7).map((part) => Number(part ?? 0)) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   const wall = new Date(Date.UTC(year, month - 1, dayOfMonth, hours, minutes, seconds));
   // 31 February is a mistake and not 3 March.
   if (wall.getUTCMonth() !== month - 1 || wall.getUTCDate() !== dayOfMonth || hours > 23 || minutes > 59 || seconds > 59) return undefined;
@@ -117,7 +126,8 @@ export const moves = (from: string, to: string): boolean => from.trim().startsWi
 export function parseDuration(text: string): number | undefined {
   if (!/^(\d{1,9}(ms|[smhdw]))+$/.test(text)) return undefined;
   let total = 0;
-  for (const [, count, unit] of text.matchAll(/(\d+)(ms|[smhdw])/g)) total += Number(count) * (unit === "ms" ? 1 : (lengths[unit ?? "s"] ?? 0));
+  for (const [, count, unit] of text.matchAll(/(\d+)(ms|[smhdw])/g))
+    total += Number(count) * (unit === "ms" ? 1 : (lengths[unit ?? "s"] ?? 0));
   return total > 0 ? total : undefined;
 }
 

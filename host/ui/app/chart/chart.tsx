@@ -28,7 +28,10 @@ export interface ChartProps {
 const mostSeries = 1000;
 
 export function Chart({ chart: asked, frames, configs, title, span }: ChartProps) {
-  const chart = useMemo(() => (asked.series.length > mostSeries ? { ...asked, series: asked.series.slice(0, mostSeries) } : asked), [asked]);
+  const chart = useMemo(
+    () => (asked.series.length > mostSeries ? { ...asked, series: asked.series.slice(0, mostSeries) } : asked),
+    [asked],
+  );
   const [hidden, setHidden] = useState<ReadonlySet<number>>(new Set());
   const [place, setPlace] = useState<CursorPlace | null>(null);
   const { ref, size } = useSize<HTMLDivElement>();
@@ -42,14 +45,32 @@ export function Chart({ chart: asked, frames, configs, title, span }: ChartProps
 
   // What needs a new canvas when it changes; data and size do not.
   const shape = useMemo(
-    () => JSON.stringify([chart.series.map(({ x: _x, y: _y, ...rest }) => rest), chart.axes, chart.x_axis, chart.regions, configs.map(({ custom: _, ...rest }) => rest), model.series.map(({ name, color }) => [name, color]), model.categories, dark, at.zone, [...hidden]]),
+    () =>
+      JSON.stringify([
+        chart.series.map(({ x: _x, y: _y, ...rest }) => rest),
+        chart.axes,
+        chart.x_axis,
+        chart.regions,
+        configs.map(({ custom: _, ...rest }) => rest),
+        model.series.map(({ name, color }) => [name, color]),
+        model.categories,
+        dark,
+        at.zone,
+        [...hidden],
+      ]),
     [chart, configs, model, dark, at.zone, hidden],
   );
 
   useEffect(() => {
     const host = ref.current;
     if (host === null || size.width < 20 || size.height < 20) return;
-    const sight = { theme: dark, at, range: () => now.current.span, onZoom: (from: number, to: number) => setRange({ from, to }), group: "page" };
+    const sight = {
+      theme: dark,
+      at,
+      range: () => now.current.span,
+      onZoom: (from: number, to: number) => setRange({ from, to }),
+      group: "page",
+    };
     const options = optionsOf(chart, model, sight, hidden, size);
     const cursorMoved = (u: uPlot): void => setPlace(placeOf(u));
     options.hooks = { ...options.hooks, setCursor: [cursorMoved], setSeries: [cursorMoved] };
@@ -72,11 +93,26 @@ export function Chart({ chart: asked, frames, configs, title, span }: ChartProps
 
   const keyboard = (event: KeyboardEvent): void => moveCursor(event, plot.current, now.current.model);
   const legend = chart.legend.placement !== "hidden" && (
-    <Legend spec={chart.legend} series={model.series} hidden={hidden} at={at} onHidden={setHidden} onFocus={(i) => plot.current?.setSeries(i === null ? null : i + 1, { focus: true })} />
+    <Legend
+      spec={chart.legend}
+      series={model.series}
+      hidden={hidden}
+      at={at}
+      onHidden={setHidden}
+      onFocus={(i) => plot.current?.setSeries(i === null ? null : i + 1, { focus: true })}
+    />
   );
   return (
     <div class={`chart legend-${chart.legend.placement}`}>
-      <div class="plot" ref={ref} role="img" aria-label={summary(title, model, at)} tabIndex={0} onKeyDown={keyboard} onBlur={() => setPlace(null)}>
+      <div
+        class="plot"
+        ref={ref}
+        role="img"
+        aria-label={summary(title, model, at)}
+        tabIndex={0}
+        onKeyDown={keyboard}
+        onBlur={() => setPlace(null)}
+      >
         {place !== null && chart.tooltip.mode !== "hidden" && plot.current !== undefined && (
           <div class="over" style={overPlace(plot.current)}>
             <Tooltip spec={chart.tooltip} model={model} regions={chart.regions} place={place} hidden={hidden} at={at} />
@@ -92,7 +128,12 @@ export function Chart({ chart: asked, frames, configs, title, span }: ChartProps
 /** The plotting area inside the chart, so that the tooltip has its coordinates. */
 function overPlace(u: uPlot): Record<string, string> {
   const ratio = devicePixelRatio;
-  return { left: `${u.bbox.left / ratio}px`, top: `${u.bbox.top / ratio}px`, width: `${u.bbox.width / ratio}px`, height: `${u.bbox.height / ratio}px` };
+  return {
+    left: `${u.bbox.left / ratio}px`,
+    top: `${u.bbox.top / ratio}px`,
+    width: `${u.bbox.width / ratio}px`,
+    height: `${u.bbox.height / ratio}px`,
+  };
 }
 
 /** None if the pointer is elsewhere: a shared cursor shows its line without a tooltip on the other charts. */
@@ -102,7 +143,16 @@ function placeOf(u: uPlot): CursorPlace | null {
   if (idx == null || left < 0 || !own) return null;
   const near = u.series.findIndex((one, i) => i > 0 && (one as { _focus?: boolean })._focus === true) - 1;
   const x = u.data[0][idx] ?? 0;
-  return { rows: (idxs ?? []).slice(1).map((row) => row ?? null), row: idx, x, left, top, width: u.over.clientWidth, height: u.over.clientHeight, near: near >= 0 ? near : null };
+  return {
+    rows: (idxs ?? []).slice(1).map((row) => row ?? null),
+    row: idx,
+    x,
+    left,
+    top,
+    width: u.over.clientWidth,
+    height: u.over.clientHeight,
+    near: near >= 0 ? near : null,
+  };
 }
 
 /** Arrow keys walk along the points; Home and End jump. */
@@ -126,4 +176,3 @@ function summary(title: string, model: Drawable, at: Surroundings): string {
   const more = model.series.length > 10 ? t("chart.more", { n: model.series.length - 10 }) : "";
   return [t("chart.summary", { title, n: model.series.length }), ...parts, more].filter(Boolean).join(" ");
 }
-

@@ -20,10 +20,32 @@ it("a column that is not there is an error that names it", () => {
 
 describe("join", () => {
   it("leaves equal times as they are", () => {
-    expect(join([{ x: [1, 2], y: [5, null] }, { x: [1, 2], y: [6, 7] }])).toEqual({ x: [1, 2], y: [[5, null], [6, 7]] });
+    expect(
+      join([
+        { x: [1, 2], y: [5, null] },
+        { x: [1, 2], y: [6, 7] },
+      ]),
+    ).toEqual({
+      x: [1, 2],
+      y: [
+        [5, null],
+        [6, 7],
+      ],
+    });
   });
   it("unites different times without making gaps", () => {
-    expect(join([{ x: [1, 3], y: [5, null] }, { x: [2, 3], y: [6, 7] }])).toEqual({ x: [1, 2, 3], y: [[5, undefined, null], [undefined, 6, 7]] });
+    expect(
+      join([
+        { x: [1, 3], y: [5, null] },
+        { x: [2, 3], y: [6, 7] },
+      ]),
+    ).toEqual({
+      x: [1, 2, 3],
+      y: [
+        [5, undefined, null],
+        [undefined, 6, 7],
+      ],
+    });
   });
   it("sorts, and the last of equal times counts", () => {
     expect(join([{ x: [3, 1, 3], y: [1, 2, 4] }])).toEqual({ x: [1, 3], y: [[2, 4]] });
@@ -38,9 +60,13 @@ describe("gaps", () => {
   const points = { x: [0, 10, 20, 100, 110], y: [1, null, 3, null, 5] };
   it("stay", () => expect(treatNulls(points, { kind: "gap" }).y).toEqual([1, null, 3, null, 5]));
   it("close", () => expect(treatNulls(points, { kind: "connect" }).y).toEqual([1, undefined, 3, undefined, 5]));
-  it("close if they are short", () => expect(treatNulls(points, { kind: "connect-below", value: 30 }).y).toEqual([1, undefined, 3, null, 5]));
+  it("close if they are short", () =>
+    expect(treatNulls(points, { kind: "connect-below", value: 30 }).y).toEqual([1, undefined, 3, null, 5]));
   it("open where points are far apart", () => {
-    expect(treatNulls({ x: [0, 10, 100], y: [1, 2, 3] }, { kind: "break-above", value: 50 })).toEqual({ x: [0, 10, 55, 100], y: [1, 2, null, 3] });
+    expect(treatNulls({ x: [0, 10, 100], y: [1, 2, 3] }, { kind: "break-above", value: 50 })).toEqual({
+      x: [0, 10, 55, 100],
+      y: [1, 2, null, 3],
+    });
   });
   it("at the ends stay", () => expect(treatNulls({ x: [0, 1, 2], y: [null, 1, null] }, { kind: "connect" }).y).toEqual([null, 1, null]));
 });
@@ -51,16 +77,52 @@ describe("stack", () => {
   const none = { stack: null };
   const shown = () => false;
   it("adds up, and fills between", () => {
-    const { y, bands } = stack([normal, normal, none], [[1, 2], [3, null], [9, 9]], shown);
-    expect(y).toEqual([[1, 2], [4, null], [9, 9]]);
+    const { y, bands } = stack(
+      [normal, normal, none],
+      [
+        [1, 2],
+        [3, null],
+        [9, 9],
+      ],
+      shown,
+    );
+    expect(y).toEqual([
+      [1, 2],
+      [4, null],
+      [9, 9],
+    ]);
     expect(bands).toEqual([{ upper: 1, lower: 0 }]);
   });
   it("is of shares", () => {
-    expect(stack([percent, percent], [[1, 0], [3, 0]], shown).y).toEqual([[0.25, 0], [1, 0]]);
+    expect(
+      stack(
+        [percent, percent],
+        [
+          [1, 0],
+          [3, 0],
+        ],
+        shown,
+      ).y,
+    ).toEqual([
+      [0.25, 0],
+      [1, 0],
+    ]);
   });
   it("keeps what is below zero apart", () => {
-    const { y, bands } = stack([normal, normal, normal], [[1, 1], [-2, -2], [3, 3]], shown);
-    expect(y).toEqual([[1, 1], [-2, -2], [4, 4]]);
+    const { y, bands } = stack(
+      [normal, normal, normal],
+      [
+        [1, 1],
+        [-2, -2],
+        [3, 3],
+      ],
+      shown,
+    );
+    expect(y).toEqual([
+      [1, 1],
+      [-2, -2],
+      [4, 4],
+    ]);
     expect(bands).toEqual([{ upper: 2, lower: 0 }]);
   });
   it("leaves out what is hidden, and keeps groups apart", () => {
@@ -105,7 +167,13 @@ describe("reduce", () => {
     for (const id of ["min", "max", "mean", "sum", "last", "p50", "stdDev"]) expect(reduce([], id)).toBeNaN();
     expect(reduce([NaN], "max")).toBeNaN();
   });
-  it("takes a long series", () => expect(reduce(Array.from({ length: 500_000 }, (_, i) => i), "max")).toBe(499_999));
+  it("takes a long series", () =>
+    expect(
+      reduce(
+        Array.from({ length: 500_000 }, (_, i) => i),
+        "max",
+      ),
+    ).toBe(499_999));
 });
 
 it("a thinned line keeps its highest and lowest points", () => {

@@ -4,7 +4,18 @@ import { colorOf, faded, readable, scaleColor, seriesColor, seriesDash, wantsWhi
 import type { FieldConfig, Mapping } from "./view";
 
 const at = { language: "en", zone: "UTC", now: 0 };
-const plain: FieldConfig = { unit: "", decimals: null, min: null, max: null, color: { kind: "palette" }, thresholds: [], mappings: [], no_value: "", links: [], custom: {} };
+const plain: FieldConfig = {
+  unit: "",
+  decimals: null,
+  min: null,
+  max: null,
+  color: { kind: "palette" },
+  thresholds: [],
+  mappings: [],
+  no_value: "",
+  links: [],
+  custom: {},
+};
 const levels: FieldConfig = {
   ...plain,
   color: { kind: "thresholds" },

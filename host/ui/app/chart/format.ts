@@ -25,7 +25,11 @@ function digits(value: number, decimals: number, fixed: boolean, language: strin
   let format = formats.get(key);
   if (format === undefined) {
     const maximumFractionDigits = Math.max(0, Math.min(20, decimals));
-    format = new Intl.NumberFormat(language, { useGrouping: false, maximumFractionDigits, minimumFractionDigits: fixed ? maximumFractionDigits : 0 });
+    format = new Intl.NumberFormat(language, {
+      useGrouping: false,
+      maximumFractionDigits,
+      minimumFractionDigits: fixed ? maximumFractionDigits : 0,
+    });
     formats.set(key, format);
   }
   // Never "-0".
@@ -40,7 +44,8 @@ function usualDecimals(value: number): number {
 
 /** A number in its unit, without mappings. */
 export function quantity(value: number, id: string, decimals: number | null, at: Surroundings): Shown {
-  if (!Number.isFinite(value)) return { prefix: "", text: Number.isNaN(value) ? "NaN" : value > 0 ? "+∞" : "−∞", suffix: "", color: undefined };
+  if (!Number.isFinite(value))
+    return { prefix: "", text: Number.isNaN(value) ? "NaN" : value > 0 ? "+∞" : "−∞", suffix: "", color: undefined };
   const unit = unitOf(id);
   if ("write" in unit) return { prefix: "", text: unit.write(value, decimals, at), suffix: "", color: undefined };
   let { number, prefix, suffix } = unit.scale(value);
@@ -61,7 +66,10 @@ export function ticks(values: readonly number[], id: string, decimals: number | 
   if ("write" in unit) return values.map((value) => unit.write(value, decimals, at));
   const scaled = values.map((value) => unit.scale(Number(value.toPrecision(12))));
   let places = 0;
-  const exact = (): boolean => scaled.every(({ number }) => Math.abs(number * 10 ** places - Math.round(number * 10 ** places)) < 1e-4 * Math.max(1, Math.abs(number)));
+  const exact = (): boolean =>
+    scaled.every(
+      ({ number }) => Math.abs(number * 10 ** places - Math.round(number * 10 ** places)) < 1e-4 * Math.max(1, Math.abs(number)),
+    );
   while (places < 9 && !exact()) places += 1;
   // Fewer decimals than that would put a wrong number beside a line of the grid.
   const fixed = decimals !== null && decimals >= places;
@@ -75,7 +83,10 @@ function expression(pattern: string): RegExp | undefined {
   if (!expressions.has(pattern)) {
     const delimited = /^\/(.*)\/([dgimsuvy]*)$/s.exec(pattern);
     try {
-      expressions.set(pattern, delimited === null ? new RegExp(`^(?:${pattern})$`) : new RegExp(delimited[1] ?? "", (delimited[2] ?? "").replace("g", "")));
+      expressions.set(
+        pattern,
+        delimited === null ? new RegExp(`^(?:${pattern})$`) : new RegExp(delimited[1] ?? "", (delimited[2] ?? "").replace("g", "")),
+      );
     } catch {
       expressions.set(pattern, undefined);
     }
@@ -88,7 +99,10 @@ export function mapped(value: Raw, mappings: readonly Mapping[]): { text: string
   for (const { matches, text, color } of mappings) {
     switch (matches.kind) {
       case "text":
-        if (value !== null && (String(value) === matches.value || (typeof value === "number" && matches.value.trim() !== "" && Number(matches.value) === value)))
+        if (
+          value !== null &&
+          (String(value) === matches.value || (typeof value === "number" && matches.value.trim() !== "" && Number(matches.value) === value))
+        )
           return { text, color };
         break;
       case "range": {
@@ -136,13 +150,21 @@ export function thresholdColor(value: number, config: FieldConfig): string | und
 }
 
 /** How far a value is between two ends, from 0 to 1. */
-export const partOf = (value: number, low: number, high: number): number => (high > low ? Math.max(0, Math.min(1, (value - low) / (high - low))) : 0);
+export const partOf = (value: number, low: number, high: number): number =>
+  high > low ? Math.max(0, Math.min(1, (value - low) / (high - low))) : 0;
 
 /**
  * The colour of a value: its mapping's, else what the field's configuration says. `index` counts series for the palette;
  * `ends` are those of the data, for a scale without its own.
  */
-export function colorFor(value: number, config: FieldConfig, index: number, theme: Theme, ends: readonly [number, number] = [0, 100], mapping?: string): string {
+export function colorFor(
+  value: number,
+  config: FieldConfig,
+  index: number,
+  theme: Theme,
+  ends: readonly [number, number] = [0, 100],
+  mapping?: string,
+): string {
   const usual = seriesColor(index, theme);
   if (mapping !== undefined) return colorOf(mapping, theme) ?? usual;
   switch (config.color.kind) {

@@ -36,7 +36,9 @@ const most = 200;
 export function Legend({ spec, series, hidden, at, onHidden, onFocus }: LegendProps) {
   // One that is not known keeps its column, so that nothing is hidden.
   const { calculations } = spec;
-  const rows = series.map((one, i) => ({ one, i, results: calculations.map((id) => reduce(one.values, id) ?? NaN) })).filter(({ one }) => one.inLegend);
+  const rows = series
+    .map((one, i) => ({ one, i, results: calculations.map((id) => reduce(one.values, id) ?? NaN) }))
+    .filter(({ one }) => one.inLegend);
   const sortColumn = calculations.indexOf(spec.sort_by);
   if (sortColumn >= 0) {
     const sign = spec.descending ? -1 : 1;
@@ -64,7 +66,13 @@ export function Legend({ spec, series, hidden, at, onHidden, onFocus }: LegendPr
   const text = (one: DrawnSeries, id: string, value: number): string =>
     Number.isNaN(value)
       ? "–"
-      : whole(id === "diffperc" ? quantity(value, "percentunit", null, at) : keepsUnit(id) ? quantity(value, one.config.unit, one.config.decimals, at) : quantity(value, "", null, at));
+      : whole(
+          id === "diffperc"
+            ? quantity(value, "percentunit", null, at)
+            : keepsUnit(id)
+              ? quantity(value, one.config.unit, one.config.decimals, at)
+              : quantity(value, "", null, at),
+        );
   const more = rows.length > most && <p class="muted">{t("legend.more", { n: rows.length - most })}</p>;
   if (spec.table) {
     return (
@@ -74,7 +82,12 @@ export function Legend({ spec, series, hidden, at, onHidden, onFocus }: LegendPr
             <tr>
               <th scope="col">{t("legend.series")}</th>
               {calculations.map((id) => (
-                <th scope="col" class="number" key={id} aria-sort={id === spec.sort_by ? (spec.descending ? "descending" : "ascending") : undefined}>
+                <th
+                  scope="col"
+                  class="number"
+                  key={id}
+                  aria-sort={id === spec.sort_by ? (spec.descending ? "descending" : "ascending") : undefined}
+                >
                   {calculationName(id)}
                 </th>
               ))}
@@ -120,7 +133,19 @@ export function Swatch({ one }: { one: DrawnSeries }) {
   const bars = one.spec.mark.kind !== "line";
   return (
     <svg class="swatch" width="16" height="10" aria-hidden="true">
-      {bars ? <rect x="3" y="0" width="10" height="10" rx="2" fill={one.color} /> : <line x1="0" y1="5" x2="16" y2="5" stroke={one.color} stroke-width="3" stroke-dasharray={one.dash.length > 0 ? one.dash.map((length) => length / 2).join(" ") : undefined} />}
+      {bars ? (
+        <rect x="3" y="0" width="10" height="10" rx="2" fill={one.color} />
+      ) : (
+        <line
+          x1="0"
+          y1="5"
+          x2="16"
+          y2="5"
+          stroke={one.color}
+          stroke-width="3"
+          stroke-dasharray={one.dash.length > 0 ? one.dash.map((length) => length / 2).join(" ") : undefined}
+        />
+      )}
     </svg>
   );
 }

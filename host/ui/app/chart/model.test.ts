@@ -6,8 +6,29 @@ import { columnsFor, sparkPaths } from "./readings";
 import { compare } from "./table";
 import type { Axis, Chart, FieldConfig, Frame, Series } from "./view";
 
-const config: FieldConfig = { unit: "", decimals: null, min: null, max: null, color: { kind: "palette" }, thresholds: [], mappings: [], no_value: "", links: [], custom: {} };
-const axis: Axis = { label: "", side: "auto", config: 0, soft_min: null, soft_max: null, scale: { kind: "linear" }, centered: false, grid: "auto", thresholds: "none" };
+const config: FieldConfig = {
+  unit: "",
+  decimals: null,
+  min: null,
+  max: null,
+  color: { kind: "palette" },
+  thresholds: [],
+  mappings: [],
+  no_value: "",
+  links: [],
+  custom: {},
+};
+const axis: Axis = {
+  label: "",
+  side: "auto",
+  config: 0,
+  soft_min: null,
+  soft_max: null,
+  scale: { kind: "linear" },
+  centered: false,
+  grid: "auto",
+  thresholds: "none",
+};
 const series = (frame: number, more: Partial<Series> = {}): Series => ({
   x: { frame, field: 0 },
   y: { frame, field: 1 },
@@ -35,19 +56,37 @@ const frame = (name: string, x: number[], y: (number | null)[]): Frame => ({
     { name: "Value", labels: { job: "a" }, display_name: "", config: 0, values: { kind: "numbers", value: y } },
   ],
 });
-const chart = (list: Series[]): Chart => ({ series: list, x_axis: axis, axes: [axis], regions: [], legend: { placement: "bottom", table: false, calculations: [], sort_by: "", descending: false }, tooltip: { mode: "all", sort: null } });
+const chart = (list: Series[]): Chart => ({
+  series: list,
+  x_axis: axis,
+  axes: [axis],
+  regions: [],
+  legend: { placement: "bottom", table: false, calculations: [], sort_by: "", descending: false },
+  tooltip: { mode: "all", sort: null },
+});
 
 describe("a chart made ready", () => {
   const frames = [frame("a", [1, 2, 3], [1, 2, null]), frame("", [1, 3], [5, 7])];
   it("joins times, negates and keeps values for calculations", () => {
     const made = ready(chart([series(0), series(1, { negate: true })]), frames, [config], "dark", new Set());
     expect(made.x).toEqual([1, 2, 3]);
-    expect(made.y).toEqual([[1, 2, null], [-5, undefined, -7]]);
+    expect(made.y).toEqual([
+      [1, 2, null],
+      [-5, undefined, -7],
+    ]);
     expect(made.series[1]?.values).toEqual([5, 7]);
     expect(made.series.map(({ name }) => name)).toEqual(["a", '{job="a"}']);
   });
   it("places categories by their text", () => {
-    const words: Frame = { ...frames[0], query: "A", name: "w", fields: [{ name: "x", labels: {}, display_name: "", config: 0, values: { kind: "strings", value: ["b", "a", "c"] } }, frames[0]?.fields[1] as never] };
+    const words: Frame = {
+      ...frames[0],
+      query: "A",
+      name: "w",
+      fields: [
+        { name: "x", labels: {}, display_name: "", config: 0, values: { kind: "strings", value: ["b", "a", "c"] } },
+        frames[0]?.fields[1] as never,
+      ],
+    };
     const made = ready(chart([series(0)]), [words], [config], "dark", new Set());
     expect(made.categories).toEqual(["b", "a", "c"]);
     expect(made.x).toEqual([0, 1, 2]);

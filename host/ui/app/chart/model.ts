@@ -35,8 +35,29 @@ export interface Drawable {
   bands: Band[];
 }
 
-const plainConfig: FieldConfig = { unit: "", decimals: null, min: null, max: null, color: { kind: "palette" }, thresholds: [], mappings: [], no_value: "", links: [], custom: {} };
-const plainAxis: Axis = { label: "", side: "auto", config: 0, soft_min: null, soft_max: null, scale: { kind: "linear" }, centered: false, grid: "auto", thresholds: "none" };
+const plainConfig: FieldConfig = {
+  unit: "",
+  decimals: null,
+  min: null,
+  max: null,
+  color: { kind: "palette" },
+  thresholds: [],
+  mappings: [],
+  no_value: "",
+  links: [],
+  custom: {},
+};
+const plainAxis: Axis = {
+  label: "",
+  side: "auto",
+  config: 0,
+  soft_min: null,
+  soft_max: null,
+  scale: { kind: "linear" },
+  centered: false,
+  grid: "auto",
+  thresholds: "none",
+};
 
 /** What to call a series. */
 export function nameOf(field: Field, frame: Frame | undefined): string {
@@ -47,7 +68,13 @@ export function nameOf(field: Field, frame: Frame | undefined): string {
 }
 
 /** Makes the view ready. `hidden` are positions of series that the reader has switched off. */
-export function ready(chart: Chart, frames: readonly Frame[], configs: readonly FieldConfig[], theme: Theme, hidden: ReadonlySet<number>): Drawable {
+export function ready(
+  chart: Chart,
+  frames: readonly Frame[],
+  configs: readonly FieldConfig[],
+  theme: Theme,
+  hidden: ReadonlySet<number>,
+): Drawable {
   const series = chart.series.map((spec, i) => drawnSeries(spec, i, frames, configs, theme));
   const firstX = chart.series[0] === undefined ? undefined : fieldOf(frames, chart.series[0].x);
   const xKind = firstX?.values.kind ?? "times";
@@ -76,10 +103,21 @@ export function ready(chart: Chart, frames: readonly Frame[], configs: readonly 
   const bands = [...stacked.bands];
   chart.series.forEach((spec, upper) => {
     const lower = spec.fill_below_to;
-    if (lower !== null && lower !== upper && chart.series[lower] !== undefined && !away(upper) && !away(lower)) bands.push({ upper, lower });
+    if (lower !== null && lower !== upper && chart.series[lower] !== undefined && !away(upper) && !away(lower))
+      bands.push({ upper, lower });
   });
   const axes = (chart.axes.length > 0 ? chart.axes : [plainAxis]).map((spec) => ({ spec, config: configs[spec.config] ?? plainConfig }));
-  return { series, axes, xKind, xConfig: configs[chart.x_axis.config] ?? plainConfig, categories, x: joined.x, y: stacked.y, own: joined.y, bands };
+  return {
+    series,
+    axes,
+    xKind,
+    xConfig: configs[chart.x_axis.config] ?? plainConfig,
+    categories,
+    x: joined.x,
+    y: stacked.y,
+    own: joined.y,
+    bands,
+  };
 }
 
 function drawnSeries(spec: Series, i: number, frames: readonly Frame[], configs: readonly FieldConfig[], theme: Theme): DrawnSeries {

@@ -52,7 +52,10 @@ export function colorOf(name: string, theme: Theme): string | undefined {
 
 type Rgb = [number, number, number];
 
-const byte = (value: number): string => Math.max(0, Math.min(255, Math.round(value))).toString(16).padStart(2, "0");
+const byte = (value: number): string =>
+  Math.max(0, Math.min(255, Math.round(value)))
+    .toString(16)
+    .padStart(2, "0");
 const hex = (rgb: Rgb, alpha = 1): string => `#${rgb.map(byte).join("")}${alpha >= 1 ? "" : byte(alpha * 255)}`;
 const parse = (color: string): Rgb => [1, 3, 5].map((at) => Number.parseInt(color.slice(at, at + 2), 16) || 0) as Rgb;
 

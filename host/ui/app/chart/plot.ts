@@ -42,7 +42,19 @@ function stepsOf(config: FieldConfig): number[] | undefined {
 /** How a time reads beside its neighbours, by the distance between ticks in milliseconds. */
 export function timeTicks(splits: readonly number[], step: number, span: number, at: Surroundings): string[] {
   const pattern =
-    step < 1000 ? "HH:mm:ss.SSS" : step < 60_000 ? "HH:mm:ss" : step < 86_400_000 ? (span > 86_400_000 ? "MM-DD HH:mm" : "HH:mm") : step < 28 * 86_400_000 ? "MM-DD" : step < 360 * 86_400_000 ? "YYYY-MM" : "YYYY";
+    step < 1000
+      ? "HH:mm:ss.SSS"
+      : step < 60_000
+        ? "HH:mm:ss"
+        : step < 86_400_000
+          ? span > 86_400_000
+            ? "MM-DD HH:mm"
+            : "HH:mm"
+          : step < 28 * 86_400_000
+            ? "MM-DD"
+            : step < 360 * 86_400_000
+              ? "YYYY-MM"
+              : "YYYY";
   return splits.map((split) => dateBy(pattern, split, at));
 }
 
@@ -61,7 +73,8 @@ function xAxis(chart: Chart, model: Drawable, sight: Sight): uPlot.Axis {
     ticks: { show: true, stroke: colors.grid, width: 1, size: 4 },
   };
   if (spec.label !== "") Object.assign(axis, { label: spec.label, labelSize: 18, labelFont: font, labelGap: 0 });
-  if (model.xKind === "times") axis.values = (u, splits, _, __, step) => timeTicks(splits, step, (u.scales.x?.max ?? 0) - (u.scales.x?.min ?? 0), sight.at);
+  if (model.xKind === "times")
+    axis.values = (u, splits, _, __, step) => timeTicks(splits, step, (u.scales.x?.max ?? 0) - (u.scales.x?.min ?? 0), sight.at);
   else if (model.xKind === "strings") {
     axis.splits = (u) => everyNth(model.categories.length, Math.max(1, Math.floor(u.bbox.width / devicePixelRatio / 70)));
     axis.values = (_, splits) => splits.map((i) => model.categories[i] ?? "");
@@ -132,9 +145,12 @@ function barsPath(one: DrawnSeries, i: number, model: Drawable): uPlot.Series.Pa
   const mark = one.spec.mark;
   if (mark.kind !== "bars") return undefined;
   const align = mark.value.alignment === "before" ? -1 : mark.value.alignment === "after" ? 1 : 0;
-  const side = model.series.map((other, at) => ({ other, at })).filter(({ other }) => other.spec.mark.kind === "bars" && other.spec.stack === null);
+  const side = model.series
+    .map((other, at) => ({ other, at }))
+    .filter(({ other }) => other.spec.mark.kind === "bars" && other.spec.stack === null);
   const width = Math.max(0.05, Math.min(1, mark.value.width || 0.7));
-  if (model.xKind !== "strings" || side.length < 2 || one.spec.stack !== null) return uPlot.paths.bars?.({ align, size: [width, 120], gap: width === 1 ? 1 : 0 });
+  if (model.xKind !== "strings" || side.length < 2 || one.spec.stack !== null)
+    return uPlot.paths.bars?.({ align, size: [width, 120], gap: width === 1 ? 1 : 0 });
   const mine = side.findIndex(({ at }) => at === i);
   const each = width / side.length;
   return uPlot.paths.bars?.({
@@ -203,7 +219,8 @@ function seriesOf(one: DrawnSeries, i: number, model: Drawable, sight: Sight, hi
   } else {
     if (spec.points === "always") series.points = { ...series.points, show: true };
     // A single value between gaps has no line: only a point shows it.
-    if (spec.points === "never") series.points = { ...series.points, show: true, filter: (u, at) => lonely(u.data[at] as (number | null | undefined)[]) };
+    if (spec.points === "never")
+      series.points = { ...series.points, show: true, filter: (u, at) => lonely(u.data[at] as (number | null | undefined)[]) };
   }
   const paths = line ? pathOf(spec.mark.kind === "line" ? spec.mark.value : "linear") : bars ? barsPath(one, i, model) : undefined;
   if (paths !== undefined) series.paths = paths;
@@ -302,7 +319,12 @@ function overlay(chart: Chart, model: Drawable, sight: Sight): (u: uPlot) => voi
     for (const region of chart.regions) {
       if (region.title === "") continue;
       ctx.fillStyle = ink[sight.theme].text;
-      ctx.fillText(region.title, u.valToPos(region.from, "x", true) + 4 * devicePixelRatio, top + 3 * devicePixelRatio, Math.max(60 * devicePixelRatio, u.valToPos(region.to, "x", true) - u.valToPos(region.from, "x", true)));
+      ctx.fillText(
+        region.title,
+        u.valToPos(region.from, "x", true) + 4 * devicePixelRatio,
+        top + 3 * devicePixelRatio,
+        Math.max(60 * devicePixelRatio, u.valToPos(region.to, "x", true) - u.valToPos(region.from, "x", true)),
+      );
     }
     ctx.restore();
   };
@@ -346,7 +368,13 @@ export function nearestRow(column: readonly (number | null | undefined)[], row: 
 export const dataOf = (model: Drawable): uPlot.AlignedData => [model.x, ...model.y] as uPlot.AlignedData;
 
 /** All options except size; what moves with the data is read through `model()`. */
-export function optionsOf(chart: Chart, model: Drawable, sight: Sight, hidden: ReadonlySet<number>, size: { width: number; height: number }): uPlot.Options {
+export function optionsOf(
+  chart: Chart,
+  model: Drawable,
+  sight: Sight,
+  hidden: ReadonlySet<number>,
+  size: { width: number; height: number },
+): uPlot.Options {
   const percent = (axis: number): boolean => model.series.some(({ spec }) => spec.axis === axis && spec.stack?.mode === "percent");
   const onZero = (axis: number): boolean =>
     model.series.some(({ spec }) => spec.axis === axis && (spec.mark.kind === "bars" || spec.stack !== null));
@@ -374,7 +402,16 @@ export function optionsOf(chart: Chart, model: Drawable, sight: Sight, hidden: R
       focus: { prox: 24 },
       // Series that were scraped at other times have no row here; the nearest of their own speaks for them.
       dataIdx: (u, series, closest) => nearestRow(u.data[series] as (number | null | undefined)[], closest),
-      ...(model.xKind === "times" ? { sync: { key: sight.group, setSeries: false, scales: ["x", null], filters: { pub: (type) => synced.has(type), sub: (type) => synced.has(type) } } } : {}),
+      ...(model.xKind === "times"
+        ? {
+            sync: {
+              key: sight.group,
+              setSeries: false,
+              scales: ["x", null],
+              filters: { pub: (type) => synced.has(type), sub: (type) => synced.has(type) },
+            },
+          }
+        : {}),
     },
     focus: { alpha: 0.5 },
     hooks: {

@@ -21,9 +21,27 @@ export interface Read {
   ends: [number, number];
 }
 
-const plainConfig: FieldConfig = { unit: "", decimals: null, min: null, max: null, color: { kind: "thresholds" }, thresholds: [], mappings: [], no_value: "", links: [], custom: {} };
+const plainConfig: FieldConfig = {
+  unit: "",
+  decimals: null,
+  min: null,
+  max: null,
+  color: { kind: "thresholds" },
+  thresholds: [],
+  mappings: [],
+  no_value: "",
+  links: [],
+  custom: {},
+};
 
-export function read(reading: Reading, i: number, frames: readonly Frame[], configs: readonly FieldConfig[], theme: Theme, at: Surroundings): Read {
+export function read(
+  reading: Reading,
+  i: number,
+  frames: readonly Frame[],
+  configs: readonly FieldConfig[],
+  theme: Theme,
+  at: Surroundings,
+): Read {
   const field = fieldOf(frames, reading.source);
   const configured = configs[field.config] ?? plainConfig;
   const config = reading.value.kind === "time" && configured.unit === "" ? { ...configured, unit: "dateTimeAsIso" } : configured;
@@ -32,9 +50,21 @@ export function read(reading: Reading, i: number, frames: readonly Frame[], conf
   const number = typeof raw === "number" ? raw : NaN;
   const values = numbersOf(field);
   const ends: [number, number] = [finite(reduce(values, "min"), 0), finite(reduce(values, "max"), 100)];
-  const color = Number.isNaN(number) && shown.color === undefined ? (colorOf("text", theme) ?? "#888888") : colorFor(number, config, i, theme, ends, shown.color);
+  const color =
+    Number.isNaN(number) && shown.color === undefined
+      ? (colorOf("text", theme) ?? "#888888")
+      : colorFor(number, config, i, theme, ends, shown.color);
   const spark = reading.spark === null ? undefined : sparkOf(numbersOf(fieldOf(frames, reading.spark)), values.map(drawable));
-  return { name: reading.title || nameOf(field, frames[reading.source.frame]), shown, number, color, config, spark, change: reading.change, ends };
+  return {
+    name: reading.title || nameOf(field, frames[reading.source.frame]),
+    shown,
+    number,
+    color,
+    config,
+    spark,
+    change: reading.change,
+    ends,
+  };
 }
 
 const finite = (value: number | undefined, other: number): number => (value !== undefined && Number.isFinite(value) ? value : other);
@@ -44,7 +74,8 @@ function sparkOf(x: number[], y: Cell[]): Points | undefined {
 }
 
 /** Whether the name is to be shown: `auto` names what could be confused. */
-export const namesShown = (show: ShownText, count: number): boolean => show === "name" || show === "value-and-name" || (show === "auto" && count > 1);
+export const namesShown = (show: ShownText, count: number): boolean =>
+  show === "name" || show === "value-and-name" || (show === "auto" && count > 1);
 export const valuesShown = (show: ShownText): boolean => show !== "name" && show !== "none";
 
 /** Columns of a grid in which so many cells come closest to a shape. */
@@ -70,7 +101,7 @@ export function sparkPaths({ x, y }: Points, width: number, height: number): { l
   const span = (x.at(-1) ?? 1) - first || 1;
   const place = (i: number): string => {
     const part = high > low ? ((y[i] ?? 0) - low) / (high - low) : 0.5;
-    return `${(((x[i] ?? 0) - first) / span * width).toFixed(1)} ${(height - 2 - part * (height - 4)).toFixed(1)}`;
+    return `${((((x[i] ?? 0) - first) / span) * width).toFixed(1)} ${(height - 2 - part * (height - 4)).toFixed(1)}`;
   };
   let line = "";
   let area = "";

@@ -29,7 +29,9 @@ export function StatView({ stats, frames, configs }: { stats: Stats; frames: rea
   return (
     <div class="stats" ref={ref} style={{ "--columns": String(columns), "--least": `${leastHeight}px` }}>
       {size.width > 0 &&
-        readings.map((one, i) => <Stat key={i} one={one} stats={stats} named={named} width={width} height={height} valueSize={stats.value_size ?? fitting} />)}
+        readings.map((one, i) => (
+          <Stat key={i} one={one} stats={stats} named={named} width={width} height={height} valueSize={stats.value_size ?? fitting} />
+        ))}
     </div>
   );
 }
@@ -40,7 +42,21 @@ function widthOf({ shown }: Read): number {
   return wide(shown.text) + 0.6 * wide(shown.prefix + shown.suffix);
 }
 
-function Stat({ one, stats, named, width, height, valueSize }: { one: Read; stats: Stats; named: boolean; width: number; height: number; valueSize: number }) {
+function Stat({
+  one,
+  stats,
+  named,
+  width,
+  height,
+  valueSize,
+}: {
+  one: Read;
+  stats: Stats;
+  named: boolean;
+  width: number;
+  height: number;
+  valueSize: number;
+}) {
   const painted = stats.paint === "background" || stats.paint === "gradient";
   const style: Record<string, string> = {};
   if (painted) {
@@ -51,8 +67,13 @@ function Stat({ one, stats, named, width, height, valueSize }: { one: Read; stat
   const valueStyle: Record<string, string> = { fontSize: `${Math.round(valueSize)}px` };
   if (stats.paint === "value") valueStyle.color = readable(one.color, theme.value, "large");
   return (
-    <div class={`stat${stats.centered ? " centered" : ""}${painted ? " painted" : ""}${one.spark !== undefined ? " lined" : ""}`} style={style}>
-      {one.spark !== undefined && <Spark read={one} width={Math.max(1, width)} height={Math.max(10, height * 0.38)} color={painted ? "currentColor" : one.color} />}
+    <div
+      class={`stat${stats.centered ? " centered" : ""}${painted ? " painted" : ""}${one.spark !== undefined ? " lined" : ""}`}
+      style={style}
+    >
+      {one.spark !== undefined && (
+        <Spark read={one} width={Math.max(1, width)} height={Math.max(10, height * 0.38)} color={painted ? "currentColor" : one.color} />
+      )}
       {named && (
         <div class="stat-name" style={stats.title_size === null ? {} : { fontSize: `${stats.title_size}px` }} title={one.name}>
           {one.name}

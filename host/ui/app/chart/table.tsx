@@ -12,7 +12,18 @@ import { surroundings } from "./surroundings";
 import type { Surroundings } from "./units";
 import type { Field, FieldConfig, Frame, Order, Table, TableColumn } from "./view";
 
-const plainConfig: FieldConfig = { unit: "", decimals: null, min: null, max: null, color: { kind: "palette" }, thresholds: [], mappings: [], no_value: "", links: [], custom: {} };
+const plainConfig: FieldConfig = {
+  unit: "",
+  decimals: null,
+  min: null,
+  max: null,
+  color: { kind: "palette" },
+  thresholds: [],
+  mappings: [],
+  no_value: "",
+  links: [],
+  custom: {},
+};
 
 /** Numbers by size, texts by the language; what is missing stands last. */
 export function compare(a: Raw, b: Raw): number {
@@ -21,7 +32,17 @@ export function compare(a: Raw, b: Raw): number {
   return String(a).localeCompare(String(b), undefined, { numeric: true });
 }
 
-export function TableView({ table, frames, configs, title }: { table: Table; frames: readonly Frame[]; configs: readonly FieldConfig[]; title: string }) {
+export function TableView({
+  table,
+  frames,
+  configs,
+  title,
+}: {
+  table: Table;
+  frames: readonly Frame[];
+  configs: readonly FieldConfig[];
+  title: string;
+}) {
   const [sort, setSort] = useState<[number, Order] | null>(table.sort);
   const at = surroundings();
   const columns = table.columns.map((spec) => {
@@ -39,7 +60,8 @@ export function TableView({ table, frames, configs, title }: { table: Table; fra
       return compare(left, right) * (isMissing(left) || isMissing(right) ? 1 : sign);
     });
   }, [table, frames, sort]);
-  const align = ({ spec, field }: { spec: TableColumn; field: Field }): string => (spec.align === "auto" ? (field.values.kind === "numbers" ? "right" : "left") : spec.align);
+  const align = ({ spec, field }: { spec: TableColumn; field: Field }): string =>
+    spec.align === "auto" ? (field.values.kind === "numbers" ? "right" : "left") : spec.align;
   const footers = columns.some(({ spec }) => spec.footer !== "");
   return (
     <VirtualRows
@@ -50,8 +72,18 @@ export function TableView({ table, frames, configs, title }: { table: Table; fra
         table.header && (
           <tr>
             {columns.map((column, i) => (
-              <th key={i} scope="col" class={align(column)} style={column.spec.width === null ? {} : { width: `${column.spec.width}px` }} aria-sort={sort?.[0] === i ? sort[1] : "none"}>
-                <button type="button" class="sort" onClick={() => setSort(sort?.[0] !== i ? [i, "ascending"] : sort[1] === "ascending" ? [i, "descending"] : null)}>
+              <th
+                key={i}
+                scope="col"
+                class={align(column)}
+                style={column.spec.width === null ? {} : { width: `${column.spec.width}px` }}
+                aria-sort={sort?.[0] === i ? sort[1] : "none"}
+              >
+                <button
+                  type="button"
+                  class="sort"
+                  onClick={() => setSort(sort?.[0] !== i ? [i, "ascending"] : sort[1] === "ascending" ? [i, "descending"] : null)}
+                >
                   {column.spec.title || column.field.display_name || column.field.name}
                   {sort?.[0] === i && <span aria-hidden="true">{sort[1] === "ascending" ? " ▲" : " ▼"}</span>}
                 </button>
@@ -88,12 +120,27 @@ interface Drawn {
 function footer({ spec, field, config }: Drawn, rows: readonly number[], at: Surroundings): string {
   if (spec.footer === "") return "";
   const numbers = numbersOf(field);
-  const result = reduce(rows.map((row) => numbers[row] ?? NaN), spec.footer);
+  const result = reduce(
+    rows.map((row) => numbers[row] ?? NaN),
+    spec.footer,
+  );
   if (result === undefined) return t("table.unknown", { what: spec.footer });
   return whole(showCell({ kind: "numbers", value: [result] }, 0, { ...config, mappings: [] }, at));
 }
 
-function Cell({ column: { spec, field, config }, row, frames, at, align }: { column: Drawn; row: number; frames: readonly Frame[]; at: Surroundings; align: string }) {
+function Cell({
+  column: { spec, field, config },
+  row,
+  frames,
+  at,
+  align,
+}: {
+  column: Drawn;
+  row: number;
+  frames: readonly Frame[];
+  at: Surroundings;
+  align: string;
+}) {
   const shown = showCell(field.values, row, config, at);
   const text = whole(shown);
   const value = cellOf(field.values, row);
@@ -102,7 +149,11 @@ function Cell({ column: { spec, field, config }, row, frames, at, align }: { col
   if (cell.kind === "sparklines") {
     const line = cell.value[row];
     if (line === undefined) return <td />;
-    const { line: path } = sparkPaths(thinned({ x: numbersOf(fieldOf(frames, line.x)), y: numbersOf(fieldOf(frames, line.y)).map(drawable) }, 120), 120, 20);
+    const { line: path } = sparkPaths(
+      thinned({ x: numbersOf(fieldOf(frames, line.x)), y: numbersOf(fieldOf(frames, line.y)).map(drawable) }, 120),
+      120,
+      20,
+    );
     return (
       <td>
         <svg width="120" height="20" aria-hidden="true">
@@ -112,8 +163,18 @@ function Cell({ column: { spec, field, config }, row, frames, at, align }: { col
     );
   }
   const color = colorFor(number, config, 0, theme.value, [0, 100], shown.color);
-  if (cell.kind === "colored-text") return <td class={align} style={{ color: readable(color, theme.value) }} title={text}>{text}</td>;
-  if (cell.kind === "colored-background") return <td class={align} style={{ background: color, color: wantsWhite(color) ? "#ffffff" : "#10151c" }} title={text}>{text}</td>;
+  if (cell.kind === "colored-text")
+    return (
+      <td class={align} style={{ color: readable(color, theme.value) }} title={text}>
+        {text}
+      </td>
+    );
+  if (cell.kind === "colored-background")
+    return (
+      <td class={align} style={{ background: color, color: wantsWhite(color) ? "#ffffff" : "#10151c" }} title={text}>
+        {text}
+      </td>
+    );
   if (cell.kind === "gauge") {
     const low = config.min ?? 0;
     const high = config.max ?? Math.max(1, reduce(numbersOf(field), "max") || 1);
@@ -127,7 +188,11 @@ function Cell({ column: { spec, field, config }, row, frames, at, align }: { col
     );
   }
   return (
-    <td class={`${align}${cell.kind === "json" ? " code" : ""}${spec.wrap ? " wrap" : ""}`} style={shown.color === undefined ? {} : { color: readable(color, theme.value) }} title={text}>
+    <td
+      class={`${align}${cell.kind === "json" ? " code" : ""}${spec.wrap ? " wrap" : ""}`}
+      style={shown.color === undefined ? {} : { color: readable(color, theme.value) }}
+      title={text}
+    >
       {text}
     </td>
   );
@@ -139,10 +204,18 @@ export function dataTable(frames: readonly Frame[], frame: number): Table {
   return {
     frame,
     rows: null,
-    columns: fields.map((_, field) => ({ field, title: "", cell: { kind: "auto" }, align: "auto", width: null, wrap: false, filter: false, footer: "" })),
+    columns: fields.map((_, field) => ({
+      field,
+      title: "",
+      cell: { kind: "auto" },
+      align: "auto",
+      width: null,
+      wrap: false,
+      filter: false,
+      footer: "",
+    })),
     header: true,
     sort: null,
     page_size: null,
   };
 }
-

@@ -23,7 +23,21 @@ export interface CursorPlace {
 /** Rows beyond these are counted. */
 const most = 18;
 
-export function Tooltip({ spec, model, regions, place, hidden, at }: { spec: TooltipSpec; model: Drawable; regions: readonly Region[]; place: CursorPlace; hidden: ReadonlySet<number>; at: Surroundings }) {
+export function Tooltip({
+  spec,
+  model,
+  regions,
+  place,
+  hidden,
+  at,
+}: {
+  spec: TooltipSpec;
+  model: Drawable;
+  regions: readonly Region[];
+  place: CursorPlace;
+  hidden: ReadonlySet<number>;
+  at: Surroundings;
+}) {
   const rows = model.series
     .map((one, i) => {
       const row = place.rows[i] ?? place.row;
@@ -39,7 +53,9 @@ export function Tooltip({ spec, model, regions, place, hidden, at }: { spec: Too
     const sign = spec.sort === "ascending" ? 1 : -1;
     shown = rows.toSorted((a, b) => ((a.value ?? 0) - (b.value ?? 0)) * sign);
   }
-  const here = regions.filter(({ from, to, title }) => title !== "" && place.x >= Math.min(from, to) - 0.01 * (to - from || 0) && place.x <= to);
+  const here = regions.filter(
+    ({ from, to, title }) => title !== "" && place.x >= Math.min(from, to) - 0.01 * (to - from || 0) && place.x <= to,
+  );
   if (shown.length === 0 && here.length === 0) return null;
   const head =
     model.xKind === "times"
@@ -48,7 +64,9 @@ export function Tooltip({ spec, model, regions, place, hidden, at }: { spec: Too
         ? (model.categories[place.row] ?? "")
         : whole(quantity(place.x, model.xConfig.unit, model.xConfig.decimals, at));
   // On the side with more room, so that it never covers the cursor.
-  const style: Record<string, string> = { top: `${Math.max(0, Math.min(place.top - 12, place.height - 24 - 19 * Math.min(shown.length, most)))}px` };
+  const style: Record<string, string> = {
+    top: `${Math.max(0, Math.min(place.top - 12, place.height - 24 - 19 * Math.min(shown.length, most)))}px`,
+  };
   if (place.left > place.width / 2) style.right = `${place.width - place.left + 14}px`;
   else style.left = `${place.left + 14}px`;
   return (

@@ -13,7 +13,7 @@ describe("quantity", () => {
     [1.5, "", null, "1.5"],
     [12345.678, "", null, "12346"],
     [0.000123456, "", null, "0.000123"],
-    [3.14159, "none", 3, "3.142"],
+    [2.34567, "none", 3, "2.346"],
     [NaN, "bytes", null, "NaN"],
     [Infinity, "s", null, "+∞"],
     [-Infinity, "s", null, "−∞"],

@@ -61,12 +61,26 @@ function si(symbol: string, start = 0, downwards = true): Unit {
   };
 }
 
-const decimal = (symbol: string, start = 0): Unit => stepped(1000, large.slice(0, 9).map((prefix) => prefix + symbol), start);
+const decimal = (symbol: string, start = 0): Unit =>
+  stepped(
+    1000,
+    large.slice(0, 9).map((prefix) => prefix + symbol),
+    start,
+  );
 const binary = (symbol: string, start = 0): Unit =>
-  stepped(1024, ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi"].map((prefix) => prefix + symbol), start, 2);
+  stepped(
+    1024,
+    ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi"].map((prefix) => prefix + symbol),
+    start,
+    2,
+  );
 
 const counts = ["", "K", "Mil", "Bil", "Tri", "Quadr", "Quint"];
-const count = (symbol: string): Unit => stepped(1000, counts.map((name) => [name, symbol].filter(Boolean).join(" ")));
+const count = (symbol: string): Unit =>
+  stepped(
+    1000,
+    counts.map((name) => [name, symbol].filter(Boolean).join(" ")),
+  );
 
 function currency(symbol: string, after = false): Unit {
   const names = ["", "K", "M", "B", "T"];
@@ -180,7 +194,10 @@ export function dateBy(pattern: string, value: number, at: Surroundings): string
     A: () => (wall.getUTCHours() < 12 ? "AM" : "PM"),
     a: () => (wall.getUTCHours() < 12 ? "am" : "pm"),
   };
-  return pattern.replace(/\[([^\]]*)\]|YYYY|YY|MMMM|MMM|MM|M|DD|D|dddd|ddd|HH|H|hh|h|mm|ss|SSS|A|a/g, (mark, quoted?: string) => quoted ?? marks[mark]?.() ?? mark);
+  return pattern.replace(
+    /\[([^\]]*)\]|YYYY|YY|MMMM|MMM|MM|M|DD|D|dddd|ddd|HH|H|hh|h|mm|ss|SSS|A|a/g,
+    (mark, quoted?: string) => quoted ?? marks[mark]?.() ?? mark,
+  );
 }
 
 /** `in 5 min`, `3 h ago` in the language of the page. */
@@ -199,7 +216,8 @@ export function fromNow(value: number, at: Surroundings): string {
 
 const radix = (prefix: string): Unit => ({
   base: 10,
-  write: (value) => (Number.isFinite(value) ? (value < 0 ? "−" : "") + prefix + Math.abs(Math.round(value)).toString(16).toUpperCase() : String(value)),
+  write: (value) =>
+    Number.isFinite(value) ? (value < 0 ? "−" : "") + prefix + Math.abs(Math.round(value)).toString(16).toUpperCase() : String(value),
 });
 
 const iso = "YYYY-MM-DD HH:mm:ss";
@@ -218,7 +236,11 @@ const units: Record<string, Unit> = {
   sci: { base: 10, write: (value, decimals) => value.toExponential(decimals === null ? undefined : bounded(decimals)) },
   locale: {
     base: 10,
-    write: (value, decimals, at) => value.toLocaleString(at.language, decimals === null ? {} : { minimumFractionDigits: bounded(decimals), maximumFractionDigits: bounded(decimals) }),
+    write: (value, decimals, at) =>
+      value.toLocaleString(
+        at.language,
+        decimals === null ? {} : { minimumFractionDigits: bounded(decimals), maximumFractionDigits: bounded(decimals) },
+      ),
   },
   // Data
   bytes: binary("B"),

@@ -51,7 +51,18 @@ export function Address({ url }: { url: string }) {
 }
 
 export function Search({ value, onInput, label }: { value: string; onInput: (text: string) => void; label: string }) {
-  return <input type="search" class="search" data-search value={value} placeholder={label} aria-label={label} spellcheck={false} onInput={(event) => onInput(event.currentTarget.value)} />;
+  return (
+    <input
+      type="search"
+      class="search"
+      data-search
+      value={value}
+      placeholder={label}
+      aria-label={label}
+      spellcheck={false}
+      onInput={(event) => onInput(event.currentTarget.value)}
+    />
+  );
 }
 
 export function Counts({ shown, all }: { shown: number; all: number }) {

@@ -2,7 +2,17 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
-export function Popover({ button, label, className = "", children }: { button: ComponentChildren; label: string; className?: string; children: (close: () => void) => ComponentChildren }) {
+export function Popover({
+  button,
+  label,
+  className = "",
+  children,
+}: {
+  button: ComponentChildren;
+  label: string;
+  className?: string;
+  children: (close: () => void) => ComponentChildren;
+}) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
@@ -29,7 +39,15 @@ export function Popover({ button, label, className = "", children }: { button: C
         close();
       }}
     >
-      <button type="button" ref={opener} aria-haspopup="dialog" aria-expanded={open} aria-label={label} title={label} onClick={() => setOpen(!open)}>
+      <button
+        type="button"
+        ref={opener}
+        aria-haspopup="dialog"
+        aria-expanded={open}
+        aria-label={label}
+        title={label}
+        onClick={() => setOpen(!open)}
+      >
         {button}
       </button>
       {open && (

@@ -46,7 +46,8 @@ export function VirtualRows({ label, count, rowHeight, head, foot, row, rowClass
     rows.set(i, drawn);
   }
   kept.current = { row, rowClass, rows };
-  const gap = (rows: number, key: string) => rows > 0 && <tr key={key} aria-hidden="true" class="gap" style={{ height: `${rows * rowHeight}px` }} />;
+  const gap = (rows: number, key: string) =>
+    rows > 0 && <tr key={key} aria-hidden="true" class="gap" style={{ height: `${rows * rowHeight}px` }} />;
   return (
     <div
       class="rows"

@@ -21,7 +21,9 @@ export interface Active {
 
 /** Firing before pending, then by severity, then the oldest first. */
 export function active(groups: readonly RuleGroup[]): Active[] {
-  const rank = ({ alert }: Active): number => (alert.state === "firing" ? 0 : 10) + (severities.includes(alert.labels.severity ?? "") ? severities.indexOf(alert.labels.severity ?? "") : severities.length);
+  const rank = ({ alert }: Active): number =>
+    (alert.state === "firing" ? 0 : 10) +
+    (severities.includes(alert.labels.severity ?? "") ? severities.indexOf(alert.labels.severity ?? "") : severities.length);
   return groups
     .flatMap(({ rules }) => rules.flatMap((rule) => (rule.alerts ?? []).map((alert) => ({ alert, rule }))))
     .sort((a, b) => rank(a) - rank(b) || Date.parse(a.alert.activeAt) - Date.parse(b.alert.activeAt));
@@ -37,8 +39,14 @@ export function Alerts() {
   const at = surroundings();
   const groups = rules.data?.groups ?? [];
   const alerts = active(groups);
-  const text = ({ alert, rule }: Active): string => [rule.name, alert.state, ...Object.entries(alert.labels).map(([name, value]) => `${name}=${value}`)].join("\n").toLowerCase();
-  const found = alerts.filter((one) => search.toLowerCase().split(/\s+/).every((word) => text(one).includes(word)));
+  const text = ({ alert, rule }: Active): string =>
+    [rule.name, alert.state, ...Object.entries(alert.labels).map(([name, value]) => `${name}=${value}`)].join("\n").toLowerCase();
+  const found = alerts.filter((one) =>
+    search
+      .toLowerCase()
+      .split(/\s+/)
+      .every((word) => text(one).includes(word)),
+  );
   const firing = alerts.filter(({ alert }) => alert.state === "firing").length;
   return (
     <>
@@ -58,7 +66,11 @@ export function Alerts() {
       </div>
       {rules.error !== undefined && rules.data !== undefined && <Stale error={rules.error} at={rules.at} />}
       {rules.data === undefined ? (
-        rules.error === undefined ? <Loading /> : <Failed error={rules.error} />
+        rules.error === undefined ? (
+          <Loading />
+        ) : (
+          <Failed error={rules.error} />
+        )
       ) : (
         <>
           <section class="card">
@@ -172,7 +184,15 @@ function RuleRow({ rule, at }: { rule: Rule; at: Surroundings }) {
   const waiting = rule.lastEvaluation === "" || rule.lastEvaluation.startsWith("0001-");
   return (
     <tr class={failed ? "down" : ""}>
-      <td>{failed ? <Badge tone="bad">{t("state.failed")}</Badge> : rule.type === "recording" ? <Badge tone="calm">{t("state.recording")}</Badge> : <Badge tone={tones[rule.state ?? "unknown"] ?? "calm"}>{words[rule.state ?? ""] ?? t("state.unknown")}</Badge>}</td>
+      <td>
+        {failed ? (
+          <Badge tone="bad">{t("state.failed")}</Badge>
+        ) : rule.type === "recording" ? (
+          <Badge tone="calm">{t("state.recording")}</Badge>
+        ) : (
+          <Badge tone={tones[rule.state ?? "unknown"] ?? "calm"}>{words[rule.state ?? ""] ?? t("state.unknown")}</Badge>
+        )}
+      </td>
       <td class="wrap">
         <strong>{rule.name}</strong> <Labels labels={rule.labels ?? {}} />
       </td>
@@ -180,14 +200,36 @@ function RuleRow({ rule, at }: { rule: Rule; at: Surroundings }) {
         <code>{rule.query}</code>
         {(rule.lastError ?? "") !== "" && <div class="said">{rule.lastError}</div>}
       </td>
-      <td class="right" data-label={t("alerts.for")}>{rule.type === "alerting" && (rule.duration ?? 0) > 0 ? whole(quantity(rule.duration ?? 0, "dtdurations", null, at)) : "–"}</td>
-      <td class="right" data-label={t("alerts.evaluated")}>{waiting ? t("targets.never") : <time dateTime={rule.lastEvaluation} title={rule.lastEvaluation}>{fromNow(Date.parse(rule.lastEvaluation), at)}</time>}</td>
-      <td class="right" data-label={t("alerts.took")}>{waiting ? "–" : whole(quantity(rule.evaluationTime, "s", null, at))}</td>
+      <td class="right" data-label={t("alerts.for")}>
+        {rule.type === "alerting" && (rule.duration ?? 0) > 0 ? whole(quantity(rule.duration ?? 0, "dtdurations", null, at)) : "–"}
+      </td>
+      <td class="right" data-label={t("alerts.evaluated")}>
+        {waiting ? (
+          t("targets.never")
+        ) : (
+          <time dateTime={rule.lastEvaluation} title={rule.lastEvaluation}>
+            {fromNow(Date.parse(rule.lastEvaluation), at)}
+          </time>
+        )}
+      </td>
+      <td class="right" data-label={t("alerts.took")}>
+        {waiting ? "–" : whole(quantity(rule.evaluationTime, "s", null, at))}
+      </td>
     </tr>
   );
 }
 
-function Deliveries({ data, error, at, clock }: { data: Delivery[] | undefined; error: ApiError | undefined; at: number; clock: Surroundings }) {
+function Deliveries({
+  data,
+  error,
+  at,
+  clock,
+}: {
+  data: Delivery[] | undefined;
+  error: ApiError | undefined;
+  at: number;
+  clock: Surroundings;
+}) {
   const [all, setAll] = useState(false);
   const list = data ?? [];
   const shown = all ? list : list.slice(0, 50);
@@ -196,7 +238,11 @@ function Deliveries({ data, error, at, clock }: { data: Delivery[] | undefined; 
       <h2>{t("deliveries.title")}</h2>
       {error !== undefined && data !== undefined && <Stale error={error} at={at} />}
       {data === undefined ? (
-        error === undefined ? <Loading /> : <Failed error={error} />
+        error === undefined ? (
+          <Loading />
+        ) : (
+          <Failed error={error} />
+        )
       ) : list.length === 0 ? (
         <p class="calm-line">{t("deliveries.none")}</p>
       ) : (
@@ -229,9 +275,15 @@ function Deliveries({ data, error, at, clock }: { data: Delivery[] | undefined; 
                     <Labels labels={one.labels} />
                     {one.last !== null && one.last.error !== "" && <div class="said">{one.last.error}</div>}
                   </td>
-                  <td class="right" data-label={t("deliveries.alerts")}>{one.alerts}</td>
-                  <td class="right" data-label={t("deliveries.last")}>{one.last === null ? t("targets.never") : fromNow(one.last.at, clock)}</td>
-                  <td class="right" data-label={t("deliveries.next")}>{one.next_flush === null ? "–" : fromNow(one.next_flush, clock)}</td>
+                  <td class="right" data-label={t("deliveries.alerts")}>
+                    {one.alerts}
+                  </td>
+                  <td class="right" data-label={t("deliveries.last")}>
+                    {one.last === null ? t("targets.never") : fromNow(one.last.at, clock)}
+                  </td>
+                  <td class="right" data-label={t("deliveries.next")}>
+                    {one.next_flush === null ? "–" : fromNow(one.next_flush, clock)}
+                  </td>
                 </tr>
               ))}
             </tbody>

@@ -36,7 +36,8 @@ export function sections(panels: readonly PanelPlace[]): Section[] {
 
 /** Grid lines of a panel, within the 24 columns whatever the file says. */
 export function gridLines({ grid }: Pick<PanelPlace, "grid">): Record<string, string> {
-  const whole = (value: number, low: number, high: number): number => Math.max(low, Math.min(high, Math.round(Number.isFinite(value) ? value : low)));
+  const whole = (value: number, low: number, high: number): number =>
+    Math.max(low, Math.min(high, Math.round(Number.isFinite(value) ? value : low)));
   const w = whole(grid.w, 1, 24);
   const x = whole(grid.x, 0, 24 - w);
   return { "--x": String(x + 1), "--y": String(whole(grid.y, 0, 9999) + 1), "--w": String(w), "--h": String(whole(grid.h, 1, 200)) };
@@ -53,7 +54,12 @@ export function Dashboard({ uid, home }: { uid: string; home: boolean }) {
     document.title = `${data.title} · Skopos`;
     setReadyFor(uid);
   }, [data, uid]);
-  useEffect(() => () => void (defaults.value = usual), []);
+  useEffect(
+    () => () => {
+      defaults.value = usual;
+    },
+    [],
+  );
 
   if (data === undefined || readyFor !== uid || data.uid !== uid) {
     if (error === undefined) return <Loading />;
@@ -115,7 +121,11 @@ function Row({ section: { row, panels }, dashboard }: { section: Section; dashbo
       {open && (
         <div class="grid">
           {panels.slice(0, mostPanels).map((place, order) => (
-            <div key={`${dashboard.uid}/${place.id}`} class={place.grid.w <= 8 && place.grid.h <= 5 ? "cell narrow" : "cell"} style={gridLines(place)}>
+            <div
+              key={`${dashboard.uid}/${place.id}`}
+              class={place.grid.w <= 8 && place.grid.h <= 5 ? "cell narrow" : "cell"}
+              style={gridLines(place)}
+            >
               <Panel uid={dashboard.uid} place={place} variables={variables} order={order} />
             </div>
           ))}

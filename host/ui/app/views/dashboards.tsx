@@ -9,7 +9,9 @@ import { t } from "../text";
 export function Dashboards() {
   const { data, error, at } = useFetched<DashboardName[]>("/api/v1/dashboards");
   const wanted = query.value.get("q") ?? "";
-  const found = (data ?? []).filter(({ title, uid, tags }) => [title, uid, ...(tags ?? [])].some((text) => text.toLowerCase().includes(wanted.toLowerCase())));
+  const found = (data ?? []).filter(({ title, uid, tags }) =>
+    [title, uid, ...(tags ?? [])].some((text) => text.toLowerCase().includes(wanted.toLowerCase())),
+  );
   return (
     <>
       <div class="toolbar">
@@ -19,7 +21,11 @@ export function Dashboards() {
       </div>
       {error !== undefined && data !== undefined && <Stale error={error} at={at} />}
       {data === undefined ? (
-        error === undefined ? <Loading /> : <Failed error={error} />
+        error === undefined ? (
+          <Loading />
+        ) : (
+          <Failed error={error} />
+        )
       ) : data.length === 0 ? (
         <Empty>
           <strong>{t("dashboards.none")}</strong>

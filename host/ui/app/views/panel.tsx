@@ -33,7 +33,17 @@ const mostLater = 40;
 /** Small changes of the window are not worth another question. */
 const coarse = (pixels: number): number => Math.max(50, Math.round(pixels / 50) * 50);
 
-export function Panel({ uid, place, variables, order }: { uid: string; place: PanelPlace; variables: Record<string, string[]>; order: number }) {
+export function Panel({
+  uid,
+  place,
+  variables,
+  order,
+}: {
+  uid: string;
+  place: PanelPlace;
+  variables: Record<string, string[]>;
+  order: number;
+}) {
   const root = useRef<HTMLElement>(null);
   const { ref: body, size } = useSize<HTMLDivElement>();
   const inSight = useInSight(root);
@@ -66,13 +76,36 @@ export function Panel({ uid, place, variables, order }: { uid: string; place: Pa
     if (mistake !== undefined) mended();
   }, [data]);
 
-  const broken = mistake === undefined ? undefined : new ApiError(t("panel.mistake", { error: mistake instanceof Error ? mistake.message : String(mistake) }), 0);
+  const broken =
+    mistake === undefined
+      ? undefined
+      : new ApiError(t("panel.mistake", { error: mistake instanceof Error ? mistake.message : String(mistake) }), 0);
   const reason = data === undefined ? undefined : emptyReason(data.answer);
-  const state: State = !drawable || broken !== undefined ? "error" : data === undefined ? (fetched.error === undefined ? "loading" : "error") : fetched.error !== undefined ? "stale" : !canDraw(data.answer.view) ? "error" : reason !== undefined ? "empty" : "drawn";
+  const state: State =
+    !drawable || broken !== undefined
+      ? "error"
+      : data === undefined
+        ? fetched.error === undefined
+          ? "loading"
+          : "error"
+        : fetched.error !== undefined
+          ? "stale"
+          : !canDraw(data.answer.view)
+            ? "error"
+            : reason !== undefined
+              ? "empty"
+              : "drawn";
   const title = place.title || t("panel.untitled", { id: String(place.id) });
   const warnings = data?.answer.warnings ?? [];
   return (
-    <section class={`panel${place.transparent ? " transparent" : ""}`} ref={root} data-panel={place.id} data-state={state} aria-label={title} aria-busy={state === "loading"}>
+    <section
+      class={`panel${place.transparent ? " transparent" : ""}`}
+      ref={root}
+      data-panel={place.id}
+      data-state={state}
+      aria-label={title}
+      aria-busy={state === "loading"}
+    >
       <div class="panel-head">
         <h3 title={place.description || place.title}>{place.title}</h3>
         {place.description !== "" && (
@@ -86,12 +119,24 @@ export function Panel({ uid, place, variables, order }: { uid: string; place: Pa
           </span>
         )}
         {state === "stale" && fetched.error !== undefined && (
-          <span class="hint warn-text" tabIndex={0} role="status" title={t("look.stale", { time: wallClock(fetched.at, zone.value).slice(11), error: fetched.error.message })}>
+          <span
+            class="hint warn-text"
+            tabIndex={0}
+            role="status"
+            title={t("look.stale", { time: wallClock(fetched.at, zone.value).slice(11), error: fetched.error.message })}
+          >
             ⚠ {t("panel.stale", { time: wallClock(fetched.at, zone.value).slice(11) })}
           </span>
         )}
         {data !== undefined && data.answer.frames.length > 0 && (
-          <button type="button" class="icon table-toggle" aria-pressed={asTable} title={t("panel.table")} aria-label={t("panel.table")} onClick={() => setAsTable(!asTable)}>
+          <button
+            type="button"
+            class="icon table-toggle"
+            aria-pressed={asTable}
+            title={t("panel.table")}
+            aria-label={t("panel.table")}
+            onClick={() => setAsTable(!asTable)}
+          >
             ▤
           </button>
         )}
@@ -105,7 +150,11 @@ export function Panel({ uid, place, variables, order }: { uid: string; place: Pa
         ) : broken !== undefined ? (
           <Failed error={broken} />
         ) : data === undefined ? (
-          fetched.error === undefined ? <Loading /> : <Failed error={fetched.error} what={t("panel.failed")} />
+          fetched.error === undefined ? (
+            <Loading />
+          ) : (
+            <Failed error={fetched.error} what={t("panel.failed")} />
+          )
         ) : asTable ? (
           <DataTables answer={data.answer} title={title} />
         ) : reason !== undefined ? (

@@ -20,7 +20,11 @@ export function Plugins() {
       </div>
       {error !== undefined && data !== undefined && <Stale error={error} at={at} />}
       {data === undefined ? (
-        error === undefined ? <Loading /> : <Failed error={error} />
+        error === undefined ? (
+          <Loading />
+        ) : (
+          <Failed error={error} />
+        )
       ) : plugins.length === 0 ? (
         <Empty>{t("plugins.none")}</Empty>
       ) : (
@@ -39,7 +43,14 @@ function PluginCard({ plugin }: { plugin: Plugin }) {
   const failures = plugin.failures ?? 0;
   const refused = plugin.refused ?? [];
   const tone = plugin.error !== "" ? "bad" : failures > 0 || refused.length > 0 ? "warn" : "good";
-  const state = plugin.error !== "" ? t("plugins.broken") : failures > 0 ? t("plugins.failing") : refused.length > 0 ? t("plugins.refused") : t("plugins.loaded");
+  const state =
+    plugin.error !== ""
+      ? t("plugins.broken")
+      : failures > 0
+        ? t("plugins.failing")
+        : refused.length > 0
+          ? t("plugins.refused")
+          : t("plugins.loaded");
   return (
     <section class="card plugin" aria-label={plugin.name}>
       <h2>
@@ -48,9 +59,7 @@ function PluginCard({ plugin }: { plugin: Plugin }) {
         <span class="spring" />
         <Badge tone={tone}>{state}</Badge>
       </h2>
-      <p class="muted">
-        {[...plugin.kinds, plugin.origin === "embedded" ? t("plugins.embedded") : t("plugins.file")].join(" · ")}
-      </p>
+      <p class="muted">{[...plugin.kinds, plugin.origin === "embedded" ? t("plugins.embedded") : t("plugins.file")].join(" · ")}</p>
       {plugin.summary ? <p>{plugin.summary}</p> : null}
       {plugin.error !== "" && <p class="said">{plugin.error}</p>}
       <dl class="facts">

@@ -28,16 +28,34 @@ export function RangePicker() {
   const label = describe(from.value, to.value, range.value, zone.value);
   return (
     <div class="range-picker" role="group" aria-label={t("range.label")}>
-      <button type="button" class="icon" title={t("range.back")} aria-label={t("range.back")} onClick={() => setRange(shifted(range.value, -0.5))}>
+      <button
+        type="button"
+        class="icon"
+        title={t("range.back")}
+        aria-label={t("range.back")}
+        onClick={() => setRange(shifted(range.value, -0.5))}
+      >
         ‹
       </button>
       <Popover label={t("range.choose", { range: label })} button={<span class="range-text">{label}</span>}>
         {(close) => <Choices close={close} />}
       </Popover>
-      <button type="button" class="icon" title={t("range.forward")} aria-label={t("range.forward")} onClick={() => setRange(shifted(range.value, 0.5))}>
+      <button
+        type="button"
+        class="icon"
+        title={t("range.forward")}
+        aria-label={t("range.forward")}
+        onClick={() => setRange(shifted(range.value, 0.5))}
+      >
         ›
       </button>
-      <button type="button" class="icon" title={t("range.out")} aria-label={t("range.out")} onClick={() => setRange(widened(range.value, 2))}>
+      <button
+        type="button"
+        class="icon"
+        title={t("range.out")}
+        aria-label={t("range.out")}
+        onClick={() => setRange(widened(range.value, 2))}
+      >
         −
       </button>
       {!rangeUnderstood.value && (
@@ -55,7 +73,10 @@ function Choices({ close }: { close: () => void }) {
   const [end, setEnd] = useState(moving ? to.value : wallClock(range.value.to, zone.value));
   const understood = parseRange(start, end, Date.now(), zone.value) !== undefined;
   const zones = [...new Set(["browser", "utc", "Asia/Seoul", ...(zoneText.value === "" ? [] : [zoneText.value])])];
-  const names: Record<string, string> = { browser: t("zone.browser", { zone: Intl.DateTimeFormat().resolvedOptions().timeZone }), utc: "UTC" };
+  const names: Record<string, string> = {
+    browser: t("zone.browser", { zone: Intl.DateTimeFormat().resolvedOptions().timeZone }),
+    utc: "UTC",
+  };
   return (
     <div class="range-choices">
       <form
@@ -119,7 +140,12 @@ export function RefreshPicker() {
       <button type="button" class="icon" title={t("refresh.now")} aria-label={t("refresh.now")} onClick={refreshPressed}>
         ↻
       </button>
-      <select value={known} aria-label={t("refresh.every")} title={t("refresh.every")} onChange={(event) => setQuery({ refresh: event.currentTarget.value })}>
+      <select
+        value={known}
+        aria-label={t("refresh.every")}
+        title={t("refresh.every")}
+        onChange={(event) => setQuery({ refresh: event.currentTarget.value })}
+      >
         {[...new Set([...intervals, known])].map((every) => (
           <option key={every} value={every}>
             {every === "off" ? t("refresh.off") : every}

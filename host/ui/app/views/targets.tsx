@@ -34,14 +34,25 @@ export function byJob(targets: readonly Target[]): Job[] {
   }
   const rank = { down: 0, unknown: 1, up: 2 };
   const order = new Intl.Collator(undefined, { numeric: true }).compare;
-  for (const job of jobs.values()) job.targets.sort((a, b) => (rank[a.health] ?? 1) - (rank[b.health] ?? 1) || order(a.scrapeUrl, b.scrapeUrl));
+  for (const job of jobs.values())
+    job.targets.sort((a, b) => (rank[a.health] ?? 1) - (rank[b.health] ?? 1) || order(a.scrapeUrl, b.scrapeUrl));
   return [...jobs.values()].sort((a, b) => order(a.name, b.name));
 }
 
 /** Whether every word of the search stands somewhere in the target. */
 export function fits(target: Target, search: string): boolean {
-  const text = [target.scrapeUrl, target.scrapePool, target.lastError, ...Object.entries(target.labels).map(([name, value]) => `${name}=${value}`)].join("\n").toLowerCase();
-  return search.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+  const text = [
+    target.scrapeUrl,
+    target.scrapePool,
+    target.lastError,
+    ...Object.entries(target.labels).map(([name, value]) => `${name}=${value}`),
+  ]
+    .join("\n")
+    .toLowerCase();
+  return search
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
 }
 
 type Line = { job: Job } | { target: Target };
@@ -53,8 +64,24 @@ export function Targets() {
   const search = query.value.get("q") ?? "";
   const all = data?.activeTargets ?? [];
   const jobs = useMemo(() => byJob(all), [data]);
-  const found = useMemo(() => all.filter((target) => (state === "all" || target.health === state) && (job === "" || target.scrapePool === job) && (search.trim() === "" || fits(target, search.trim()))), [data, state, job, search]);
-  const lines = useMemo<Line[]>(() => byJob(found).flatMap((one) => [{ job: jobs.find(({ name }) => name === one.name) ?? one }, ...one.targets.map((target) => ({ target }))]), [found]);
+  const found = useMemo(
+    () =>
+      all.filter(
+        (target) =>
+          (state === "all" || target.health === state) &&
+          (job === "" || target.scrapePool === job) &&
+          (search.trim() === "" || fits(target, search.trim())),
+      ),
+    [data, state, job, search],
+  );
+  const lines = useMemo<Line[]>(
+    () =>
+      byJob(found).flatMap((one) => [
+        { job: jobs.find(({ name }) => name === one.name) ?? one },
+        ...one.targets.map((target) => ({ target })),
+      ]),
+    [found],
+  );
   const count = (health: string): number => (health === "all" ? all.length : all.filter((target) => target.health === health).length);
   return (
     <>
@@ -82,7 +109,11 @@ export function Targets() {
       </div>
       {error !== undefined && data !== undefined && <Stale error={error} at={at} />}
       {data === undefined ? (
-        error === undefined ? <Loading /> : <Failed error={error} />
+        error === undefined ? (
+          <Loading />
+        ) : (
+          <Failed error={error} />
+        )
       ) : all.length === 0 ? (
         <Empty>
           <strong>{t("targets.none")}</strong>
@@ -117,14 +148,24 @@ function Lines({ lines }: { lines: readonly Line[] }) {
   const cells = (line: Line) => {
     if ("job" in line) return <JobHead job={line.job} />;
     const key = keyOf(line.target);
-    return <TargetCells target={line.target} at={at} open={open === key} wrapped={!many} onOpen={() => setOpen(open === key ? null : key)} />;
+    return (
+      <TargetCells target={line.target} at={at} open={open === key} wrapped={!many} onOpen={() => setOpen(open === key ? null : key)} />
+    );
   };
   const chosen = lines.find((line) => "target" in line && keyOf(line.target) === open);
-  const rowClass = (line: Line | undefined): string => (line === undefined ? "" : "job" in line ? "group-head" : line.target.health === "down" ? "down" : "");
+  const rowClass = (line: Line | undefined): string =>
+    line === undefined ? "" : "job" in line ? "group-head" : line.target.health === "down" ? "down" : "";
   if (many) {
     return (
       <div class="fill">
-        <VirtualRows label={t("nav.targets")} count={lines.length} rowHeight={30} head={head} row={(i) => cells(lines[i] as Line)} rowClass={(i) => rowClass(lines[i])} />
+        <VirtualRows
+          label={t("nav.targets")}
+          count={lines.length}
+          rowHeight={30}
+          head={head}
+          row={(i) => cells(lines[i] as Line)}
+          rowClass={(i) => rowClass(lines[i])}
+        />
         {chosen !== undefined && "target" in chosen && (
           <aside class="detail" aria-label={t("targets.details")}>
             <TargetDetails target={chosen.target} />
@@ -161,7 +202,8 @@ function Lines({ lines }: { lines: readonly Line[] }) {
 const keyOf = (target: Target): string => JSON.stringify([target.scrapePool, target.scrapeUrl, target.labels]);
 
 function JobHead({ job }: { job: Job }) {
-  const tone: Tone = job.up === job.targets.length ? "good" : !job.targets.some(({ health }) => health === "down") ? "calm" : job.up === 0 ? "bad" : "warn";
+  const tone: Tone =
+    job.up === job.targets.length ? "good" : !job.targets.some(({ health }) => health === "down") ? "calm" : job.up === 0 ? "bad" : "warn";
   return (
     <th colSpan={5} scope="rowgroup">
       <span class="group-name">{job.name}</span> <Badge tone={tone}>{t("targets.of", { up: job.up, n: job.targets.length })}</Badge>
@@ -172,7 +214,19 @@ function JobHead({ job }: { job: Job }) {
 /** Go's zero time: never scraped. */
 const never = (time: string): boolean => time === "" || time.startsWith("0001-");
 
-function TargetCells({ target, at, open, wrapped, onOpen }: { target: Target; at: Surroundings; open: boolean; wrapped: boolean; onOpen: () => void }) {
+function TargetCells({
+  target,
+  at,
+  open,
+  wrapped,
+  onOpen,
+}: {
+  target: Target;
+  at: Surroundings;
+  open: boolean;
+  wrapped: boolean;
+  onOpen: () => void;
+}) {
   return (
     <>
       <td>
@@ -188,8 +242,18 @@ function TargetCells({ target, at, open, wrapped, onOpen }: { target: Target; at
       <td class={wrapped ? "wrap" : ""}>
         <Labels labels={target.labels} without={["job"]} />
       </td>
-      <td class="right" data-label={t("targets.last")}>{never(target.lastScrape) ? t("targets.never") : <time dateTime={target.lastScrape} title={target.lastScrape}>{fromNow(Date.parse(target.lastScrape), at)}</time>}</td>
-      <td class="right" data-label={t("targets.took")}>{never(target.lastScrape) ? "–" : whole(quantity(target.lastScrapeDuration, "s", null, at))}</td>
+      <td class="right" data-label={t("targets.last")}>
+        {never(target.lastScrape) ? (
+          t("targets.never")
+        ) : (
+          <time dateTime={target.lastScrape} title={target.lastScrape}>
+            {fromNow(Date.parse(target.lastScrape), at)}
+          </time>
+        )}
+      </td>
+      <td class="right" data-label={t("targets.took")}>
+        {never(target.lastScrape) ? "–" : whole(quantity(target.lastScrapeDuration, "s", null, at))}
+      </td>
     </>
   );
 }

@@ -7,14 +7,37 @@ import { describe as describeRange } from "./range-picker";
 import { byJob, fits } from "./targets";
 import { chosen, switched } from "./variables";
 
-const panel = (id: number, y: number, more: Partial<PanelPlace> = {}): PanelPlace => ({ id, title: `p${id}`, description: "", type: "stat", kind: "panel", reason: "", collapsed: false, grid: { x: 0, y, w: 12, h: 4 }, transparent: false, ...more });
+const panel = (id: number, y: number, more: Partial<PanelPlace> = {}): PanelPlace => ({
+  id,
+  title: `p${id}`,
+  description: "",
+  type: "stat",
+  kind: "panel",
+  reason: "",
+  collapsed: false,
+  grid: { x: 0, y, w: 12, h: 4 },
+  transparent: false,
+  ...more,
+});
 
 describe("sections", () => {
   it("cuts at rows, and each begins at its own first line", () => {
     const cut = sections([panel(1, 5), panel(2, 1), panel(3, 9, { kind: "row", collapsed: true }), panel(4, 10), panel(5, 14)]);
     expect(cut.map(({ row, panels }) => [row?.id, panels.map(({ id, grid }) => [id, grid.y])])).toEqual([
-      [undefined, [[2, 0], [1, 4]]],
-      [3, [[4, 0], [5, 4]]],
+      [
+        undefined,
+        [
+          [2, 0],
+          [1, 4],
+        ],
+      ],
+      [
+        3,
+        [
+          [4, 0],
+          [5, 4],
+        ],
+      ],
     ]);
   });
   it("keeps a row without panels", () => expect(sections([panel(1, 0, { kind: "row" })])).toHaveLength(1));
@@ -30,10 +53,27 @@ it.each([
   expect([lines["--x"], lines["--y"], lines["--w"], lines["--h"]]).toEqual(expected);
 });
 
-const target = (pool: string, url: string, health: Target["health"], labels = {}): Target => ({ discoveredLabels: {}, labels, scrapePool: pool, scrapeUrl: url, globalUrl: url, lastError: health === "down" ? "connection refused" : "", lastScrape: "", lastScrapeDuration: 0, health, scrapeInterval: "", scrapeTimeout: "" });
+const target = (pool: string, url: string, health: Target["health"], labels = {}): Target => ({
+  discoveredLabels: {},
+  labels,
+  scrapePool: pool,
+  scrapeUrl: url,
+  globalUrl: url,
+  lastError: health === "down" ? "connection refused" : "",
+  lastScrape: "",
+  lastScrapeDuration: 0,
+  health,
+  scrapeInterval: "",
+  scrapeTimeout: "",
+});
 
 it("targets stand by job, those that are down first", () => {
-  const jobs = byJob([target("b", "http://b:1", "up"), target("a", "http://a:10", "up"), target("a", "http://a:9", "up"), target("a", "http://a:11", "down")]);
+  const jobs = byJob([
+    target("b", "http://b:1", "up"),
+    target("a", "http://a:10", "up"),
+    target("a", "http://a:9", "up"),
+    target("a", "http://a:11", "down"),
+  ]);
   expect(jobs.map(({ name, up, targets }) => [name, up, targets.map(({ scrapeUrl }) => scrapeUrl)])).toEqual([
     ["a", 2, ["http://a:11", "http://a:9", "http://a:10"]],
     ["b", 1, ["http://b:1"]],
@@ -47,9 +87,31 @@ it("a search fits if each of its words does", () => {
 });
 
 it("alerts stand by state, severity and age", () => {
-  const alert = (state: Alert["state"], severity: string, activeAt: string): Alert => ({ labels: { severity, id: `${state} ${severity} ${activeAt}` }, annotations: {}, state, activeAt, value: "1" });
-  const alerts = [alert("pending", "critical", "2026-01-01T00:00:00Z"), alert("firing", "warning", "2026-01-01T00:00:00Z"), alert("firing", "critical", "2026-01-02T00:00:00Z"), alert("firing", "critical", "2026-01-01T00:00:00Z"), alert("firing", "strange", "2026-01-01T00:00:00Z")];
-  const groups: RuleGroup[] = [{ name: "g", file: "f", interval: 1, rules: [{ type: "alerting", name: "r", query: "", health: "ok", evaluationTime: 0, lastEvaluation: "", alerts } as Rule, { type: "recording", name: "x", query: "", health: "ok", evaluationTime: 0, lastEvaluation: "" }] }];
+  const alert = (state: Alert["state"], severity: string, activeAt: string): Alert => ({
+    labels: { severity, id: `${state} ${severity} ${activeAt}` },
+    annotations: {},
+    state,
+    activeAt,
+    value: "1",
+  });
+  const alerts = [
+    alert("pending", "critical", "2026-01-01T00:00:00Z"),
+    alert("firing", "warning", "2026-01-01T00:00:00Z"),
+    alert("firing", "critical", "2026-01-02T00:00:00Z"),
+    alert("firing", "critical", "2026-01-01T00:00:00Z"),
+    alert("firing", "strange", "2026-01-01T00:00:00Z"),
+  ];
+  const groups: RuleGroup[] = [
+    {
+      name: "g",
+      file: "f",
+      interval: 1,
+      rules: [
+        { type: "alerting", name: "r", query: "", health: "ok", evaluationTime: 0, lastEvaluation: "", alerts } as Rule,
+        { type: "recording", name: "x", query: "", health: "ok", evaluationTime: 0, lastEvaluation: "" },
+      ],
+    },
+  ];
   expect(active(groups).map((one) => alerts.indexOf(one.alert))).toEqual([3, 2, 1, 4, 0]);
 });
 
