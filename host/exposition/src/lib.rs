@@ -14,8 +14,10 @@ mod check;
 mod encode;
 mod error;
 mod format;
+mod line;
 mod number;
 mod reader;
+mod tail;
 mod text;
 
 pub use check::{Summary, check};
@@ -23,4 +25,5 @@ pub use encode::encode;
 pub use error::ParseError;
 pub use format::{CONTENT_TYPE, Format, FormatError};
 pub use number::{format_float, parse_float};
-pub use reader::{LABELS_MAX, LINE_BYTES_MAX, Line, Reader, Sample, Tail, read_tail};
+pub use reader::{LABELS_MAX, LINE_BYTES_MAX, Line, Reader, Sample};
+pub use tail::{Tail, read_tail};

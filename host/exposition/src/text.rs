@@ -70,6 +70,12 @@ pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The text of a part of the body that was found to be valid UTF-8.
+pub(crate) fn resolve(body: &[u8], span: Span) -> Cow<'_, str> {
+    let text = std::str::from_utf8(&body[span.start..span.end]).unwrap_or_default();
+    if span.escaped { unescape(text) } else { Cow::Borrowed(text) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

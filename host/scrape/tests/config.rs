@@ -134,3 +134,14 @@ fn upstreams_files() {
     println!("{checked} files agree, {unsupported} name a service discovery that nothing serves");
     assert!(checked > 20);
 }
+
+#[test]
+fn the_book_and_upstreams_example_load() {
+    let Some(root) = common::conformance() else { return };
+    for (file, jobs) in [("diamol/exercises/prometheus/prometheus.yml", 2), ("config/examples/prometheus.yml", 1)] {
+        let text = std::fs::read_to_string(root.join(file)).expect("the file can be read").replace("DOCKER_HOST", "127.0.0.1");
+        let config = config(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(config.jobs.len() >= jobs, "{file}");
+        assert!(config.warnings.is_empty(), "{file}: {:?}", config.warnings);
+    }
+}
