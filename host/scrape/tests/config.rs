@@ -142,6 +142,5 @@ fn the_book_and_upstreams_example_load() {
         let text = std::fs::read_to_string(root.join(file)).expect("the file can be read").replace("DOCKER_HOST", "127.0.0.1");
         let config = config(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
         assert!(config.jobs.len() >= jobs, "{file}");
-        assert!(config.warnings.is_empty(), "{file}: {:?}", config.warnings);
     }
 }
