@@ -9,7 +9,7 @@ use model::{LabelSet, TimestampMs};
 use crate::disk::{Disk, DiskLock, LockError};
 use crate::error::{OpenError, RecoveryProgress, RecoveryReport};
 use crate::head::group::Group;
-use crate::head::writer::GroupWriter;
+use crate::head::writer::{GroupWriter, Scratch};
 use crate::index::Index;
 use crate::maintain::MaintainState;
 use crate::options::Options;
@@ -36,6 +36,8 @@ pub(crate) struct Inner {
     pub(crate) recovery: RecoveryReport,
     pub(crate) maintenance: Mutex<MaintainState>,
     pub(crate) cursors: Mutex<Vec<Cursor>>,
+    /// As many as there were appends at once.
+    pub(crate) scratch: Mutex<Vec<Scratch>>,
     _lock: Box<dyn DiskLock>,
 }
 
@@ -102,6 +104,7 @@ impl Db {
             recovery: recovered.report,
             maintenance: Mutex::default(),
             cursors: Mutex::default(),
+            scratch: Mutex::default(),
             _lock: lock,
         };
         let db = Self(Arc::new(inner));

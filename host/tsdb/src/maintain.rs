@@ -8,6 +8,8 @@ use crate::db::{Db, Inner};
 
 /// How often what is not urgent is done.
 const HOUSEKEEPING_MS: i64 = 60_000;
+/// How often unused series are looked for, which walks over all pages.
+const UNUSED_MS: i64 = 3_600_000;
 /// After how long without rows a group's open rows are compressed.
 const IDLE_MS: i64 = 3_600_000;
 /// A segment is closed when its rows span this part of the retention, so that little outlives it.
@@ -33,6 +35,9 @@ pub struct MaintainReport {
 pub(crate) struct MaintainState {
     synced_at: Option<Instant>,
     housekeeping_at: Option<TimestampMs>,
+    unused_at: Option<TimestampMs>,
+    /// Rows were dropped since unused series were looked for.
+    dropped: bool,
 }
 
 impl Db {
@@ -54,6 +59,12 @@ impl Db {
         if state.housekeeping_at.is_none_or(|at| now < at || now - at >= HOUSEKEEPING_MS) {
             state.housekeeping_at = Some(now);
             self.0.housekeeping(now, &mut report);
+            state.dropped |= report.rows_dropped > 0;
+            if state.dropped && state.unused_at.is_none_or(|at| now < at || now - at >= UNUSED_MS) {
+                state.unused_at = Some(now);
+                state.dropped = false;
+                report.series_removed = self.0.remove_unused();
+            }
         }
         report
     }
@@ -76,9 +87,6 @@ impl Inner {
                 Err(error) => report.errors.push(format!("cannot remove an old segment of the log: {error}")),
             }
         }
-        if report.rows_dropped > 0 {
-            report.series_removed = self.remove_unused();
-        }
     }
 
     /// Drops rows that are older than the retention.
@@ -90,25 +98,27 @@ impl Inner {
         self.groups().iter().map(|group| group.head().drop_before(cutoff)).sum()
     }
 
-    /// Removes groups without rows or writer, and, once they are a quarter, the series that no group holds.
+    /// Removes groups without rows or writer, and the series that no group holds, once they are a quarter or there is a limit.
     fn remove_unused(&self) -> u64 {
         let _gate = self.no_new_columns();
-        let mut live = HashSet::new();
         let mut groups = self.groups_mut();
         let empty: Vec<_> = groups.all().filter(|group| group.is_unused()).cloned().collect();
         for group in empty {
             groups.remove(&group);
         }
-        for group in groups.all() {
+        drop(groups);
+        let groups = self.groups();
+        let mut live = HashSet::new();
+        for group in &groups {
             group.head().collect_live(&mut live);
         }
         let before = self.index().len();
         let removed = before - live.len();
-        if removed == 0 || removed < before / 4 {
+        if removed == 0 || (removed < before / 4 && self.options.series_max == 0) {
             return 0;
         }
         self.index_mut().retain(|series| live.contains(&series));
-        for group in groups.all() {
+        for group in &groups {
             group.head().slots.vacate_where(|series| !live.contains(&series));
         }
         removed as u64

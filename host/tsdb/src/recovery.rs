@@ -102,7 +102,10 @@ impl Recovery {
         }
         let frames = bytes.get(SEGMENT_HEADER_BYTES..).unwrap_or_default();
         let (end, time_max) = self.frames(Frames::new(frames, number, SEGMENT_HEADER_BYTES as u64), number);
-        self.segments.insert(number, ClosedSegment { bytes: end, time_max });
+        // A file without a single record may be somebody else's: the retention must not remove it.
+        if end > SEGMENT_HEADER_BYTES as u64 {
+            self.segments.insert(number, ClosedSegment { bytes: end, time_max });
+        }
         if newest && end < bytes.len() as u64 {
             self.cut_tail(disk, &path, number, end, bytes.len() as u64)?;
         } else if end < bytes.len() as u64 {

@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::{ABSENT_BITS, TimestampMs};
+use model::{ABSENT_BITS, TimeRange, TimestampMs};
 
 use super::page::Page;
 use super::rows::OpenRows;
@@ -126,6 +126,13 @@ impl GroupHead {
         self.slots.assign(slot, series);
     }
 
+    /// The pages that overlap with a range.
+    pub(crate) fn pages_in(&self, range: TimeRange) -> impl DoubleEndedIterator<Item = &Arc<Page>> {
+        let start = self.pages.partition_point(|page| page.time_max < range.start);
+        let end = self.pages.partition_point(|page| page.time_min <= range.end);
+        self.pages.range(start..end.max(start))
+    }
+
     /// Drops rows before `time`: whole pages, and open rows if all are.
     pub(crate) fn drop_before(&mut self, time: TimestampMs) -> u64 {
         let mut rows = 0;
@@ -152,12 +159,22 @@ impl GroupHead {
                 live.insert(series);
             }
         }
+        // Pages mostly share their layout, and nearly all of its series turn up in the newest.
+        let mut layout: Option<&Arc<[u32]>> = None;
+        let mut missing: Vec<usize> = Vec::new();
         for page in self.pages.iter().rev() {
-            for (slot, &series) in page.layout.iter().enumerate() {
-                if series != NO_SERIES && !live.contains(&series) && page.uses(slot) {
-                    live.insert(series);
-                }
+            if layout.is_none_or(|layout| !Arc::ptr_eq(layout, &page.layout)) {
+                layout = Some(&page.layout);
+                let unknown = |series: &u32| *series != NO_SERIES && !live.contains(series);
+                missing = page.layout.iter().enumerate().filter(|(_, series)| unknown(series)).map(|(slot, _)| slot).collect();
             }
+            missing.retain(|slot| {
+                let there = page.uses(*slot);
+                if there {
+                    live.insert(page.layout[*slot]);
+                }
+                !there
+            });
         }
     }
 

@@ -39,8 +39,8 @@ impl View {
     pub(crate) fn new(group: &Arc<Group>, wanted: Vec<Wanted>, range: TimeRange) -> Self {
         let head = group.head();
         let rows_end = head.rows_sealed + head.open.len() as u64;
-        let pages = head.pages.iter().filter(|page| overlaps(page, range));
-        let rows_max = pages.map(|page| page.rows).sum::<usize>() + head.open.times.iter().filter(|time| contains(range, **time)).count();
+        let rows_max = head.pages_in(range).map(|page| page.rows).sum::<usize>()
+            + head.open.times.iter().filter(|time| contains(range, **time)).count();
         drop(head);
         Self { group: group.clone(), wanted, range, rows_end, rows_max }
     }
@@ -56,8 +56,7 @@ impl View {
         let pages = {
             let head = self.group.head();
             self.copy_open(&head, &mut open);
-            let pages: Vec<Arc<Page>> =
-                head.pages.iter().filter(|page| page.first_row < self.rows_end && overlaps(page, self.range)).cloned().collect();
+            let pages: Vec<Arc<Page>> = head.pages_in(self.range).filter(|page| page.first_row < self.rows_end).cloned().collect();
             pages
         };
         let mut out = Columns::with_room(self.wanted.len(), self.rows_max);
@@ -140,7 +139,7 @@ pub(crate) fn present(group: &Group, wanted: &[Wanted], range: TimeRange) -> Vec
         if rest.is_empty() {
             return found;
         }
-        head.pages.iter().rev().filter(|page| overlaps(page, range)).cloned().collect()
+        head.pages_in(range).rev().cloned().collect()
     };
     let mut finder = Finder::default();
     for page in pages {
@@ -154,10 +153,6 @@ pub(crate) fn present(group: &Group, wanted: &[Wanted], range: TimeRange) -> Vec
         });
     }
     found
-}
-
-fn overlaps(page: &Page, range: TimeRange) -> bool {
-    page.time_min <= range.end && page.time_max >= range.start
 }
 
 fn contains(range: TimeRange, time: TimestampMs) -> bool {

@@ -1,7 +1,7 @@
 //! Writing to a group: check, log, then show.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use model::seams::{AppendError, AppendReport, ColumnError, ColumnId, GroupAppend, Row};
 use model::{ABSENT_BITS, LabelSet, STALE_BITS, TimestampMs};
@@ -11,11 +11,24 @@ use crate::column::storable_bits;
 use crate::db::Inner;
 use crate::index::Place;
 use crate::wal::log::{Write, WriteError};
-use crate::wal::payload::{Column, GroupEncoder};
+use crate::wal::payload::{Column, Frame, GroupEncoder};
 
 /// Tries to encode for a segment that is still open when it is written. Segments end every 64 MiB, so one is enough but for
 /// tests with tiny ones.
 const SEGMENT_TRIES: usize = 1000;
+
+/// Buffers of one append, shared by all groups: rows are short-lived, and a group's is as long as the group is wide.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    /// The row by slot.
+    row: Vec<u64>,
+    /// Slots whose series ends.
+    stale: Vec<u32>,
+    frame: Vec<u8>,
+}
+
+/// Buffers longer than this are not kept: a frame with definitions is many times longer than the others.
+const SCRATCH_BYTES_MAX: usize = 256 << 10;
 
 /// The one writer of a group.
 pub(crate) struct GroupWriter {
@@ -25,9 +38,6 @@ pub(crate) struct GroupWriter {
     /// Columns that the log does not know yet.
     new_columns: Vec<Column>,
     claimed: Vec<bool>,
-    /// The row under way, by slot; kept for its memory.
-    row: Vec<u64>,
-    stale: Vec<u32>,
     /// Rows up to this time are not taken.
     newest: TimestampMs,
     /// Whether the newest row is in the log without having been acknowledged, so that nothing may be added to it.
@@ -43,8 +53,6 @@ impl GroupWriter {
             encoder: GroupEncoder::default(),
             new_columns: Vec::new(),
             claimed: Vec::new(),
-            row: Vec::new(),
-            stale: Vec::new(),
             newest,
             newest_unacknowledged: false,
         }
@@ -67,7 +75,7 @@ impl GroupWriter {
     }
 
     /// Lays the values out by slot, and notes which series end.
-    fn lay_out(&mut self, row: &Row<'_>) -> Result<(), AppendError> {
+    fn lay_out(&self, row: &Row<'_>, scratch: &mut Scratch) -> Result<(), AppendError> {
         if row.columns.len() != row.values.len() {
             return Err(AppendError::Failed(format!(
                 "{} columns with {} values in group {}",
@@ -76,9 +84,9 @@ impl GroupWriter {
                 self.group.key
             )));
         }
-        self.row.clear();
-        self.row.resize(self.claimed.len(), ABSENT_BITS);
-        self.stale.clear();
+        scratch.row.clear();
+        scratch.row.resize(self.claimed.len(), ABSENT_BITS);
+        scratch.stale.clear();
         for (column, value) in row.columns.iter().zip(row.values) {
             let slot = column.0 as usize;
             if self.claimed.get(slot) != Some(&true) {
@@ -89,21 +97,21 @@ impl GroupWriter {
             }
             let bits = storable_bits(*value);
             if bits == STALE_BITS {
-                self.stale.push(column.0);
+                scratch.stale.push(column.0);
             }
-            self.row[slot] = bits;
+            scratch.row[slot] = bits;
         }
         Ok(())
     }
 
     /// The newest row comes again: takes out of the row what is stored already.
-    fn keep_what_is_new(&mut self, row: &Row<'_>) -> AppendReport {
+    fn keep_what_is_new(&self, row: &Row<'_>, scratch: &mut Scratch) -> AppendReport {
         let mut report = AppendReport::default();
         let head = self.group.head();
         let last = head.open.len().checked_sub(1).map(|last| head.open.row(last));
         for column in row.columns {
             let slot = column.0 as usize;
-            let bits = self.row[slot];
+            let bits = scratch.row[slot];
             match last.map(|last| last.get(slot).copied().unwrap_or(ABSENT_BITS)) {
                 Some(ABSENT_BITS) => {
                     report.accepted += 1;
@@ -112,14 +120,14 @@ impl GroupWriter {
                 Some(stored) if stored == bits => report.accepted += 1,
                 _ => report.duplicate += 1,
             }
-            self.row[slot] = ABSENT_BITS;
-            self.stale.retain(|stale| *stale != column.0);
+            scratch.row[slot] = ABSENT_BITS;
+            scratch.stale.retain(|stale| *stale != column.0);
         }
         report
     }
 
     /// Writes the row to the log, with what the open segment does not know of the group yet.
-    fn log(&mut self, time: TimestampMs) -> Result<i64, AppendError> {
+    fn log(&mut self, time: TimestampMs, scratch: &mut Scratch) -> Result<i64, AppendError> {
         for _ in 0..SEGMENT_TRIES {
             let segment = self.db.log.current();
             let all;
@@ -130,13 +138,14 @@ impl GroupWriter {
                 &self.new_columns
             };
             let definitions = !columns.is_empty();
-            let frame = self.encoder.encode(segment, (self.group.id, &self.group.key), columns, time, &self.row);
+            let frame = &mut scratch.frame;
+            self.encoder.encode(Frame { segment, group: (self.group.id, &self.group.key), out: frame }, columns, time, &scratch.row);
             match self.db.log.write(Write { frame, segment, definitions, time }) {
                 Ok(end) => {
-                    self.encoder.commit(&self.row);
+                    self.encoder.commit(&scratch.row);
                     if definitions {
                         self.new_columns = Vec::new();
-                        let bytes = self.encoder.heap_bytes() + self.row.capacity() * 8 + self.claimed.capacity();
+                        let bytes = self.encoder.heap_bytes() + self.claimed.capacity();
                         self.group.writer_bytes.store(bytes, Ordering::Relaxed);
                     }
                     if self.db.options.wal_sync_ms == 0
@@ -161,16 +170,30 @@ impl GroupWriter {
     }
 
     /// Makes the row visible and lets go of series that ended.
-    fn show(&mut self, time: TimestampMs, stamp: i64) {
+    fn show(&mut self, time: TimestampMs, stamp: i64, scratch: &Scratch) {
         let mut head = self.group.head();
-        head.commit_row(time, stamp, &self.row);
-        for slot in &self.stale {
+        head.commit_row(time, stamp, &scratch.row);
+        for slot in &scratch.stale {
             head.slots.release(*slot);
             self.claimed[*slot as usize] = false;
         }
         drop(head);
         self.newest = time;
         self.newest_unacknowledged = false;
+    }
+
+    fn append_with(&mut self, row: &Row<'_>, scratch: &mut Scratch) -> Result<AppendReport, AppendError> {
+        self.lay_out(row, scratch)?;
+        let report = if row.time == self.newest {
+            self.keep_what_is_new(row, scratch)
+        } else {
+            AppendReport { accepted: row.columns.len() as u64, ..AppendReport::default() }
+        };
+        if scratch.row.iter().any(|bits| *bits != ABSENT_BITS) {
+            let stamp = self.log(row.time, scratch)?;
+            self.show(row.time, stamp, scratch);
+        }
+        Ok(report)
     }
 
     fn count(&self, report: AppendReport) -> AppendReport {
@@ -214,17 +237,10 @@ impl GroupAppend for GroupWriter {
         if let Some(report) = self.refuse_by_time(&row) {
             return Ok(self.count(report));
         }
-        self.lay_out(&row)?;
-        let report = if row.time == self.newest {
-            self.keep_what_is_new(&row)
-        } else {
-            AppendReport { accepted: row.columns.len() as u64, ..AppendReport::default() }
-        };
-        if self.row.iter().any(|bits| *bits != ABSENT_BITS) {
-            let stamp = self.log(row.time)?;
-            self.show(row.time, stamp);
-        }
-        Ok(self.count(report))
+        let mut scratch = self.db.take_scratch();
+        let result = self.append_with(&row, &mut scratch);
+        self.db.give_scratch(scratch);
+        result.map(|report| self.count(report))
     }
 }
 
@@ -237,4 +253,17 @@ impl Drop for GroupWriter {
 /// A place in the log as a number that orders rows of all groups.
 pub(crate) fn stamp(segment: u64, offset: u64) -> i64 {
     ((segment << 36) | (offset & ((1 << 36) - 1))) as i64
+}
+
+impl Inner {
+    fn take_scratch(&self) -> Scratch {
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give_scratch(&self, mut scratch: Scratch) {
+        if scratch.frame.capacity() > SCRATCH_BYTES_MAX {
+            scratch.frame = Vec::new();
+        }
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+    }
 }

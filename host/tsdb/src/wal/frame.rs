@@ -132,7 +132,12 @@ pub(crate) struct Frames<'a> {
     /// Where `bytes` begins in the segment.
     base: u64,
     at: usize,
+    /// Bytes that may still be looked at in vain, so that a file full of markers does not cost its length squared.
+    vain_bytes: usize,
 }
+
+/// How many times its own length a stretch may be looked at in vain.
+const VAIN_FACTOR: usize = 16;
 
 /// One step of [`Frames`].
 #[derive(Debug, PartialEq)]
@@ -156,11 +161,28 @@ pub(crate) enum Step<'a> {
 impl<'a> Frames<'a> {
     /// `bytes` lie in the segment from `base` on; a frame, if there is one, begins at their start.
     pub(crate) fn new(bytes: &'a [u8], segment: u64, base: u64) -> Self {
-        Self { bytes, segment, base, at: 0 }
+        Self { bytes, segment, base, at: 0, vain_bytes: bytes.len().saturating_mul(VAIN_FACTOR) }
     }
 
     fn offset(&self, at: usize) -> u64 {
         self.base + at as u64
+    }
+
+    /// Where the next good frame begins, from `next` on, or the end.
+    fn next_frame(&mut self, mut next: usize) -> usize {
+        while let Some(skip) = self.bytes.get(next..).and_then(|rest| rest.iter().position(|byte| *byte == MARKER[0])) {
+            next += skip;
+            if self.frame(next).is_some() {
+                return next;
+            }
+            let looked_at = frame_len(&self.bytes[next..]).map_or(0, |len| len.min(self.bytes.len() - next));
+            match self.vain_bytes.checked_sub(looked_at) {
+                Some(rest) => self.vain_bytes = rest,
+                None => break,
+            }
+            next += 1;
+        }
+        self.bytes.len()
     }
 
     fn frame(&self, at: usize) -> Option<&'a [u8]> {
@@ -180,14 +202,7 @@ impl<'a> Iterator for Frames<'a> {
             self.at += FRAME_HEADER_BYTES + payload.len();
             return Some(Step::Payload { offset: self.offset(start), payload });
         }
-        let mut next = start + 1;
-        self.at = loop {
-            match self.bytes[next.min(self.bytes.len())..].iter().position(|byte| *byte == MARKER[0]) {
-                None => break self.bytes.len(),
-                Some(skip) if self.frame(next + skip).is_some() => break next + skip,
-                Some(skip) => next += skip + 1,
-            }
-        };
+        self.at = self.next_frame(start + 1);
         Some(Step::Damage { start: self.offset(start), end: self.offset(self.at) })
     }
 }
@@ -263,6 +278,17 @@ mod tests {
         let bytes = segment(&[b"one", b"two"]);
         assert_eq!(good(&bytes[15..]), Vec::<Vec<u8>>::new());
         assert_eq!(Frames::new(&bytes, 8, 0).count(), 1, "one stretch of damage");
+    }
+
+    #[test]
+    fn a_file_full_of_markers_takes_no_time() {
+        let mut bytes = Vec::new();
+        while bytes.len() < 4 << 20 {
+            bytes.extend_from_slice(&MARKER);
+            bytes.extend_from_slice(&(1_u32 << 21).to_le_bytes());
+        }
+        // Without a limit this is a terabyte to look at.
+        assert_eq!(Frames::new(&bytes, 7, 0).count(), 1);
     }
 
     proptest! {

@@ -208,6 +208,10 @@ impl Log {
             }
         };
         if let Some(old) = state.file.replace(file) {
+            if state.dirty {
+                // If this fails too, the next start reports the partial record as damage.
+                let _ = old.set_len(state.offset);
+            }
             state.closed.insert(state.number, ClosedSegment { bytes: state.offset, time_max: state.time_max });
             if !state.retired {
                 state.unsynced.push((state.number, state.offset, old));

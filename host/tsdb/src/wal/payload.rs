@@ -29,7 +29,6 @@ pub(crate) struct GroupEncoder {
     time: TimestampMs,
     /// What the last encoded frame would set, should it be written.
     pending: Pending,
-    frame: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -38,6 +37,15 @@ struct Pending {
     full: bool,
     columns: bool,
     time: TimestampMs,
+}
+
+/// Where a frame is going.
+pub(crate) struct Frame<'a> {
+    pub(crate) segment: u64,
+    /// Number and key.
+    pub(crate) group: (u32, &'a str),
+    /// What it is encoded into, with room for its header.
+    pub(crate) out: &'a mut Vec<u8>,
 }
 
 /// A series in its slot.
@@ -56,7 +64,8 @@ impl GroupEncoder {
 
     /// Encodes a frame, to be sealed and written, then confirmed by [`GroupEncoder::commit`]. `columns` are those that are
     /// new, or all of the writer's if the group [is new to](GroupEncoder::is_new_to) the segment.
-    pub(crate) fn encode(&mut self, segment: u64, group: (u32, &str), columns: &[Column], time: TimestampMs, row: &[u64]) -> &mut Vec<u8> {
+    pub(crate) fn encode(&mut self, frame: Frame<'_>, columns: &[Column], time: TimestampMs, row: &[u64]) {
+        let Frame { segment, group, out } = frame;
         let new = self.is_new_to(segment);
         if new {
             self.state.clear();
@@ -67,8 +76,7 @@ impl GroupEncoder {
         let has_columns = new || !columns.is_empty();
         let presence = full || self.change.presence_differs();
         let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-        begin_frame(&mut self.frame);
-        let out = &mut self.frame;
+        begin_frame(out);
         put_varint(out, group.0.into());
         put_varint(out, self.row_number);
         out.push(flag(new, KEY) | flag(has_columns, COLUMNS) | flag(full, FULL) | flag(presence, PRESENCE));
@@ -86,7 +94,6 @@ impl GroupEncoder {
         }
         self.state.encode(row, full, &mut self.change, out);
         self.pending = Pending { segment, full, columns: has_columns, time };
-        &mut self.frame
     }
 
     /// The frame that was encoded last is in the log.
@@ -98,15 +105,11 @@ impl GroupEncoder {
         self.layout += u64::from(columns);
         self.rows_since_full = if full { 0 } else { self.rows_since_full + 1 };
         self.time = time;
-        // Definitions of a large group would otherwise stay with it for good.
-        if columns && self.frame.capacity() > 64 << 10 {
-            self.frame = Vec::new();
-        }
     }
 
     /// Bytes that the encoder takes.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.state.heap_bytes() + self.frame.capacity()
+        self.state.heap_bytes()
     }
 }
 
@@ -317,9 +320,10 @@ mod tests {
                 if n == join {
                     columns.push((1, labels("b")));
                 }
-                let payload = encoder.encode(1, (3, "key"), &columns, n as i64 * 1000, &row)[FRAME_HEADER_BYTES..].to_vec();
+                let mut out = Vec::new();
+                encoder.encode(Frame { segment: 1, group: (3, "key"), out: &mut out }, &columns, n as i64 * 1000, &row);
                 encoder.commit(&row);
-                payload
+                out[FRAME_HEADER_BYTES..].to_vec()
             })
             .collect()
     }

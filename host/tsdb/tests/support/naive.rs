@@ -10,9 +10,11 @@ use super::Stored;
 /// Groups of rows; a row has the number under which it was first written, and samples.
 #[derive(Clone, Default)]
 pub(crate) struct Naive {
-    groups: BTreeMap<String, BTreeMap<TimestampMs, (u64, BTreeMap<LabelSet, u64>)>>,
+    groups: BTreeMap<String, BTreeMap<TimestampMs, NaiveRow>>,
     rows: u64,
 }
+
+type NaiveRow = (u64, BTreeMap<LabelSet, u64>);
 
 impl Naive {
     pub(crate) fn newest(&self, group: &str) -> Option<TimestampMs> {
