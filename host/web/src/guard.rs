@@ -155,7 +155,9 @@ impl Hosts {
             return Ok(());
         }
         let shown: String = host.chars().filter(|c| c.is_ascii_graphic()).take(200).collect();
-        Err(ApiError::forbidden(format!("this server does not answer for the host {shown:?}: if it should, set --web.external-url=http://{shown}/")))
+        Err(ApiError::forbidden(format!(
+            "this server does not answer for the host {shown:?}: if it should, set --web.external-url=http://{shown}/"
+        )))
     }
 }
 
@@ -199,7 +201,9 @@ mod tests {
         for path in ["/", "/api/v1/query", "/api/v1/label/U__a_2e_b/values", "/d/%ED%95%9C", "/assets/index-abc.js"] {
             assert!(check_path(path).is_ok(), "{path}");
         }
-        for path in ["//api//v1/query", "/api/v1/%2e%2e/x", "/a/../b", "/./a", "/a%2fb", "/a%5cb", "/a%00", "/a%252f", "/%", "/%4", "/%zz", "/a\\b"] {
+        for path in
+            ["//api//v1/query", "/api/v1/%2e%2e/x", "/a/../b", "/./a", "/a%2fb", "/a%5cb", "/a%00", "/a%252f", "/%", "/%4", "/%zz", "/a\\b"]
+        {
             assert!(check_path(path).is_err(), "{path}");
         }
     }

@@ -151,7 +151,10 @@ pub(crate) fn time(text: &str) -> Result<TimestampMs, String> {
     match text {
         EARLIEST => Ok(-TIME_MS_MAX),
         LATEST => Ok(TIME_MS_MAX),
-        _ => text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond).map_err(|_| format!("cannot parse {text:?} to a valid timestamp")),
+        _ => text
+            .parse::<jiff::Timestamp>()
+            .map(jiff::Timestamp::as_millisecond)
+            .map_err(|_| format!("cannot parse {text:?} to a valid timestamp")),
     }
 }
 
@@ -204,9 +207,16 @@ mod tests {
 
     #[test]
     fn durations_in_both_forms() {
-        for (text, expected) in
-            [("15", Some(15_000)), ("0.5", Some(500)), ("1h30m", Some(5_400_000)), ("-1", Some(-1_000)), ("", None), ("x", None), ("1e300", None), ("NaN", None)]
-        {
+        for (text, expected) in [
+            ("15", Some(15_000)),
+            ("0.5", Some(500)),
+            ("1h30m", Some(5_400_000)),
+            ("-1", Some(-1_000)),
+            ("", None),
+            ("x", None),
+            ("1e300", None),
+            ("NaN", None),
+        ] {
             assert_eq!(duration(text).ok(), expected, "{text:?}");
         }
     }

@@ -95,7 +95,11 @@ async fn call(plugin: &MountedHandler, mount: String, path: String, request: Req
 
 fn passed(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
-    headers.iter().filter(|(name, _)| !NOT_PASSED.contains(name)).filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect()
+    headers
+        .iter()
+        .filter(|(name, _)| !NOT_PASSED.contains(name))
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?)))
+        .collect()
 }
 
 fn sandboxed(mut response: Response) -> Response {
@@ -119,7 +123,10 @@ pub fn listener_router(plugin: MountedHandler, metrics: Arc<dyn Fn() -> Option<S
         let (plugin, metrics) = (plugin.clone(), Arc::clone(&metrics));
         async move {
             let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-            if request.uri().path() == "/metrics" && reads && let Some(text) = metrics() {
+            if request.uri().path() == "/metrics"
+                && reads
+                && let Some(text) = metrics()
+            {
                 return sandboxed(metrics_text(text));
             }
             let path = request.uri().path().to_owned();

@@ -42,8 +42,10 @@ pub fn router(state: State) -> Router {
     let routes = if prefix.is_empty() {
         routes
     } else {
+        // Nesting takes the prefix without a slash behind it only.
         let home = format!("{prefix}/");
-        Router::new().nest(&prefix, routes).route("/", get(async move || pages::redirect(&home)))
+        let to = home.clone();
+        Router::new().nest(&prefix, routes).route(&home, get(pages::page)).route("/", get(async move || pages::redirect(&to)))
     };
     routes
         .layer(from_fn(options))
@@ -137,7 +139,11 @@ fn page_routes(prefix: &str) -> Router<App> {
 async fn when_ready(Shared(app): Shared<App>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let open = path.contains("/status/") || path.ends_with("/plugins");
-    if open || (app.state.ready)() { next.run(request).await } else { ApiError::unavailable("Service Unavailable: the log is still being read").into_response() }
+    if open || (app.state.ready)() {
+        next.run(request).await
+    } else {
+        ApiError::unavailable("Service Unavailable: the log is still being read").into_response()
+    }
 }
 
 /// OPTIONS of any address. Pages of other sites are given nothing.

@@ -12,6 +12,7 @@ use crate::plugins::MountedHandler;
 pub type ReloadFuture = BoxFuture<'static, Result<(), String>>;
 
 type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
+type AskByName<T> = Arc<dyn Fn(&str) -> T + Send + Sync>;
 
 /// Everything the handlers ask. Closures are called for each request, must not block for long, and see what is current.
 #[derive(Clone)]
@@ -29,7 +30,7 @@ pub struct State {
     /// `data` of `GET /api/v1/plugins`.
     pub plugins: Ask<serde_json::Value>,
     /// What draws panels of a type.
-    pub panels: Arc<dyn Fn(&str) -> Result<Arc<dyn PanelRender>, PluginError> + Send + Sync>,
+    pub panels: AskByName<Result<Arc<dyn PanelRender>, PluginError>>,
     /// All dashboards, the home dashboard first.
     pub dashboards: Ask<Arc<Vec<Arc<Dashboard>>>>,
     /// Plugins that the operator lets serve HTTP on this address.
@@ -37,7 +38,7 @@ pub struct State {
     /// The text of `/metrics`.
     pub metrics: Ask<String>,
     /// A plugin's own metrics; None for a plugin without any.
-    pub plugin_metrics: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub plugin_metrics: AskByName<Option<String>>,
     /// Reads the configuration anew.
     pub reload: Arc<dyn Fn() -> ReloadFuture + Send + Sync>,
     /// Asks the process to end.

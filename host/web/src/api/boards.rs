@@ -50,7 +50,8 @@ pub(crate) async fn one(Shared(app): Shared<App>, Path(uid): Path<String>, RawQu
 }
 
 fn range(board: &Dashboard, params: &Params, now: i64) -> TimeRange {
-    let time = |name: &str, text: &str, default: i64| parse_time(params.first(name), now).or_else(|| parse_time(text, now)).unwrap_or(default);
+    let time =
+        |name: &str, text: &str, default: i64| parse_time(params.first(name), now).or_else(|| parse_time(text, now)).unwrap_or(default);
     let end = time("to", &board.to, now);
     TimeRange { start: time("from", &board.from, end - 6 * 3_600_000).min(end), end }
 }
@@ -123,7 +124,9 @@ pub(super) fn renderer(state: &State, panel: &Panel) -> Result<(String, Arc<dyn 
         Ok(renderer) => return Ok((panel.type_name.clone(), renderer)),
         Err(error) => error,
     };
-    if !panel.fallback_type.is_empty() && let Ok(renderer) = (state.panels)(&panel.fallback_type) {
+    if !panel.fallback_type.is_empty()
+        && let Ok(renderer) = (state.panels)(&panel.fallback_type)
+    {
         return Ok((panel.fallback_type.clone(), renderer));
     }
     let name = &panel.type_name;

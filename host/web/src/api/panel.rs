@@ -42,17 +42,24 @@ struct Asked {
 }
 
 /// `POST /api/v1/dashboards/<uid>/panels/<id>/view`
-pub(crate) async fn view(Shared(app): Shared<App>, Path((uid, id)): Path<(String, String)>, request: Request) -> Result<Response, ApiError> {
+pub(crate) async fn view(
+    Shared(app): Shared<App>,
+    Path((uid, id)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let board = find(&app.state, &uid)?;
     let panel = id.parse().ok().and_then(|id| board.panel(id)).filter(|panel| panel.kind == PanelKind::Panel).cloned();
     let panel = panel.ok_or_else(|| ApiError::not_found(format!("the dashboard {uid:?} has no panel {id:?}")))?;
     let body = body(request.into_body(), REQUEST_BYTES).await?;
-    let asked: Asked = serde_json::from_slice(&body).map_err(|error| ApiError::bad_data(format!("the body is not what a panel needs: {error}")))?;
+    let asked: Asked =
+        serde_json::from_slice(&body).map_err(|error| ApiError::bad_data(format!("the body is not what a panel needs: {error}")))?;
     let range = range_of(&panel, &asked)?;
     let (type_name, renderer) = renderer(&app.state, &panel).map_err(ApiError::not_found)?;
 
     let (state, work) = (app.state.clone(), asked.clone());
-    let gathered = app.runner.run(&app.state.limits, app.state.limits.query_timeout, move |limits| gather(&state, &board, &panel, &type_name, &work, range, &limits));
+    let gathered = app.runner.run(&app.state.limits, app.state.limits.query_timeout, move |limits| {
+        gather(&state, &board, &panel, &type_name, &work, range, &limits)
+    });
     let Gathered { request, empty, warnings } = gathered.await?;
     let rendering = match empty {
         Some(text) => Rendering { view: View::Empty(text), frames: Vec::new() },
@@ -121,11 +128,28 @@ struct Gathered {
 }
 
 /// Everything up to the plugin's call. Blocks.
-fn gather(state: &State, board: &Dashboard, panel: &Panel, type_name: &str, asked: &Asked, range: TimeRange, limits: &promql::Limits) -> Result<Gathered, ApiError> {
+fn gather(
+    state: &State,
+    board: &Dashboard,
+    panel: &Panel,
+    type_name: &str,
+    asked: &Asked,
+    range: TimeRange,
+    limits: &promql::Limits,
+) -> Result<Gathered, ApiError> {
     let scope = builtins(board, range, &asked.timezone);
     let asking = Asking { select: &*state.select, limits, range, wanted: &asked.variables, options: false };
     let variables = asking.resolve(board, scope);
-    let mut queries = Queries { state, panel, range, points: panel.max_data_points.unwrap_or(asked.width), limits, warnings: variables.warnings, errors: Vec::new(), missing: Vec::new() };
+    let mut queries = Queries {
+        state,
+        panel,
+        range,
+        points: panel.max_data_points.unwrap_or(asked.width),
+        limits,
+        warnings: variables.warnings,
+        errors: Vec::new(),
+        missing: Vec::new(),
+    };
     let results = queries.all(&variables.scope)?;
     let (mut warnings, missing) = (queries.warnings, queries.missing);
     let found = results.iter().any(|frame| frame.fields.iter().any(|field| !field.values.is_empty()));

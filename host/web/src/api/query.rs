@@ -31,7 +31,9 @@ pub(crate) async fn range(Shared(app): Shared<App>, request: Request) -> Result<
         return Err(ApiError::parameter("step", "zero or negative query resolution step widths are not accepted. Try a positive integer"));
     }
     if (end - start) / step > POINTS_MAX {
-        return Err(ApiError::bad_data("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)"));
+        return Err(ApiError::bad_data(
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+        ));
     }
     run(&app, params, move |expr, select, limits| promql::range(expr, start, end, step, select, limits)).await
 }
@@ -40,7 +42,9 @@ pub(crate) async fn range(Shared(app): Shared<App>, request: Request) -> Result<
 async fn run(
     app: &App,
     params: Params,
-    evaluate: impl FnOnce(&promql::ast::Expr, &dyn model::seams::Select, &promql::Limits) -> Result<QueryResult, promql::EvalError> + Send + 'static,
+    evaluate: impl FnOnce(&promql::ast::Expr, &dyn model::seams::Select, &promql::Limits) -> Result<QueryResult, promql::EvalError>
+    + Send
+    + 'static,
 ) -> Result<Response, ApiError> {
     let limit = params.limit()?;
     let timeout = timeout_of(params.duration("timeout")?, app.state.limits.query_timeout);
@@ -59,7 +63,12 @@ async fn run(
 }
 
 fn lookback(params: &Params) -> Result<Option<i64>, ApiError> {
-    match params.duration("lookback_delta").map_err(|_| ApiError::bad_data(format!("error parsing lookback delta duration: cannot parse {:?} to a valid duration", params.first("lookback_delta"))))? {
+    match params.duration("lookback_delta").map_err(|_| {
+        ApiError::bad_data(format!(
+            "error parsing lookback delta duration: cannot parse {:?} to a valid duration",
+            params.first("lookback_delta")
+        ))
+    })? {
         Some(ms) if ms <= 0 || ms > TIME_MS_MAX => Err(ApiError::parameter("lookback_delta", "it must be above zero")),
         other => Ok(other),
     }

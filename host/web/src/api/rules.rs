@@ -70,7 +70,12 @@ pub(crate) async fn rules(Shared(app): Shared<App>, RawQuery(query): RawQuery) -
     let filter = Filter::read(&params)?;
     let limit = match params.first("group_limit") {
         "" => None,
-        text => Some(text.parse::<usize>().ok().filter(|n| *n > 0).ok_or_else(|| ApiError::parameter("group_limit", "group_limit needs to be greater than 0"))?),
+        text => Some(
+            text.parse::<usize>()
+                .ok()
+                .filter(|n| *n > 0)
+                .ok_or_else(|| ApiError::parameter("group_limit", "group_limit needs to be greater than 0"))?,
+        ),
     };
     let token = params.first("group_next_token");
     if limit.is_none() && !token.is_empty() {
@@ -85,7 +90,8 @@ pub(crate) async fn rules(Shared(app): Shared<App>, RawQuery(query): RawQuery) -
         groups.drain(..start);
     }
     let shown = groups.iter().filter(|group| filter.has_group(group)).filter_map(|group| {
-        let rules: Vec<Value> = group.rules.iter().filter(|rule| filter.has_rule(rule)).map(|rule| rule_json(rule, filter.alerts)).collect();
+        let rules: Vec<Value> =
+            group.rules.iter().filter(|rule| filter.has_rule(rule)).map(|rule| rule_json(rule, filter.alerts)).collect();
         (!rules.is_empty() || filter.is_open()).then(|| (token_of(group), group_json(group, &rules)))
     });
     let mut shown: Vec<(String, Value)> = shown.collect();
@@ -107,7 +113,7 @@ fn token_of(group: &GroupSnapshot) -> String {
 fn seconds(ms: u64) -> Value {
     #[expect(clippy::cast_precision_loss, reason = "durations of a configuration are far below 2^53 ms")]
     let seconds = ms as f64 / 1000.0;
-    if ms % 1000 == 0 { (ms / 1000).into() } else { seconds.into() }
+    if ms.is_multiple_of(1000) { (ms / 1000).into() } else { seconds.into() }
 }
 
 fn group_json(group: &GroupSnapshot, rules: &[Value]) -> Value {

@@ -115,7 +115,15 @@ mod tests {
 
     #[test]
     fn escaped_names() {
-        for (escaped, name) in [("U__http_2e_status", Some("http.status")), ("U__a__b", Some("a_b")), ("U___d55c_", Some("한")), ("U__plain", Some("plain")), ("U__a_zz_", None), ("U__a_2e", None), ("U___d800_", None)] {
+        for (escaped, name) in [
+            ("U__http_2e_status", Some("http.status")),
+            ("U__a__b", Some("a_b")),
+            ("U___d55c_", Some("한")),
+            ("U__plain", Some("plain")),
+            ("U__a_zz_", None),
+            ("U__a_2e", None),
+            ("U___d800_", None),
+        ] {
             assert_eq!(unescape(escaped).as_deref(), name, "{escaped}");
         }
     }

@@ -123,7 +123,9 @@ impl Asking<'_> {
         let result = promql::instant(&parsed, self.range.end, self.select, self.limits).map_err(|error| error.to_string())?;
         let line = |labels: &str, point: promql::Point| format!("{labels} {} {}", crate::encode::float(point.value), point.time);
         match result.value {
-            promql::Value::Vector(samples) => Ok(samples.into_iter().take(VALUES_MAX).map(|s| line(&s.labels.to_string(), s.point)).collect()),
+            promql::Value::Vector(samples) => {
+                Ok(samples.into_iter().take(VALUES_MAX).map(|s| line(&s.labels.to_string(), s.point)).collect())
+            }
             promql::Value::Scalar(point) => Ok(vec![line("{}", point)]),
             promql::Value::String(..) | promql::Value::Matrix(_) => Err("its query yields neither a vector nor a scalar".to_owned()),
         }

@@ -1,19 +1,19 @@
 //! What holds for every request: hosts, origins, spellings, headers, pages, and plugins that serve HTTP.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::support::{Seen, ask, ask_of, mounted, state};
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::json;
-use support::{Seen, ask, ask_of, mounted, state};
 use tower::ServiceExt;
 
 #[tokio::test]
 async fn hosts_that_are_not_ours_are_refused() {
-    for (host, status) in [("localhost:9090", 200), ("127.0.0.1:9090", 200), ("[::1]:9090", 200), ("evil.example:9090", 403), ("192.168.1.1:9090", 403)] {
+    for (host, status) in
+        [("localhost:9090", 200), ("127.0.0.1:9090", 200), ("[::1]:9090", 200), ("evil.example:9090", 403), ("192.168.1.1:9090", 403)]
+    {
         for request in ["GET /api/v1/query?query=1", "GET /", "GET /-/healthy", "GET /metrics", "GET /api/v1/scrap"] {
             let answer = ask_of(state(&Seen::default()), request, &[("host", host)], "").await;
             assert_eq!(answer.status, status, "{host} {request}");
@@ -43,7 +43,8 @@ async fn a_read_only_server_says_so() {
     let seen = Seen::default();
     let mut read_only = state(&seen);
     read_only.read_only = true;
-    for request in ["POST /-/reload", "POST /-/quit", "POST /api/v1/admin/tsdb/snapshot", "POST /plugins/opengraph/x", "POST /api/v1/scrap"] {
+    for request in ["POST /-/reload", "POST /-/quit", "POST /api/v1/admin/tsdb/snapshot", "POST /plugins/opengraph/x", "POST /api/v1/scrap"]
+    {
         let answer = ask_of(read_only.clone(), request, &[], "").await;
         assert!(answer.status == 403 && answer.body.contains("--web.config.file"), "{request}: {}", answer.body);
     }
@@ -55,7 +56,21 @@ async fn a_read_only_server_says_so() {
 
 #[tokio::test]
 async fn a_path_has_one_spelling() {
-    for path in ["//api/v1/query?query=1", "/api//v1/query?query=1", "/api/v1/./query", "/x/../api/v1/query?query=1", "/api/v1/label/a%2fb/values", "/%61pi/v1/query?query=1", "/-/%72eload", "/assets/%2e%2e/Cargo.toml", "/assets/../lib.rs", "/plugins/..%252f", "/d/%00", "/API/v1/query?query=1", "/api/v1/query/?query=1"] {
+    for path in [
+        "//api/v1/query?query=1",
+        "/api//v1/query?query=1",
+        "/api/v1/./query",
+        "/x/../api/v1/query?query=1",
+        "/api/v1/label/a%2fb/values",
+        "/%61pi/v1/query?query=1",
+        "/-/%72eload",
+        "/assets/%2e%2e/Cargo.toml",
+        "/assets/../lib.rs",
+        "/plugins/..%252f",
+        "/d/%00",
+        "/API/v1/query?query=1",
+        "/api/v1/query/?query=1",
+    ] {
         assert_eq!(ask(&format!("GET {path}")).await.status, 404, "{path}");
     }
     assert_eq!(ask("POST /-//reload").await.status, 404);
@@ -68,15 +83,24 @@ async fn pages_and_files() {
         assert_eq!((answer.status, answer.header("cache-control")), (200, "no-cache"), "{path}");
         assert!(answer.header("content-type").starts_with("text/html"), "{path}");
         let policy = answer.header("content-security-policy");
-        assert!(policy.contains("script-src 'self' 'wasm-unsafe-eval'") && policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe-inline"));
+        assert!(
+            policy.contains("script-src 'self' 'wasm-unsafe-eval'")
+                && policy.contains("frame-ancestors 'none'")
+                && !policy.contains("unsafe-inline")
+        );
         assert_eq!((answer.header("x-content-type-options"), answer.header("referrer-policy")), ("nosniff", "same-origin"));
     }
     let html = ask("GET /").await.body;
     let script = html.split("src=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("the page has a script");
     let answer = ask_of(state(&Seen::default()), &format!("GET {script}"), &[("accept-encoding", "gzip")], "").await;
-    assert_eq!((answer.status, answer.header("content-encoding"), answer.header("cache-control")), (200, "gzip", "public, max-age=31536000, immutable"));
+    assert_eq!(
+        (answer.status, answer.header("content-encoding"), answer.header("cache-control")),
+        (200, "gzip", "public, max-age=31536000, immutable")
+    );
     assert_eq!(ask("GET /assets/none.js").await.status, 404);
-    for (path, location) in [("/graph?g0.expr=up&g0.range_input=1h", "/explore?expr=up&range=1h"), ("/graph", "/explore"), ("/rules", "/alerts")] {
+    for (path, location) in
+        [("/graph?g0.expr=up&g0.range_input=1h", "/explore?expr=up&range=1h"), ("/graph", "/explore"), ("/rules", "/alerts")]
+    {
         let answer = ask(&format!("GET {path}")).await;
         assert_eq!((answer.status, answer.header("location")), (302, location));
     }
@@ -84,7 +108,13 @@ async fn pages_and_files() {
 
 #[tokio::test]
 async fn other_methods_are_refused() {
-    for request in ["DELETE /api/v1/query", "POST /api/v1/targets", "PUT /", "POST /api/v1/label/job/values", "GET /api/v1/dashboards/home/panels/1/view"] {
+    for request in [
+        "DELETE /api/v1/query",
+        "POST /api/v1/targets",
+        "PUT /",
+        "POST /api/v1/label/job/values",
+        "GET /api/v1/dashboards/home/panels/1/view",
+    ] {
         let answer = ask(request).await;
         assert_eq!((answer.status, &answer.json()["status"]), (405, &json!("error")), "{request}");
         assert!(!answer.header("allow").is_empty());
@@ -104,7 +134,10 @@ async fn plugins_serve_where_they_may() {
         let answer = ask_of(state(&Seen::default()), request, &secret, "").await;
         assert_eq!((answer.status, answer.body.as_str()), (200, body), "{request}");
         assert!(answer.header("content-security-policy").starts_with("sandbox"));
-        assert_eq!((answer.header("set-cookie"), answer.header("x-content-type-options"), answer.header("content-type")), ("", "nosniff", "text/html"));
+        assert_eq!(
+            (answer.header("set-cookie"), answer.header("x-content-type-options"), answer.header("content-type")),
+            ("", "nosniff", "text/html")
+        );
     }
     let posted = ask_of(state(&Seen::default()), "POST /plugins/opengraph/x", &[], "12345").await;
     assert!(posted.body.ends_with("|5|false"), "{}", posted.body);
@@ -117,9 +150,11 @@ async fn plugins_serve_where_they_may() {
 #[tokio::test]
 async fn a_listener_of_its_own() {
     let router = web::listener_router(mounted(), Arc::new(|| Some("m 1\n".to_owned())));
-    for (method, path, host, expected) in
-        [("GET", "/metrics", "any.example", "m 1\n"), ("POST", "/access-log", "any.example", "POST |/access-log|None||2|false"), ("GET", "/", "x", "GET |/|None||0|false")]
-    {
+    for (method, path, host, expected) in [
+        ("GET", "/metrics", "any.example", "m 1\n"),
+        ("POST", "/access-log", "any.example", "POST |/access-log|None||2|false"),
+        ("GET", "/", "x", "GET |/|None||0|false"),
+    ] {
         let body = if method == "POST" { Body::from("{}") } else { Body::empty() };
         let request = Request::builder().method(method).uri(path).header("host", host).body(body).expect("a good request");
         let response = router.clone().oneshot(request).await.expect("it answers");

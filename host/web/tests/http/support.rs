@@ -17,7 +17,7 @@ use tower::ServiceExt;
 use web::{BuildInfo, Limits, MountedHandler, RuntimeInfo, State, router};
 
 /// Ten minutes of data begin at zero; this is near their end.
-pub const NOW: i64 = 600_000;
+pub(crate) const NOW: i64 = 600_000;
 
 /// Answers an SVG that repeats what it was asked.
 struct Echo;
@@ -34,7 +34,7 @@ impl PanelRender for Echo {
 }
 
 /// Answers what it was asked as text, with headers that must not get through.
-pub struct Handler;
+pub(crate) struct Handler;
 
 impl HttpHandler for Handler {
     fn handle(&self, request: HandlerRequest) -> BoxFuture<'_, HandlerResponse> {
@@ -50,14 +50,15 @@ impl HttpHandler for Handler {
                 request.body.len(),
                 names.contains(&"cookie") || names.contains(&"authorization")
             );
-            let headers = [("content-type", "text/html"), ("set-cookie", "a=b"), ("content-security-policy", "default-src *"), ("bad\nname", "x")];
+            let headers =
+                [("content-type", "text/html"), ("set-cookie", "a=b"), ("content-security-policy", "default-src *"), ("bad\nname", "x")];
             let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
             HandlerResponse { status: 200, headers, body: body.into_bytes() }
         })
     }
 }
 
-pub fn mounted() -> MountedHandler {
+pub(crate) fn mounted() -> MountedHandler {
     MountedHandler { name: "opengraph".into(), routes: vec!["/api/v1/scrap".into()], body_bytes: 100, handler: Arc::new(Handler) }
 }
 
@@ -83,12 +84,12 @@ const BOARD: &str = r#"{
 
 /// What tests look at from outside.
 #[derive(Clone, Default)]
-pub struct Seen {
-    pub not_ready: Arc<AtomicBool>,
-    pub reloads: Arc<AtomicUsize>,
+pub(crate) struct Seen {
+    pub(crate) not_ready: Arc<AtomicBool>,
+    pub(crate) reloads: Arc<AtomicUsize>,
 }
 
-pub fn state(seen: &Seen) -> State {
+pub(crate) fn state(seen: &Seen) -> State {
     let memory = Memory::new();
     for (series, points) in [
         (r#"up{job="node",instance="a:1"}"#, "1+0x40"),
@@ -139,24 +140,24 @@ pub fn state(seen: &Seen) -> State {
 }
 
 /// An answer.
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }
 }
 
 /// One request to a server. `request` is `METHOD path`; `headers` are added to `Host: localhost:9090`.
-pub async fn ask_of(state: State, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+pub(crate) async fn ask_of(state: State, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let (method, path) = request.split_once(' ').expect("METHOD path");
     let mut builder = Request::builder().method(method).uri(path);
     if !headers.iter().any(|(name, _)| *name == "host") {
@@ -170,12 +171,16 @@ pub async fn ask_of(state: State, request: &str, headers: &[(&str, &str)], body:
     let response = router(state).oneshot(request).await.expect("the router always answers");
     let (parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, 1 << 24).await.expect("a whole body");
-    let body = if parts.headers.get("content-encoding").is_some() { format!("{} bytes of gzip", bytes.len()) } else { String::from_utf8(bytes.to_vec()).expect("text") };
+    let body = if parts.headers.get("content-encoding").is_some() {
+        format!("{} bytes of gzip", bytes.len())
+    } else {
+        String::from_utf8(bytes.to_vec()).expect("text")
+    };
     Answer { status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
 /// One request to a server as most tests want it.
-pub async fn ask(request: &str) -> Answer {
+pub(crate) async fn ask(request: &str) -> Answer {
     ask_of(state(&Seen::default()), request, &[], "").await
 }
 

@@ -1,11 +1,9 @@
 //! The API, request by request, over fakes.
 
-mod support;
-
 use std::sync::atomic::Ordering;
 
+use crate::support::{Seen, ask, ask_of, state};
 use serde_json::{Value, json};
-use support::{Seen, ask, ask_of, state};
 
 #[track_caller]
 fn same(got: &Value, expected: &Value, request: &str) {
@@ -63,8 +61,15 @@ async fn query_by_form() {
 async fn query_errors() {
     refused("GET /api/v1/query", 400, "bad_data", r#"invalid parameter "query": "#).await;
     refused("GET /api/v1/query?query=up%7B", 400, "bad_data", "parse error").await;
-    refused("GET /api/v1/query?query=1&time=abc", 400, "bad_data", r#"invalid parameter "time": cannot parse "abc" to a valid timestamp"#).await;
-    refused("GET /api/v1/query?query=1&timeout=abc", 400, "bad_data", r#"invalid parameter "timeout": cannot parse "abc" to a valid duration"#).await;
+    refused("GET /api/v1/query?query=1&time=abc", 400, "bad_data", r#"invalid parameter "time": cannot parse "abc" to a valid timestamp"#)
+        .await;
+    refused(
+        "GET /api/v1/query?query=1&timeout=abc",
+        400,
+        "bad_data",
+        r#"invalid parameter "timeout": cannot parse "abc" to a valid duration"#,
+    )
+    .await;
     refused("GET /api/v1/query?query=1&limit=-1", 400, "bad_data", "limit must be non-negative").await;
     refused("GET /api/v1/query?query=up%20*%20on(job)%20up&time=60", 422, "execution", "many-to-many").await;
     refused("GET /api/v1/query?query=1&timeout=0", 503, "timeout", "query timed out").await;
@@ -83,9 +88,16 @@ async fn query_range() {
     refused(&range("end=1&step=1"), 400, "bad_data", r#"invalid parameter "start": cannot parse "" to a valid timestamp"#).await;
     refused(&range("start=0&end=1"), 400, "bad_data", r#"invalid parameter "step": cannot parse "" to a valid duration"#).await;
     refused(&range("start=2&end=1&step=1"), 400, "bad_data", "end timestamp must not be before start time").await;
-    refused(&range("start=1&end=1&step=0"), 400, "bad_data", "zero or negative query resolution step widths are not accepted. Try a positive integer").await;
+    refused(
+        &range("start=1&end=1&step=0"),
+        400,
+        "bad_data",
+        "zero or negative query resolution step widths are not accepted. Try a positive integer",
+    )
+    .await;
     refused(&range("start=1&end=1&step=-5"), 400, "bad_data", "zero or negative").await;
-    refused(&range("start=0&end=315360000&step=0.001"), 400, "bad_data", "exceeded maximum resolution of 11,000 points per timeseries").await;
+    refused(&range("start=0&end=315360000&step=0.001"), 400, "bad_data", "exceeded maximum resolution of 11,000 points per timeseries")
+        .await;
     refused(&range("start=0&end=1e300&step=1"), 400, "bad_data", "exceeded maximum resolution").await;
     check(&range("start=0&end=11000&step=1"), 200, "/status", json!("success")).await;
     refused("GET /api/v1/query_range?query=up[5m]&start=0&end=1&step=1", 400, "bad_data", "").await;
@@ -93,7 +105,8 @@ async fn query_range() {
 
 #[tokio::test]
 async fn series_and_labels() {
-    check("GET /api/v1/series?match[]=up%7Bjob=%22web%22%7D", 200, "/data", json!([{"__name__": "up", "job": "web", "instance": "c:1"}])).await;
+    check("GET /api/v1/series?match[]=up%7Bjob=%22web%22%7D", 200, "/data", json!([{"__name__": "up", "job": "web", "instance": "c:1"}]))
+        .await;
     check("GET /api/v1/series?match[]=up&limit=1", 200, "/warnings/0", json!("results truncated due to limit")).await;
     refused("GET /api/v1/series", 400, "bad_data", "no match[] parameter provided").await;
     refused("GET /api/v1/series?match[]=%7Bjob=~%22.*%22%7D", 400, "bad_data", "match[] must contain at least one non-empty matcher").await;
@@ -220,7 +233,10 @@ async fn reload_and_quit() {
 #[tokio::test]
 async fn metrics_and_federation() {
     let answer = ask("GET /metrics").await;
-    assert_eq!((answer.status, answer.body.as_str(), answer.header("content-type")), (200, "skopos_up 1\n", "text/plain; version=0.0.4; charset=utf-8"));
+    assert_eq!(
+        (answer.status, answer.body.as_str(), answer.header("content-type")),
+        (200, "skopos_up 1\n", "text/plain; version=0.0.4; charset=utf-8")
+    );
     let answer = ask("GET /federate?match[]=odd&match[]=up%7Bjob=%22web%22%7D").await;
     let expected = "# TYPE odd untyped\nodd{job=\"web\",path=\"/\\\"q\\\"\",site=\"lab\"} 0.5 600000\n# TYPE up untyped\nup{instance=\"c:1\",job=\"web\",site=\"lab\"} 1 600000\n";
     assert_eq!((answer.status, answer.body.as_str()), (200, expected));

@@ -1,9 +1,7 @@
 //! Dashboards and views of panels, over fakes.
 
-mod support;
-
+use crate::support::{Answer, Seen, ask, ask_of, state};
 use serde_json::{Value, json};
-use support::{Answer, Seen, ask, ask_of, state};
 
 #[tokio::test]
 async fn a_board_says_what_stands_where() {
@@ -13,7 +11,10 @@ async fn a_board_says_what_stands_where() {
     for (pointer, expected) in [
         ("/data/time", json!({"from": "now-5m", "to": "now"})),
         ("/data/refresh", json!("5s")),
-        ("/data/variables/0/options", json!([{"text": "All", "value": "$__all"}, {"text": "node", "value": "node"}, {"text": "web", "value": "web"}])),
+        (
+            "/data/variables/0/options",
+            json!([{"text": "All", "value": "$__all"}, {"text": "node", "value": "node"}, {"text": "web", "value": "web"}]),
+        ),
         ("/data/variables/0/current", json!(["$__all"])),
         ("/data/variables/1/current", json!(["a:1"])),
         ("/data/variables/2/options/0", json!({"text": "auto", "value": "$__auto_interval_step"})),
@@ -39,7 +40,8 @@ async fn a_board_says_what_stands_where() {
 }
 
 async fn view(id: &str, extra: Value) -> Answer {
-    let mut body = json!({"from": 0, "to": 600_000, "width": 500, "height": 200, "theme": "dark", "timezone": "Asia/Seoul", "variables": {}});
+    let mut body =
+        json!({"from": 0, "to": 600_000, "width": 500, "height": 200, "theme": "dark", "timezone": "Asia/Seoul", "variables": {}});
     for (key, value) in extra.as_object().expect("an object") {
         body[key] = value.clone();
     }
@@ -63,7 +65,9 @@ async fn a_panel_is_drawn() {
 
 #[tokio::test]
 async fn what_is_missing_is_said() {
-    for (id, expected) in [("3", "no series is named nothing in this time range"), ("9", r#"up has no series with job="zzz" in this time range"#)] {
+    for (id, expected) in
+        [("3", "no series is named nothing in this time range"), ("9", r#"up has no series with job="zzz" in this time range"#)]
+    {
         let answer = view(id, json!({})).await;
         assert_eq!(answer.json()["data"]["view"], json!({"kind": "empty", "value": expected}), "{id}");
     }

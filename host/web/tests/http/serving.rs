@@ -1,10 +1,8 @@
 //! Connections over TCP.
 
-mod support;
-
 use std::time::Duration;
 
-use support::{Seen, state};
+use crate::support::{Seen, state};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;

@@ -1,0 +1,7 @@
+//! The server as a client sees it, over fakes: no storage, no plugins, no network beyond loopback.
+
+mod api;
+mod boards;
+mod serving;
+mod support;
+mod surroundings;
