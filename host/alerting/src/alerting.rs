@@ -84,7 +84,9 @@ impl Wiring {
         let mut places = HashMap::new();
         for (receiver, entries) in &config.receivers {
             for (at, entry) in entries.iter().enumerate() {
-                let channel = channels.channel(&entry.plugin, &entry.section).map_err(|error| AlertingError::Config(entry.node.error(error.to_string())))?;
+                let channel = channels
+                    .channel(&entry.plugin, &entry.section)
+                    .map_err(|error| AlertingError::Config(entry.node.error(error.to_string())))?;
                 for field in channel.templates() {
                     templates.check(&field.text).map_err(|error| {
                         AlertingError::Config(entry.node.error(format!("{}: {error}", field.pointer.trim_start_matches('/'))))
@@ -275,7 +277,10 @@ impl Alerting {
         };
         if let Err(error) = result {
             lock(&self.stats).ledger_errors += 1;
-            tracing::error!("ledger of notifications in {}: {error}; after a restart a message may go out twice", self.deps.ledger_dir.display());
+            tracing::error!(
+                "ledger of notifications in {}: {error}; after a restart a message may go out twice",
+                self.deps.ledger_dir.display()
+            );
         }
     }
 

@@ -61,13 +61,23 @@ impl AlertingConfig {
         for key in ["time_intervals", "mute_time_intervals"] {
             refuse(&mut section, key, "times at which routes are quiet are not served yet")?;
         }
-        refuse(&mut section, "event_recorder", "this is not served")?;
-        refuse(&mut section, "tracing", "this is not served")?;
+        for key in ["event_recorder", "tracing"] {
+            // How upstream watches itself. No message depends on it, so the file is good as it is.
+            if let Some(node) = section.optional(key) {
+                tracing::warn!(line = node.position.line, "{key} has no effect here");
+            }
+        }
         let root = section.optional("route").ok_or_else(|| node.error("no routes provided: write route with a receiver"))?;
         section.finish()?;
         let mut reader = RouteReader { routes: Vec::new(), receivers: &receivers };
         reader.read(root, None, 0)?;
-        Ok(Self { resolve_timeout_ms: global.resolve_timeout_ms, routes: Routes(reader.routes), receivers, inhibit_rules: rules, templates })
+        Ok(Self {
+            resolve_timeout_ms: global.resolve_timeout_ms,
+            routes: Routes(reader.routes),
+            receivers,
+            inhibit_rules: rules,
+            templates,
+        })
     }
 
     /// The plugins that serve its receivers, each with where it is first asked for.
@@ -82,7 +92,9 @@ impl AlertingConfig {
 /// Refuses a key that upstream has and this version does not serve. An empty list says nothing and is taken.
 fn refuse(section: &mut Section<'_>, key: &str, why: &str) -> Result<(), ConfigError> {
     match section.optional(key) {
-        Some(node) if !matches!(&node.value, NodeValue::Sequence(entries) if entries.is_empty()) => Err(node.error(format!("{key}: {why}"))),
+        Some(node) if !matches!(&node.value, NodeValue::Sequence(entries) if entries.is_empty()) => {
+            Err(node.error(format!("{key}: {why}")))
+        }
         _ => Ok(()),
     }
 }
@@ -313,11 +325,14 @@ impl RouteReader<'_> {
 
     fn receiver(&self, route: &Node, node: Option<&Node>, inherited: Option<&Route>) -> Result<String, ConfigError> {
         let Some(node) = node.filter(|node| node.as_str() != Ok("")) else {
-            return inherited.map(|parent| parent.receiver.clone()).ok_or_else(|| route.error("root route must specify a default receiver"));
+            return inherited
+                .map(|parent| parent.receiver.clone())
+                .ok_or_else(|| route.error("root route must specify a default receiver"));
         };
         let name = node.as_str()?;
         if !self.receivers.contains_key(name) {
-            let hint = nearest(name, self.receivers.keys().map(String::as_str)).map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+            let hint = nearest(name, self.receivers.keys().map(String::as_str))
+                .map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
             return Err(node.error(format!("undefined receiver {name:?} used in route{hint}")));
         }
         Ok(name.to_owned())

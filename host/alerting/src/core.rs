@@ -166,7 +166,10 @@ impl Core {
                 continue;
             }
             let lanes = config.receivers.get(&route.receiver).map_or(0, Vec::len);
-            let group = self.groups.entry((at, labels.clone())).or_insert_with(|| Group::new(group_key(route, &labels), lanes, now + route.group_wait_ms));
+            let group = self
+                .groups
+                .entry((at, labels.clone()))
+                .or_insert_with(|| Group::new(group_key(route, &labels), lanes, now + route.group_wait_ms));
             match told_at {
                 Some(told_at) if !group.flushed => {
                     group.flushed = true;
@@ -228,12 +231,14 @@ impl Core {
             return;
         }
         let group_key = group.key.clone();
-        let send_resolved = self.config.receivers.get(&route.receiver).and_then(|entries| entries.get(lane)).is_none_or(|entry| entry.send_resolved);
+        let send_resolved =
+            self.config.receivers.get(&route.receiver).and_then(|entries| entries.get(lane)).is_none_or(|entry| entry.send_resolved);
         let last = self.sent.get(&(key.clone(), group_key.clone())).filter(|sent| sent.at > now - RETENTION_MS);
         let repeat = route.repeat_interval_ms.min(RETENTION_MS - route.group_interval_ms.min(RETENTION_MS));
         let Some(reason) = due(last, &set, send_resolved, repeat, now) else { return };
         let (sequence, receipt) = last.map_or((0, String::new()), |sent| (sent.sequence, sent.receipt.clone()));
-        let firing: Vec<Alert> = alerts.iter().filter(|(status, _)| *status == AlertStatus::Firing).map(|(_, alert)| alert.clone()).collect();
+        let firing: Vec<Alert> =
+            alerts.iter().filter(|(status, _)| *status == AlertStatus::Firing).map(|(_, alert)| alert.clone()).collect();
         if !send_resolved && set.firing.is_empty() {
             // Nobody wants to hear it, but it is over.
             let sent = Sent { at: now, firing: set.firing, resolved: set.resolved, alerts: firing, receipt, sequence };
@@ -290,8 +295,14 @@ impl Core {
             Ok(receipt) => {
                 slot.not_before = 0;
                 slot.last = Some(DeliverySnapshot { at: now, attempts: before + 1, error: String::new(), pending: false });
-                let sent =
-                    Sent { at: now, firing: flight.set.firing, resolved: flight.set.resolved, alerts: flight.alerts, receipt, sequence: flight.sequence };
+                let sent = Sent {
+                    at: now,
+                    firing: flight.set.firing,
+                    resolved: flight.set.resolved,
+                    alerts: flight.alerts,
+                    receipt,
+                    sequence: flight.sequence,
+                };
                 self.remember(key, group_key, sent, actions);
             }
             Err(failed) => {
@@ -358,7 +369,9 @@ impl Core {
                 group.alerts.entry(labels).or_insert(alert);
             }
             let same = |at: usize| {
-                let entry = |config: &AlertingConfig| config.receivers.get(receiver).and_then(|entries| entries.get(at)).map(|entry| entry.section.clone());
+                let entry = |config: &AlertingConfig| {
+                    config.receivers.get(receiver).and_then(|entries| entries.get(at)).map(|entry| entry.section.clone())
+                };
                 entry(&old_config) == entry(&config)
             };
             for (at, lane) in before.lanes.into_iter().enumerate().take(group.lanes.len()) {

@@ -78,11 +78,18 @@ impl Delivery {
             let error = match outcome {
                 Ok(Ok(receipt)) => return Ok(receipt.id),
                 Ok(Err(error)) => error,
-                Err(_) => SendError { message: format!("no answer within {} s", ATTEMPT_MAX.as_secs()), retryable: true, retry_after_ms: None },
+                Err(_) => {
+                    SendError { message: format!("no answer within {} s", ATTEMPT_MAX.as_secs()), retryable: true, retry_after_ms: None }
+                }
             };
             tracing::warn!(
-                receiver = self.job.lane.receiver, channel = self.job.lane.entry, group = notification.group_key, attempts,
-                retry = error.retryable, "notification did not arrive: {}", error.message
+                receiver = self.job.lane.receiver,
+                channel = self.job.lane.entry,
+                group = notification.group_key,
+                attempts,
+                retry = error.retryable,
+                "notification did not arrive: {}",
+                error.message
             );
             if !error.retryable {
                 return give_up(&error.message, attempts, 0);

@@ -25,7 +25,8 @@ impl InhibitRule {
 
 /// Whether a firing alert keeps these labels quiet now.
 pub(crate) fn is_inhibited(rules: &[InhibitRule], labels: &LabelSet, alerts: &HashMap<LabelSet, Alert>, now: TimestampMs) -> bool {
-    let relevant: Vec<&InhibitRule> = rules.iter().filter(|rule| rule.target.iter().all(|matcher| matcher.matches_labels(labels))).collect();
+    let relevant: Vec<&InhibitRule> =
+        rules.iter().filter(|rule| rule.target.iter().all(|matcher| matcher.matches_labels(labels))).collect();
     !relevant.is_empty()
         && alerts
             .values()

@@ -160,7 +160,9 @@ fn decode(line: &str) -> Option<(LaneKey, String, Sent)> {
 }
 
 fn decode_alert(value: &Value) -> Option<Alert> {
-    let labels = |value: &Value| value.as_object()?.iter().map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect::<Option<LabelSet>>();
+    let labels = |value: &Value| {
+        value.as_object()?.iter().map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect::<Option<LabelSet>>()
+    };
     Some(Alert {
         labels: labels(&value["labels"])?,
         annotations: labels(&value["annotations"])?,
@@ -196,7 +198,14 @@ mod tests {
             generator_url: "/graph".to_owned(),
             value: Some(1.5),
         };
-        Sent { at, firing: [alert.labels.fingerprint()].into(), resolved: [u64::MAX].into(), alerts: vec![alert], receipt: "r".to_owned(), sequence: 3 }
+        Sent {
+            at,
+            firing: [alert.labels.fingerprint()].into(),
+            resolved: [u64::MAX].into(),
+            alerts: vec![alert],
+            receipt: "r".to_owned(),
+            sequence: 3,
+        }
     }
 
     fn key() -> LaneKey {

@@ -91,8 +91,10 @@ fn alert_value(status: AlertStatus, alert: &Alert) -> Value {
 /// The dot of notification templates, as Alertmanager has it; `FiringCount`, `ResolvedCount` and `TruncatedAlerts` are ours,
 /// because a message holds at most [`MESSAGE_ALERTS_MAX`] alerts.
 pub(crate) fn data(notification: &Notification, route_labels: &BTreeMap<String, String>) -> Value {
-    let alerts: Vec<(AlertStatus, Value)> = notification.alerts.iter().map(|(status, alert)| (*status, alert_value(*status, alert))).collect();
-    let of = |wanted: AlertStatus| Value::list(alerts.iter().filter(|(status, _)| *status == wanted).map(|(_, value)| value.clone()).collect());
+    let alerts: Vec<(AlertStatus, Value)> =
+        notification.alerts.iter().map(|(status, alert)| (*status, alert_value(*status, alert))).collect();
+    let of =
+        |wanted: AlertStatus| Value::list(alerts.iter().filter(|(status, _)| *status == wanted).map(|(_, value)| value.clone()).collect());
     let list = List::new(
         alerts.iter().map(|(_, value)| value.clone()).collect(),
         vec![("Firing", of(AlertStatus::Firing)), ("Resolved", of(AlertStatus::Resolved))],

@@ -78,7 +78,8 @@ pub(crate) fn matchers_key(matchers: &[(Matcher, bool)]) -> String {
     let mut sorted: Vec<&(Matcher, bool)> = matchers.iter().collect();
     sorted.sort_by_key(|(matcher, _)| (matcher.name().to_owned(), matcher.value().to_owned(), matcher.op() as u8));
     let text = |(matcher, anchored): &&(Matcher, bool)| {
-        let value = if *anchored && matcher.op() == MatchOp::Matches { format!("^(?:{})$", matcher.value()) } else { matcher.value().to_owned() };
+        let value =
+            if *anchored && matcher.op() == MatchOp::Matches { format!("^(?:{})$", matcher.value()) } else { matcher.value().to_owned() };
         let name = if model::is_classic_label_name(matcher.name()) { matcher.name().to_owned() } else { quote(matcher.name()) };
         format!("{name}{}{}", matcher.op().symbol(), quote(&value))
     };

@@ -32,7 +32,10 @@ pub(crate) const SERVICES: &[Service] = &[
             ("slack_app_url", "app_url"),
         ],
         exclusive: &[&["api_url", "api_url_file", "app_token", "app_token_file"]],
-        required: &[(&["api_url", "api_url_file", "app_token", "app_token_file"], "no Slack API URL nor App token set either inline or in a file")],
+        required: &[(
+            &["api_url", "api_url_file", "app_token", "app_token_file"],
+            "no Slack API URL nor App token set either inline or in a file",
+        )],
         ..PLAIN
     },
     Service {
@@ -137,7 +140,10 @@ pub(crate) const SERVICES: &[Service] = &[
     Service {
         name: "pushover",
         exclusive: &[&["token", "token_file"], &["user_key", "user_key_file"]],
-        required: &[(&["token", "token_file"], "one of token or token_file must be configured"), (&["user_key", "user_key_file"], "one of user_key or user_key_file must be configured")],
+        required: &[
+            (&["token", "token_file"], "one of token or token_file must be configured"),
+            (&["user_key", "user_key_file"], "one of user_key or user_key_file must be configured"),
+        ],
         ..PLAIN
     },
     Service { name: "sns", http: false, ..PLAIN },

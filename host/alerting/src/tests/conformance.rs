@@ -94,13 +94,21 @@ fn routes() {
             let found: Vec<_> = config.routes.matching(&labels(&case["labels"])).into_iter().map(|at| &config.routes.0[at]).collect();
             let keys: Vec<&str> = found.iter().map(|route| route.key.as_str()).collect();
             let expected = case["expected_routes"].as_array().expect("routes");
-            let mut good = found.len() == expected.len() && case["route_keys"].as_array().is_none_or(|wanted| wanted.iter().map(|k| k.as_str().unwrap_or("")).eq(keys.iter().copied()));
+            let mut good = found.len() == expected.len()
+                && case["route_keys"]
+                    .as_array()
+                    .is_none_or(|wanted| wanted.iter().map(|k| k.as_str().unwrap_or("")).eq(keys.iter().copied()));
             for (route, wanted) in found.iter().zip(expected) {
                 let time = |key: &str| wanted[key].as_i64().map_or_else(|| default(key), |s| s * 1000);
                 let grouped = match &route.group_by {
                     GroupBy::All => wanted["group_by_all"] == true,
                     GroupBy::Labels(names) => {
-                        wanted["group_by_all"] == false && names.iter().map(String::as_str).eq(wanted["group_by"].as_array().into_iter().flatten().filter_map(Json::as_str))
+                        wanted["group_by_all"] == false
+                            && names.iter().map(String::as_str).eq(wanted["group_by"]
+                                .as_array()
+                                .into_iter()
+                                .flatten()
+                                .filter_map(Json::as_str))
                     }
                 };
                 good &= grouped
@@ -122,20 +130,29 @@ fn inhibition() {
     let (mut total, mut failures) = (0, Vec::new());
     for suite in suites["suites"].as_array().expect("suites") {
         let rules = suite["inhibit_rules_yaml"].as_str().expect("a text");
-        let config = config(&format!("receivers: [{{name: a}}]\nroute: {{receiver: a}}\ninhibit_rules:\n{rules}")).expect("the rules are good");
+        let config =
+            config(&format!("receivers: [{{name: a}}]\nroute: {{receiver: a}}\ninhibit_rules:\n{rules}")).expect("the rules are good");
         let firing: HashMap<LabelSet, Alert> = suite["firing_alerts"]
             .as_array()
             .into_iter()
             .flatten()
             .map(labels)
             .map(|labels| {
-                let alert = Alert { labels: labels.clone(), annotations: LabelSet::empty(), starts_at: 0, ends_at: None, generator_url: String::new(), value: None };
+                let alert = Alert {
+                    labels: labels.clone(),
+                    annotations: LabelSet::empty(),
+                    starts_at: 0,
+                    ends_at: None,
+                    generator_url: String::new(),
+                    value: None,
+                };
                 (labels, alert)
             })
             .collect();
         for case in suite["cases"].as_array().expect("cases") {
             total += 1;
-            if is_inhibited(&config.inhibit_rules, &labels(&case["target"]), &firing, 1) != case["inhibited"].as_bool().expect("a boolean") {
+            if is_inhibited(&config.inhibit_rules, &labels(&case["target"]), &firing, 1) != case["inhibited"].as_bool().expect("a boolean")
+            {
                 failures.push(case.to_string());
             }
         }
@@ -151,10 +168,9 @@ fn matchers() {
     for case in cases {
         let result = parse_matchers(case["input"].as_str().expect("a text"));
         let good = match (&result, case["matchers"].as_array()) {
-            (Ok(found), Some(wanted)) => found
+            (Ok(found), Some(wanted)) => found.iter().map(|matcher| (matcher.name(), matcher.op().symbol(), matcher.value())).eq(wanted
                 .iter()
-                .map(|matcher| (matcher.name(), matcher.op().symbol(), matcher.value()))
-                .eq(wanted.iter().map(|m| (m["name"].as_str().unwrap_or(""), m["type"].as_str().unwrap_or(""), m["value"].as_str().unwrap_or("")))),
+                .map(|m| (m["name"].as_str().unwrap_or(""), m["type"].as_str().unwrap_or(""), m["value"].as_str().unwrap_or("")))),
             (Err(_), None) => true,
             _ => false,
         };
@@ -171,7 +187,7 @@ fn what_is_wrong_is_named_with_its_place() {
     for (text, says) in [
         (with(""), "no routes provided"),
         (with("route: {}"), "root route must specify a default receiver"),
-        (with("route: {receiver: c}"), "4:18: route.receiver: undefined receiver \"c\" used in route"),
+        (with("route: {receiver: c}"), "4:19: route.receiver: undefined receiver \"c\" used in route"),
         (with("route: {receiver: a, matchers: [x=1]}"), "root route must not have any matchers"),
         (with("route: {receiver: a, continue: true}"), "cannot have continue in root route"),
         (with("route: {receiver: a, group_by: [x, x]}"), "duplicated label \"x\" in group_by"),
@@ -180,7 +196,10 @@ fn what_is_wrong_is_named_with_its_place() {
         (with("route: {receiver: a, repeat_interval: 0s}"), "repeat_interval cannot be zero"),
         (with("route: {receiver: a, group_wai: 1s}"), "unknown key \"group_wai\"; did you mean \"group_wait\"?"),
         (with("route: {receiver: a, routes: [{matchers: ['x=~(']}]}"), "regular expression"),
-        (with("route: {receiver: a, routes: [{mute_time_intervals: [n]}]}"), "mute_time_intervals: times at which routes are quiet are not served yet"),
+        (
+            with("route: {receiver: a, routes: [{mute_time_intervals: [n]}]}"),
+            "mute_time_intervals: times at which routes are quiet are not served yet",
+        ),
         (with("route: {receiver: a}\ntime_intervals: [{name: x}]"), "time_intervals: times at which"),
         ("receivers: [{name: a}, {name: a}]\nroute: {receiver: a}".to_owned(), "notification config name \"a\" is not unique"),
         ("receivers: [{}]\nroute: {receiver: a}".to_owned(), "missing name in receiver"),
@@ -198,6 +217,12 @@ fn defaults_of_global_flow_into_receivers() {
     let text = "global: {slack_api_url: 'http://global', http_config: {proxy_url: 'http://p'}}\nroute: {receiver: a}\nreceivers: [{name: a, slack_configs: [{channel: '#x'}, {api_url_file: /f, http_config: {}}]}]";
     let config = config(text).expect("it is good");
     let sections: Vec<&str> = config.receivers["a"].iter().map(|entry| entry.section.as_str()).collect();
-    assert_eq!(sections, [r##"{"api_url":"http://global","channel":"#x","http_config":{"proxy_url":"http://p"}}"##, r#"{"api_url_file":"/f","http_config":{}}"#]);
+    assert_eq!(
+        sections,
+        [
+            r##"{"api_url":"http://global","channel":"#x","http_config":{"proxy_url":"http://p"}}"##,
+            r#"{"api_url_file":"/f","http_config":{}}"#
+        ]
+    );
     assert!(!config.receivers["a"][0].send_resolved);
 }

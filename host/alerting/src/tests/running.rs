@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use model::seams::{AlertSink, BoxFuture, Channel, MetricSource, PluginError, PluginKind, Plugins, TargetSource, TemplateField};
+use model::seams::{
+    AlertSink, BoxFuture, Channel, MetricSource, PanelRender, PluginError, PluginKind, Plugins, TargetSource, TemplateField,
+};
 use model::{Alert, AlertStatus, Clock, LabelSet, Notification, Receipt, SendError, TimestampMs};
 
 use super::world::{config, labels};
@@ -31,7 +33,11 @@ struct FakeChannel(Arc<Fake>);
 
 impl Channel for FakeChannel {
     fn templates(&self) -> Vec<TemplateField> {
-        self.0.fields.iter().map(|(pointer, text)| TemplateField { pointer: (*pointer).to_owned(), text: (*text).to_owned(), html: false }).collect()
+        self.0
+            .fields
+            .iter()
+            .map(|(pointer, text)| TemplateField { pointer: (*pointer).to_owned(), text: (*text).to_owned(), html: false })
+            .collect()
     }
 
     fn send<'a>(&'a self, notification: &'a Notification, expanded: &'a [String]) -> BoxFuture<'a, Result<Receipt, SendError>> {
@@ -58,6 +64,9 @@ impl Plugins for Fake {
     fn channel(&self, name: &str, _: &str) -> Result<Arc<dyn Channel>, PluginError> {
         Err(PluginError::Missing(format!("{name}.wasm is not there")))
     }
+    fn panel(&self, name: &str) -> Result<Arc<dyn PanelRender>, PluginError> {
+        Err(PluginError::Missing(name.to_owned()))
+    }
 }
 
 /// Hands out the one fake under the name `fake`.
@@ -75,6 +84,9 @@ impl Plugins for Shared {
     }
     fn channel(&self, name: &str, section: &str) -> Result<Arc<dyn Channel>, PluginError> {
         if name == "fake" { Ok(Arc::new(FakeChannel(Arc::clone(&self.0)))) } else { self.0.channel(name, section) }
+    }
+    fn panel(&self, name: &str) -> Result<Arc<dyn PanelRender>, PluginError> {
+        self.0.panel(name)
     }
 }
 

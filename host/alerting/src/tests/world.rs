@@ -61,7 +61,12 @@ impl World {
                 let reason = format!("{:?}", message.reason).to_lowercase();
                 let line = format!(
                     "{} {} {} {reason} {}+{} {}",
-                    seconds(self.now - START), job.lane.receiver, place, message.firing_count, message.resolved_count, names.join(",")
+                    seconds(self.now - START),
+                    job.lane.receiver,
+                    place,
+                    message.firing_count,
+                    message.resolved_count,
+                    names.join(",")
                 );
                 self.heard.push(line);
                 let event = Event::Done { delivery: job.delivery, result: Ok(String::new()) };
@@ -157,7 +162,14 @@ impl World {
 }
 
 fn alert(labels: &LabelSet, starts_at: TimestampMs, ends_at: TimestampMs) -> Alert {
-    Alert { labels: labels.clone(), annotations: LabelSet::empty(), starts_at, ends_at: Some(ends_at), generator_url: String::new(), value: None }
+    Alert {
+        labels: labels.clone(),
+        annotations: LabelSet::empty(),
+        starts_at,
+        ends_at: Some(ends_at),
+        generator_url: String::new(),
+        value: None,
+    }
 }
 
 fn parse(text: &str) -> i64 {
@@ -167,4 +179,3 @@ fn parse(text: &str) -> i64 {
 fn seconds(ms: i64) -> String {
     model::format_duration(u64::try_from(ms).expect("it is not before the start"))
 }
-

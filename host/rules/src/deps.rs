@@ -1,0 +1,61 @@
+//! What rules need from the rest of the program.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use model::seams::{AlertSink, Append, Select};
+use model::{Clock, LabelSet};
+
+/// What rules need from the rest of the program.
+#[derive(Clone)]
+pub struct RulesDeps {
+    /// Where expressions find their series.
+    pub select: Arc<dyn Select>,
+    /// Where recording rules write theirs.
+    pub append: Arc<dyn Append>,
+    /// Who is told of alerts.
+    pub sink: Arc<dyn AlertSink>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// The host's own web address, without a slash at its end.
+    pub external_url: String,
+    /// Added to each alert that does not have them.
+    pub external_labels: LabelSet,
+}
+
+/// The same, as groups use it.
+pub(crate) struct Context {
+    pub(crate) select: Arc<dyn Select>,
+    pub(crate) append: Arc<dyn Append>,
+    pub(crate) sink: Arc<dyn AlertSink>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) external_url: String,
+    pub(crate) external_labels: LabelSet,
+    /// Of one expression.
+    pub(crate) query_timeout: Duration,
+    /// Ends running expressions when the process ends.
+    pub(crate) cancel: Arc<AtomicBool>,
+    pub(crate) evaluation_interval: AtomicI64,
+}
+
+impl Context {
+    pub(crate) fn new(deps: RulesDeps) -> Self {
+        Self {
+            select: deps.select,
+            append: deps.append,
+            sink: deps.sink,
+            clock: deps.clock,
+            external_url: deps.external_url,
+            external_labels: deps.external_labels,
+            query_timeout: Duration::from_secs(120),
+            cancel: Arc::default(),
+            evaluation_interval: AtomicI64::new(60_000),
+        }
+    }
+
+    /// The global one.
+    pub(crate) fn evaluation_interval_ms(&self) -> i64 {
+        self.evaluation_interval.load(Ordering::Relaxed)
+    }
+}

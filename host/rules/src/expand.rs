@@ -1,0 +1,75 @@
+//! Expands the templates of labels and annotations.
+
+use model::{LabelSet, TimestampMs};
+use promql::{Limits as QueryLimits, Value as QueryValue};
+use template::{Field, Limits, MapKind, Mode, PrometheusFunctions, QuerySample, Template, TemplateError, Value};
+
+use crate::deps::Context;
+
+/// What upstream puts before each text, so that these names are there.
+const VARIABLES: &str = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}{{$value := .Value}}";
+
+/// Reads a template of a rule.
+pub(crate) fn parse(name: &str, text: &str, functions: &PrometheusFunctions<'_>) -> Result<Template, TemplateError> {
+    Template::parse(name, &format!("{VARIABLES}{text}"), functions)
+}
+
+/// The templates of one rule at one evaluation.
+pub(crate) struct Expander<'a> {
+    context: &'a Context,
+    alert: &'a str,
+    now: TimestampMs,
+}
+
+impl<'a> Expander<'a> {
+    pub(crate) fn new(context: &'a Context, alert: &'a str, now: TimestampMs) -> Self {
+        Self { context, alert, now }
+    }
+
+    /// The result for a series, or a text that says what is wrong.
+    pub(crate) fn expand(&self, text: &str, labels: &LabelSet, value: f64) -> String {
+        // Most texts have no action.
+        if !text.contains("{{") {
+            return text.to_owned();
+        }
+        let functions =
+            PrometheusFunctions { query: Box::new(|query| self.query(query)), now: self.now, external_url: &self.context.external_url };
+        let record = |name, value| Field { name, json: name, value };
+        let data = Value::record(
+            "struct { Labels map[string]string; ExternalLabels map[string]string; ExternalURL string; Value interface {} }",
+            vec![
+                record("Labels", Value::labels(MapKind::Strings, labels)),
+                record("ExternalLabels", Value::labels(MapKind::Strings, &self.context.external_labels)),
+                record("ExternalURL", Value::text(&self.context.external_url)),
+                record("Value", Value::Float(value)),
+            ],
+        );
+        let expanded = parse(&format!("__alert_{}", self.alert), text, &functions)
+            .and_then(|template| template.expand(Mode::Text, &data, &functions, &Limits::default()));
+        expanded.unwrap_or_else(|error| {
+            tracing::warn!(alert = self.alert, "template: {error}");
+            format!("<error expanding template: {error}>")
+        })
+    }
+
+    fn query(&self, text: &str) -> Result<Vec<QuerySample>, String> {
+        let expr = promql::parse(text).map_err(|error| error.to_string())?;
+        let samples = evaluate(&expr, self.now, self.context)?;
+        Ok(samples.into_iter().map(|(labels, value)| QuerySample { labels, value }).collect())
+    }
+}
+
+/// The series that an expression yields at a time. A scalar is one without labels.
+pub(crate) fn evaluate(expr: &promql::ast::Expr, at: TimestampMs, context: &Context) -> Result<Vec<(LabelSet, f64)>, String> {
+    let limits = QueryLimits {
+        deadline: Some(std::time::Instant::now() + context.query_timeout),
+        cancel: std::sync::Arc::clone(&context.cancel),
+        subquery_step_ms: context.evaluation_interval_ms(),
+        ..QueryLimits::default()
+    };
+    match promql::instant(expr, at, context.select.as_ref(), &limits).map_err(|error| error.to_string())?.value {
+        QueryValue::Vector(samples) => Ok(samples.into_iter().map(|sample| (sample.labels, sample.point.value)).collect()),
+        QueryValue::Scalar(point) => Ok(vec![(LabelSet::empty(), point.value)]),
+        QueryValue::String(..) | QueryValue::Matrix(_) => Err("rule result is not a vector or scalar".to_owned()),
+    }
+}

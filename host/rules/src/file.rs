@@ -1,0 +1,194 @@
+//! What a rule file says.
+
+use std::collections::HashSet;
+
+use model::LabelSet;
+use model::config::{ConfigError, Node, Section};
+use promql::ast::Expr;
+use template::PrometheusFunctions;
+
+use crate::expand;
+
+/// A rule file that holds together: every expression and template in it can be read.
+#[derive(Clone, Debug)]
+pub struct RuleFile {
+    pub(crate) groups: Vec<GroupConfig>,
+}
+
+/// A group of rules.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct GroupConfig {
+    pub(crate) file: String,
+    pub(crate) name: String,
+    /// None: the global evaluation interval.
+    pub(crate) interval_ms: Option<i64>,
+    pub(crate) limit: u64,
+    pub(crate) query_offset_ms: Option<i64>,
+    pub(crate) rules: Vec<RuleConfig>,
+}
+
+/// A rule, with the labels of its group.
+#[derive(Clone, Debug)]
+pub(crate) struct RuleConfig {
+    /// Of `record` or `alert`.
+    pub(crate) name: String,
+    pub(crate) expr: Expr,
+    /// As the parser prints it.
+    pub(crate) query: String,
+    /// In order of the file; a recording rule's empty value removes a label.
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) alert: Option<AlertConfig>,
+}
+
+impl PartialEq for RuleConfig {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, &self.query, &self.labels, &self.alert) == (&other.name, &other.query, &other.labels, &other.alert)
+    }
+}
+
+/// What only alerting rules have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AlertConfig {
+    pub(crate) for_ms: i64,
+    pub(crate) keep_firing_for_ms: i64,
+    pub(crate) annotations: Vec<(String, String)>,
+}
+
+impl RuleConfig {
+    /// The labels as they are written.
+    pub(crate) fn label_set(&self) -> LabelSet {
+        self.labels.iter().map(|(name, value)| (name, value)).collect()
+    }
+}
+
+fn ms(node: &Node) -> Result<i64, ConfigError> {
+    Ok(i64::try_from(node.as_duration_ms()?).unwrap_or(i64::MAX))
+}
+
+impl RuleFile {
+    /// Reads the tree of a file. `file` names it, for errors and pages.
+    pub fn from_node(node: &Node, file: &str) -> Result<Self, ConfigError> {
+        let mut section = Section::new(node)?;
+        let mut groups = Vec::new();
+        let mut names = HashSet::new();
+        for group_node in section.optional("groups").map_or(Ok(&[][..]), Node::as_sequence)? {
+            let group = group(group_node, file)?;
+            if !names.insert(group.name.clone()) {
+                return Err(group_node.error(format!("groupname: {:?} is repeated in the same file", group.name)));
+            }
+            groups.push(group);
+        }
+        section.finish()?;
+        Ok(Self { groups })
+    }
+
+    /// The number of its rules.
+    #[must_use]
+    pub fn rule_count(&self) -> usize {
+        self.groups.iter().map(|group| group.rules.len()).sum()
+    }
+}
+
+fn group(node: &Node, file: &str) -> Result<GroupConfig, ConfigError> {
+    let mut section = Section::new(node)?;
+    let name = section.optional("name").map_or(Ok(""), Node::as_str)?.to_owned();
+    if name.is_empty() {
+        return Err(node.error("Groupname must not be empty"));
+    }
+    let interval_ms = section.optional("interval").map(ms).transpose()?.filter(|ms| *ms > 0);
+    let limit = section.optional("limit").map_or(Ok(0), Node::as_number)?;
+    let query_offset_ms = section.optional("query_offset").map(ms).transpose()?;
+    let labels = section.optional("labels").map_or(Ok(Vec::new()), |node| labels(node, "label"))?;
+    let mut rules = Vec::new();
+    for node in section.optional("rules").map_or(Ok(&[][..]), Node::as_sequence)? {
+        rules.push(rule(node, &labels)?);
+    }
+    section.finish()?;
+    Ok(GroupConfig { file: file.to_owned(), name, interval_ms, limit, query_offset_ms, rules })
+}
+
+/// Labels or annotations: names that can be names, and not the metric's.
+fn labels(node: &Node, what: &str) -> Result<Vec<(String, String)>, ConfigError> {
+    for (name, position, value) in node.as_mapping()? {
+        if name.is_empty() || (what == "label" && name == model::METRIC_NAME) {
+            return Err(ConfigError { path: value.path.clone(), position: *position, message: format!("invalid {what} name: {name}") });
+        }
+    }
+    node.as_mapping()?
+        .iter()
+        .map(|(name, _, value)| Ok((name.clone(), if value.is_null() { String::new() } else { value.as_str()?.to_owned() })))
+        .collect()
+}
+
+fn rule(node: &Node, group_labels: &[(String, String)]) -> Result<RuleConfig, ConfigError> {
+    let mut section = Section::new(node)?;
+    let text = |node: Option<&Node>| node.map_or(Ok(String::new()), |node| node.as_str().map(str::to_owned));
+    let (record_node, alert_node) = (section.optional("record"), section.optional("alert"));
+    let (record, alert) = (text(record_node)?, text(alert_node)?);
+    let name = match (record.is_empty(), alert.is_empty()) {
+        (false, false) => return Err(node.error("only one of 'record' and 'alert' must be set")),
+        (true, true) => return Err(node.error("one of 'record' or 'alert' must be set")),
+        (false, true) => record.clone(),
+        (true, false) => alert,
+    };
+    let is_alert = record.is_empty();
+    let expr_node = section.optional("expr");
+    let text = text(expr_node)?;
+    let Some(expr_node) = expr_node.filter(|_| !text.is_empty()) else { return Err(node.error("field 'expr' must be set in rule")) };
+    let expr = promql::parse(&text).map_err(|error| expr_node.error(format!("could not parse expression: {error}")))?;
+    let labels_node = section.optional("labels");
+    let own = labels_node.map_or(Ok(Vec::new()), |node| labels(node, "label"))?;
+    // A rule's own label replaces its group's.
+    let inherited = group_labels.iter().filter(|(name, _)| !own.iter().any(|(own, _)| own == name)).cloned();
+    let all_labels: Vec<(String, String)> = inherited.chain(own.iter().cloned()).collect();
+    let annotations_node = section.optional("annotations");
+    let annotations = annotations_node.map_or(Ok(Vec::new()), |node| labels(node, "annotation"))?;
+    let (for_node, keep_node) = (section.optional("for"), section.optional("keep_firing_for"));
+    let (for_ms, keep_firing_for_ms) = (for_node.map_or(Ok(0), ms)?, keep_node.map_or(Ok(0), ms)?);
+    section.finish()?;
+    let alert = if is_alert {
+        for (what, node, texts) in [("label", labels_node, &own), ("annotation", annotations_node, &annotations)] {
+            check_templates(what, node, texts)?;
+        }
+        Some(AlertConfig { for_ms, keep_firing_for_ms, annotations })
+    } else {
+        check_recording(node, record_node, &record, !annotations.is_empty(), for_ms != 0, keep_firing_for_ms != 0)?;
+        None
+    };
+    Ok(RuleConfig { name, query: expr.to_string(), expr, labels: all_labels, alert })
+}
+
+fn check_recording(
+    node: &Node,
+    record_node: Option<&Node>,
+    record: &str,
+    annotations: bool,
+    has_for: bool,
+    keep: bool,
+) -> Result<(), ConfigError> {
+    for (there, field) in [(annotations, "annotations"), (has_for, "for"), (keep, "keep_firing_for")] {
+        if there {
+            return Err(node.error(format!("invalid field '{field}' in recording rule")));
+        }
+    }
+    if record.contains(['{', '}']) {
+        return Err(record_node
+            .unwrap_or(node)
+            .error(format!("braces present in the recording rule name; should it be in expr?: {record}")));
+    }
+    Ok(())
+}
+
+fn check_templates(what: &str, node: Option<&Node>, texts: &[(String, String)]) -> Result<(), ConfigError> {
+    for (name, text) in texts {
+        expand::parse(name, text, &PrometheusFunctions::for_parsing()).map_err(|error| {
+            let place = node.and_then(|node| node.get(name).or(Some(node)));
+            let message = format!("{what} {name:?}: {error}");
+            place.map_or_else(
+                || ConfigError { path: String::new(), position: model::config::Position::default(), message: message.clone() },
+                |node| node.error(message.clone()),
+            )
+        })?;
+    }
+    Ok(())
+}
