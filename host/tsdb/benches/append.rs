@@ -1,6 +1,6 @@
 //! What appending costs: `cargo bench -p tsdb`. Prints figures; asserts nothing.
 //!
-//! 20 targets of 1,000 series, 200 rows each, on the real disk (`TMPDIR`). A third of the series never change, a third are
+//! 20 targets (or `SKOPOS_BENCH_TARGETS`) of 1,000 series, 200 rows each, on the real disk (`TMPDIR`). A third of the series never change, a third are
 //! counters, a third gauges of several kinds.
 
 #![expect(clippy::print_stdout, reason = "figures are the purpose")]
@@ -15,7 +15,6 @@ use model::{LabelSet, ManualClock, Matcher, TimeRange};
 use tsdb::disk::{Disk, RealDisk};
 use tsdb::{Db, Options};
 
-const TARGETS: usize = 20;
 const SERIES: usize = 1000;
 const ROWS: i64 = 200;
 const START: i64 = 1_800_000_000_000;
@@ -113,11 +112,12 @@ fn open(dir: &Path) -> Result<Db, Box<dyn Error>> {
 }
 
 fn run(dir: &Path) -> Result<(), Box<dyn Error>> {
+    let target_count: usize = std::env::var("SKOPOS_BENCH_TARGETS").map_or(Ok(20), |text| text.parse())?;
     let empty = resident_bytes();
     let db = open(dir)?;
     let began = Instant::now();
-    let mut targets = (0..TARGETS).map(|number| Target::open(&db, number)).collect::<Result<Vec<_>, _>>()?;
-    println!("new series        {:.0} ns each", began.elapsed().as_nanos() as f64 / (TARGETS * SERIES) as f64);
+    let mut targets = (0..target_count).map(|number| Target::open(&db, number)).collect::<Result<Vec<_>, _>>()?;
+    println!("new series        {:.0} ns each", began.elapsed().as_nanos() as f64 / (target_count * SERIES) as f64);
     let (mut spent, mut first) = (Duration::ZERO, Duration::ZERO);
     let mut definitions = 0;
     for row in 0..ROWS {
@@ -133,7 +133,7 @@ fn run(dir: &Path) -> Result<(), Box<dyn Error>> {
         }
         if row == 119 {
             let (resident, stats) = (resident_bytes() - empty, db.stats());
-            let series = (TARGETS * SERIES) as f64;
+            let series = (target_count * SERIES) as f64;
             println!(
                 "after 120 rows    resident {:.0} bytes a series; head {:.0}, index {:.0}",
                 resident as f64 / series,
@@ -142,11 +142,11 @@ fn run(dir: &Path) -> Result<(), Box<dyn Error>> {
             );
         }
     }
-    let series = (TARGETS * SERIES) as f64;
+    let series = (target_count * SERIES) as f64;
     let samples = series * (ROWS - 1) as f64;
     let stats = db.stats();
     println!(
-        "append            {:.1} ns a sample ({:.0} the first row, with definitions)",
+        "append            {:.1} CPU-ns a sample ({:.0} the first row, with definitions)",
         spent.as_nanos() as f64 / samples,
         first.as_nanos() as f64 / series
     );

@@ -3,7 +3,7 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ fn child() {
 
 #[test]
 fn what_was_acknowledged_before_sigkill_is_there() {
-    let dir = PathBuf::from(std::env::temp_dir()).join(format!("skopos-tsdb-kill-{}", std::process::id()));
+    let dir = std::env::temp_dir().join(format!("skopos-tsdb-kill-{}", std::process::id()));
     let mut dice = Dice(u64::from(std::process::id()));
     println!("seed {}", dice.0);
     for _ in 0..10 {
