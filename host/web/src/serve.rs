@@ -11,18 +11,19 @@ use axum::http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::GracefulConnection;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
-/// A client sends its headers within this time.
-const HEADER_TIME: Duration = Duration::from_secs(10);
+/// A client sends the headers of its next request within this time; so long may a connection be idle.
+const HEADER_TIME: Duration = Duration::from_secs(30);
 /// Headers of a request, in bytes.
 const HEADER_BYTES: usize = 64 << 10;
 /// Requests of one HTTP/2 connection at once.
 const STREAMS: u32 = 100;
-/// A connection is closed after this time, as upstream's `--web.read-timeout`.
+/// A connection takes no more requests after this time, and is cut if those it has take as long again. That is what ends
+/// clients that read an answer byte by byte. Upstream's `--web.read-timeout`.
 const CONNECTION_TIME: Duration = Duration::from_mins(5);
 /// How long open requests may take once the server is told to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
@@ -30,8 +31,9 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 /// Serves connections of the listener until `shutdown` is ready, then lets open requests end. At most `connections` at once;
 /// more wait in the system's queue.
 pub async fn serve(listener: TcpListener, router: Router, connections: usize, shutdown: impl Future<Output = ()> + Send) {
-    let permits = Arc::new(Semaphore::new(connections.max(1)));
-    let graceful = GracefulShutdown::new();
+    let connections = u32::try_from(connections.max(1)).unwrap_or(u32::MAX >> 3);
+    let permits = Arc::new(Semaphore::new(connections as usize));
+    let (stop, stopped) = watch::channel(false);
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).max_buf_size(HEADER_BYTES);
     builder
@@ -45,22 +47,40 @@ pub async fn serve(listener: TcpListener, router: Router, connections: usize, sh
             () = &mut shutdown => break,
             accepted = accept(&listener, &permits) => accepted,
         };
-        let service = router.clone();
-        let service = tower_service(service, peer);
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
+        let service = tower_service(router.clone(), peer);
+        let (builder, stopped) = (builder.clone(), stopped.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            match tokio::time::timeout(CONNECTION_TIME, connection).await {
-                Ok(Err(error)) => tracing::debug!(%peer, %error, "a connection broke"),
-                Err(_) => tracing::debug!(%peer, "a connection was closed after its time"),
-                Ok(Ok(())) => {}
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            if let Err(error) = drive(connection, stopped).await {
+                tracing::debug!(%peer, %error, "a connection broke");
             }
         });
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN_TIME, graceful.shutdown()).await.is_err() {
+    let _ = stop.send(true);
+    // All permits are free once all connections are closed.
+    if tokio::time::timeout(DRAIN_TIME, permits.acquire_many(connections)).await.is_err() {
         tracing::warn!("requests were still open when the server stopped");
+    }
+}
+
+/// Runs a connection to its end, or lets it end after its time or when the server stops.
+async fn drive<C>(connection: C, mut stopped: watch::Receiver<bool>) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+where
+    C: GracefulConnection<Error = Box<dyn std::error::Error + Send + Sync>>,
+{
+    tokio::pin!(connection);
+    tokio::select! {
+        result = connection.as_mut() => return result,
+        // An error means that the server is gone, which is a stop too.
+        _ = stopped.wait_for(|stop| *stop) => {}
+        () = tokio::time::sleep(CONNECTION_TIME) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    match tokio::time::timeout(CONNECTION_TIME, connection).await {
+        Ok(result) => result,
+        Err(_) => Err("it was cut after its time".into()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod api;
 mod boards;
+mod corpus;
 mod serving;
 mod support;
 mod surroundings;
