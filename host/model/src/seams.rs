@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::config::{ConfigError, Node};
 use crate::view::{PanelRequest, Rendering};
 use crate::{Alert, LabelSet, Matcher, MetricFamily, Notification, Receipt, SendError, TargetGroup, TimeRange, TimestampMs};
 
@@ -309,6 +310,12 @@ pub trait Plugins: Send + Sync {
     fn metric_source(&self, name: &str, section: &str) -> Result<Arc<dyn MetricSource>, PluginError>;
     /// A channel for one entry of `<name>_configs`.
     fn channel(&self, name: &str, section: &str) -> Result<Arc<dyn Channel>, PluginError>;
+    /// A section as the JSON text that the methods above take, checked against what the plugin says of it: the error carries
+    /// the place in the file. The default knows no plugin and checks nothing.
+    fn section(&self, name: &str, kind: PluginKind, node: &Node) -> Result<String, ConfigError> {
+        let _ = (name, kind);
+        Ok(node.to_json().to_string())
+    }
     /// What draws panels of `type: <name>`.
     fn panel(&self, name: &str) -> Result<Arc<dyn PanelRender>, PluginError>;
 }

@@ -7,7 +7,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -74,7 +74,10 @@ impl Cache {
         let name = self.name(sha256);
         let write = || -> std::io::Result<()> {
             let (fresh, mut file) = fresh_file(dir)?;
-            let renamed = file.write_all(&self.tag(&name, compiled)).and_then(|()| file.write_all(compiled)).and_then(|()| fs::rename(&fresh, dir.join(&name)));
+            let renamed = file
+                .write_all(&self.tag(&name, compiled))
+                .and_then(|()| file.write_all(compiled))
+                .and_then(|()| fs::rename(&fresh, dir.join(&name)));
             renamed.inspect_err(|_| drop(fs::remove_file(&fresh)))?;
             forget_oldest(dir)
         };
@@ -109,7 +112,11 @@ fn private_dir(dir: &Path) -> std::io::Result<()> {
     if metadata.permissions().mode() & 0o077 != 0 {
         fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
     }
-    Ok(())
+    // What this process makes belongs to its user; so must the folder, even where root could use anybody's.
+    let (probe, file) = fresh_file(dir)?;
+    let user = file.metadata()?.uid();
+    fs::remove_file(&probe)?;
+    if user == metadata.uid() { Ok(()) } else { Err(std::io::Error::other("it belongs to another user")) }
 }
 
 /// The key of the folder, made at the first use.

@@ -58,7 +58,7 @@ where
     let overrun = Arc::new(AtomicBool::new(false));
     let clock = RunClock::new();
     let store = store(plugin, state, limits, &clock, &overrun);
-    let outcome = tokio::time::timeout(limits.whole, clock.around(instantiated(store, plugin, run))).await;
+    let outcome = tokio::time::timeout(limits.left(), clock.around(instantiated(store, plugin, run))).await;
     let ledger = &plugin.standing.ledger;
     ledger.call(begun.elapsed());
     let (cause, why) = match outcome {

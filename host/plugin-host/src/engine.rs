@@ -25,7 +25,11 @@ pub(crate) struct Machine {
 impl Machine {
     /// The error is about this process: no address space, no executable memory.
     pub(crate) fn new() -> wasmtime::Result<Self> {
-        let engine = Engine::new(&config())?;
+        // Without the address space for a pool, as under `ulimit -v`, instances get memory of their own, more slowly.
+        let engine = Engine::new(&config(true)).or_else(|error| {
+            tracing::warn!("no pool of instances for plugins, each call takes longer: {error:#}");
+            Engine::new(&config(false))
+        })?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
@@ -35,7 +39,7 @@ impl Machine {
     }
 }
 
-fn config() -> Config {
+fn config(pooled: bool) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     // Components of JavaScript and Python consist of dozens of core instances; the figures are theirs.
     pool.total_component_instances(INSTANCES_MAX)
@@ -57,8 +61,10 @@ fn config() -> Config {
         .wasm_component_model_async(true)
         .epoch_interruption(true)
         .cranelift_opt_level(OptLevel::Speed)
-        .memory_reservation(MEMORY_BYTES_MAX as u64)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        .memory_reservation(MEMORY_BYTES_MAX as u64);
+    if pooled {
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    }
     config
 }
 

@@ -168,6 +168,12 @@ impl PluginHost {
         Ok(())
     }
 
+    /// The section `plugins:` in force.
+    #[must_use]
+    pub fn config(&self) -> PluginsConfig {
+        PluginsConfig::clone(&self.shared.config.load())
+    }
+
     /// A section of the configuration as JSON text, checked against the plugin's schema. Unquoted scalars become what the
     /// schema wants. The error carries the place in the file.
     pub fn section_json(&self, name: &str, kind: PluginKind, node: &Node) -> Result<String, ConfigError> {
@@ -245,6 +251,10 @@ impl Plugins for PluginHost {
 
     fn channel(&self, name: &str, section: &str) -> Result<Arc<dyn Channel>, PluginError> {
         Ok(Arc::new(Sender(self.handle(name, PluginKind::Channel, section)?)))
+    }
+
+    fn section(&self, name: &str, kind: PluginKind, node: &Node) -> Result<String, ConfigError> {
+        self.section_json(name, kind, node)
     }
 
     fn panel(&self, name: &str) -> Result<Arc<dyn PanelRender>, PluginError> {

@@ -68,6 +68,8 @@ pub(crate) struct Limits {
     pub(crate) own: Duration,
     /// How long the call may take in all.
     pub(crate) whole: Duration,
+    /// What of that has passed before the call began.
+    pub(crate) waited: Duration,
     /// Bytes of all linear memories together.
     pub(crate) memory_bytes: usize,
     /// Bytes that the component may hand to the host.
@@ -117,11 +119,17 @@ impl Limits {
         Self {
             own,
             whole,
+            waited: Duration::ZERO,
             memory_bytes: config.memory_bytes.map_or(64 << 20, |bytes| usize::try_from(bytes).unwrap_or(MEMORY_BYTES_MAX)),
             result_bytes: config.result_bytes.map_or(16 << 20, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
             body_bytes: config.body_bytes.unwrap_or(16 << 20),
             log_lines: config.log_lines.unwrap_or(100),
         }
+    }
+
+    /// How long the call itself may take.
+    pub(crate) fn left(&self) -> Duration {
+        self.whole.saturating_sub(self.waited)
     }
 
     /// Of the calls that find out what a component is, at load.

@@ -114,8 +114,13 @@ impl Output {
                 continue;
             }
             let text = String::from_utf8_lossy(&bytes);
-            let mut last: Vec<String> =
-                text.lines().rev().filter(|line| !line.trim().is_empty()).take(lines_max).map(|line| one_line(&shortened(line, 1000))).collect();
+            let mut last: Vec<String> = text
+                .lines()
+                .rev()
+                .filter(|line| !line.trim().is_empty())
+                .take(lines_max)
+                .map(|line| one_line(&shortened(line, 1000)))
+                .collect();
             last.reverse();
             lines.append(&mut last);
         }

@@ -144,7 +144,7 @@ impl Schema {
 
     /// Whether the schema wants a text here, so that an unquoted number is one.
     pub(crate) fn wants_text(&self, schema: &Value) -> bool {
-        self.deref(schema).is_some_and(|s| wants_text(s))
+        self.deref(schema).is_some_and(wants_text)
     }
 
     fn deref<'s>(&'s self, mut schema: &'s Value) -> Option<&'s Value> {

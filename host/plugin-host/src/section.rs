@@ -135,8 +135,14 @@ fn hide_client_secrets(value: &mut Value, secrets: &mut Secrets, reveal: bool, d
 /// Secrets of a section and the tokens that a component sees in their place.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets {
+    /// Token and secret.
     pairs: Vec<(String, String)>,
+    /// Token and every form in which a secret may come back, the longest first: one may be part of another.
+    forms: Vec<(String, String)>,
 }
+
+/// Shorter secrets are not looked for in texts: that would take the texts apart, and hide nothing.
+const SECRET_BYTES_MIN: usize = 4;
 
 impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -150,7 +156,7 @@ impl Secrets {
         match value {
             Value::String(text) if !text.is_empty() => {
                 let token = token()?;
-                self.pairs.push((token.clone(), text.clone()));
+                self.know(&token, text);
                 if !reveal {
                     *text = token;
                 }
@@ -159,6 +165,15 @@ impl Secrets {
             Value::Array(items) => items.iter_mut().try_for_each(|item| self.hide(item, reveal)),
             _ => Ok(()),
         }
+    }
+
+    fn know(&mut self, token: &str, secret: &str) {
+        self.pairs.push((token.to_owned(), secret.to_owned()));
+        // A URL comes back as its parser writes it.
+        let as_url = http_client::Url::parse(secret).map(|url| url.to_string());
+        let forms = [Some(secret.to_owned()), as_url.ok().filter(|url| url != secret)];
+        self.forms.extend(forms.into_iter().flatten().filter(|form| form.len() >= SECRET_BYTES_MIN).map(|form| (token.to_owned(), form)));
+        self.forms.sort_by_key(|(_, form)| std::cmp::Reverse(form.len()));
     }
 
     /// Puts the secrets in the place of their tokens. The second value says whether there was one.
@@ -199,16 +214,14 @@ impl Secrets {
 
     /// Puts the tokens back, for what goes to the component.
     pub(crate) fn conceal(&self, text: String) -> String {
-        self.pairs
+        self.forms
             .iter()
-            .fold(text, |text, (token, secret)| if text.contains(secret.as_str()) { text.replace(secret.as_str(), token) } else { text })
+            .fold(text, |text, (token, form)| if text.contains(form.as_str()) { text.replace(form.as_str(), token) } else { text })
     }
 
-    /// Takes secrets out of a text for people. Very short ones stay: they would take the text apart, and hide nothing.
+    /// Takes secrets and tokens out of a text for people.
     pub(crate) fn redact(&self, text: String) -> String {
-        let long = self.pairs.iter().filter(|(_, secret)| secret.len() >= 4);
-        long.fold(text, |text, (token, secret)| {
-            let text = if text.contains(secret.as_str()) { text.replace(secret.as_str(), "<secret>") } else { text };
+        self.pairs.iter().fold(self.conceal(text), |text, (token, _)| {
             if text.contains(token.as_str()) { text.replace(token.as_str(), "<secret>") } else { text }
         })
     }
@@ -248,11 +261,12 @@ fn json_of(node: &Node, schema: Option<(&Schema, &Value)>, depth: usize) -> Resu
     })
 }
 
-/// Numbers and booleans of YAML's core schema, with the booleans that upstream's YAML knows besides.
+/// Numbers and booleans of YAML's core schema. The booleans that upstream's YAML knows besides (`yes`, `off`) are taken
+/// where the schema wants one.
 fn plain_scalar(text: &str) -> Value {
     match text {
-        "true" | "True" | "TRUE" | "yes" | "on" => return Value::Bool(true),
-        "false" | "False" | "FALSE" | "no" | "off" => return Value::Bool(false),
+        "true" | "True" | "TRUE" => return Value::Bool(true),
+        "false" | "False" | "FALSE" => return Value::Bool(false),
         "null" | "Null" | "NULL" | "~" => return Value::Null,
         _ => {}
     }
@@ -347,6 +361,16 @@ mod tests {
     }
 
     #[test]
+    fn secrets_are_found_in_every_form() {
+        let mut secrets = Secrets::default();
+        secrets.know("t1", "key-1");
+        secrets.know("t2", "HTTPS://Hooks.Example/a/key-1");
+        secrets.know("t3", "abc");
+        assert_eq!(secrets.conceal("https://hooks.example/a/key-1?x key-1 abc".into()), "t2?x t1 abc");
+        assert_eq!(secrets.redact("HTTPS://Hooks.Example/a/key-1".into()), "<secret>");
+    }
+
+    #[test]
     fn what_a_template_adds_is_not_granted() {
         let text = json!({"link": "http://{{ .CommonLabels.host }}/"}).to_string();
         assert_eq!(Prepared::new(&text, Some(&schema()), false).expect("it fits").grants, Grants::default());
@@ -364,7 +388,7 @@ mod tests {
     fn unquoted_scalars_are_what_the_schema_wants() {
         let node = yaml::parse("channel: 0123\nport: 53\ntext: yes\n").expect("YAML");
         assert_eq!(to_json(&node, Some(&schema())).expect("JSON"), json!({"channel": "0123", "port": 53, "text": "yes"}));
-        assert_eq!(to_json(&node, None).expect("JSON"), json!({"channel": 123, "port": 53, "text": true}));
+        assert_eq!(to_json(&node, None).expect("JSON"), json!({"channel": 123, "port": 53, "text": "yes"}));
     }
 
     #[test]

@@ -93,7 +93,9 @@ impl Slot {
         let state = self.state();
         match (&state.loaded, &state.inspection) {
             (Some(loaded), _) => loaded.inspection.kinds.contains(&kind),
-            (None, Some(inspection)) if state.origin == Some(Origin::Embedded) => state.failed_sha256 != inspection.sha256 && inspection.kinds.contains(&kind),
+            (None, Some(inspection)) if state.origin == Some(Origin::Embedded) => {
+                state.failed_sha256 != inspection.sha256 && inspection.kinds.contains(&kind)
+            }
             (None, _) => false,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::seams::{BoxFuture, Channel, Exposition, MetricSource, PanelRender, PluginError, TargetSource, TemplateField};
 use model::view::{PanelRequest, Rendering};
@@ -21,11 +21,15 @@ use crate::v0_1;
 /// Targets whose clients are kept.
 const TARGETS_MAX: usize = 1000;
 
-/// Waits for a free place among the plugin's calls, for as long as the call may take.
-async fn place(ready: &Ready, limits: Limits) -> Result<OwnedSemaphorePermit, Failure> {
+/// Waits for a free place among the plugin's calls, for as long as the call may take. What is left of that is the call's.
+async fn place(ready: &Ready, mut limits: Limits) -> Result<(OwnedSemaphorePermit, Limits), Failure> {
+    let begun = Instant::now();
     let acquiring = ready.plugin.standing.calls().acquire_owned();
     match tokio::time::timeout(limits.whole, acquiring).await {
-        Ok(Ok(permit)) => Ok(permit),
+        Ok(Ok(permit)) => {
+            limits.waited = begun.elapsed();
+            Ok((permit, limits))
+        }
         Ok(Err(_)) | Err(_) => {
             let message = format!("plugin {} has too many calls at once: raise limits: {{concurrency: …}}", ready.plugin.title());
             ready.plugin.standing.ledger.failure(&message);
@@ -47,7 +51,7 @@ impl TargetSource for Targets {
             let ready = self.0.ready()?;
             self.0.may_call(&ready, "")?;
             let limits = self.0.limits(&ready, None);
-            let _place = place(&ready, limits).await?;
+            let (_place, limits) = place(&ready, limits).await?;
             let config = ready.prepared.config_text(&[]);
             let answered = call(&ready.plugin, "discovery.refresh", Arc::clone(&ready.access), limits, |store, instance| {
                 Box::pin(async move {
@@ -90,8 +94,15 @@ impl Targets {
 /// An exporter.
 pub(crate) struct Exporter {
     pub(crate) handle: Handle,
-    /// For targets that the operator wrote: what is granted for them, and the connections to them.
-    by_target: Mutex<HashMap<String, (Arc<Access>, Arc<Access>)>>,
+    /// For targets that the operator wrote.
+    by_target: Mutex<HashMap<String, TargetAccess>>,
+}
+
+/// What is granted for one target, with the connections to it.
+struct TargetAccess {
+    /// Of the section, which this was made from.
+    from: Arc<Access>,
+    access: Arc<Access>,
 }
 
 impl Exporter {
@@ -105,16 +116,14 @@ impl Exporter {
         }
         let mut by_target = self.by_target.lock().unwrap_or_else(PoisonError::into_inner);
         // Made anew when the section was.
-        if let Some((from, access)) = by_target.get(target)
-            && Arc::ptr_eq(from, &ready.access)
-        {
-            return Arc::clone(access);
+        if let Some(known) = by_target.get(target).filter(|known| Arc::ptr_eq(&known.from, &ready.access)) {
+            return Arc::clone(&known.access);
         }
         if by_target.len() >= TARGETS_MAX {
             by_target.clear();
         }
         let access = Arc::new(ready.access.with(&Grants::of_target(target)));
-        by_target.insert(target.to_owned(), (Arc::clone(&ready.access), Arc::clone(&access)));
+        by_target.insert(target.to_owned(), TargetAccess { from: Arc::clone(&ready.access), access: Arc::clone(&access) });
         access
     }
 }
@@ -125,7 +134,7 @@ impl MetricSource for Exporter {
             let ready = self.handle.ready()?;
             self.handle.may_call(&ready, target)?;
             let limits = self.handle.limits(&ready, Some(Duration::from_millis(timeout_ms)));
-            let _place = place(&ready, limits).await?;
+            let (_place, limits) = place(&ready, limits).await?;
             let access = self.access(&ready, target, written);
             let (config, address) = (ready.prepared.config_text(&[]), target.to_owned());
             let answered = call(&ready.plugin, "exporter.collect", access, limits, |store, instance| {
@@ -172,7 +181,7 @@ impl Channel for Sender {
                 ));
             }
             let limits = self.0.limits(&ready, None);
-            let _place = place(&ready, limits).await.map_err(|failure| retryable(failure.message, None))?;
+            let (_place, limits) = place(&ready, limits).await.map_err(|failure| retryable(failure.message, None))?;
             let (config, message) = (ready.prepared.config_text(expanded), v0_1::channel::notification(notification));
             let answered = call(&ready.plugin, "channel.send", Arc::clone(&ready.access), limits, |store, instance| {
                 Box::pin(async move {
@@ -202,7 +211,7 @@ impl PanelRender for Panel {
         Box::pin(async move {
             let ready = self.0.ready()?;
             let limits = self.0.limits(&ready, None);
-            let _place = place(&ready, limits).await?;
+            let (_place, limits) = place(&ready, limits).await?;
             let frames: Vec<(usize, usize)> =
                 request.frames.iter().map(|f| (f.fields.len(), f.fields.first().map_or(0, |field| field.values.len()))).collect();
             let configs = request.configs.len();

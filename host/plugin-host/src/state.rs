@@ -47,7 +47,7 @@ impl CallState {
             plugin,
             access,
             limits,
-            deadline: Instant::now() + limits.whole,
+            deadline: Instant::now() + limits.left(),
             memory: MemoryLimiter { bytes_left: limits.memory_bytes, bytes_max: limits.memory_bytes, elements_left: TABLE_ELEMENTS_MAX },
             log_lines: 0,
             log_lines_dropped: 0,

@@ -119,6 +119,13 @@ async fn g4_big_values_are_refused() {
 }
 
 #[tokio::test]
+async fn g5_bulk_operations_are_interrupted_too() {
+    let dir = TempDir::new();
+    let host = host(&dir, &["good", "fuel_cheat"], "");
+    fails(&host, "fuel_cheat", "", "ran for more than its limit of 1s").await;
+}
+
+#[tokio::test]
 async fn g9_floods_are_cut_off() {
     let dir = TempDir::new();
     let host = host(&dir, &["good", "flood"], "flood:\n  limits: {timeout: 20s, memory: 256MiB}\n");
@@ -126,7 +133,11 @@ async fn g9_floods_are_cut_off() {
     assert!(error.to_string().contains("more data than its limit"), "{error}");
     let error = collect(&host, "flood", r#"{"x":"many"}"#).await.expect_err("300,000 samples");
     assert!(error.to_string().contains("limit"), "{error}");
-    host.metric_source("flood", r#"{"x":"log"}"#).expect("it loads").collect("", false, 20_000).await.expect("lines are dropped, the call goes on");
+    host.metric_source("flood", r#"{"x":"log"}"#)
+        .expect("it loads")
+        .collect("", false, 20_000)
+        .await
+        .expect("lines are dropped, the call goes on");
     let stats = host.stats().plugins.into_iter().find(|p| p.name == "flood").expect("it is listed");
     assert_eq!(stats.log_lines_dropped, 100_000 - 100);
     all_is_well(&host).await;
@@ -170,9 +181,18 @@ async fn g11_files_that_are_no_plugins_leave_everything_running() {
     dir.put("text.wasm", b"#!/bin/sh\n");
     dir.put("empty.wasm", b"");
     dir.put("core.wasm", &wat::parse_str("(module)").expect("a module"));
-    dir.put("future.wasm", &wat::parse_str(r#"(component (instance $i) (export "skopos:plugin/exporter@0.3.0" (instance $i)))"#).expect("a component"));
-    dir.put("other.wasm", &wat::parse_str(r#"(component (instance $i) (export "wasi:http/incoming-handler@0.2.6" (instance $i)))"#).expect("a component"));
-    dir.put("bare.wasm", &wat::parse_str(r#"(component (instance $i) (export "skopos:plugin/exporter@0.1.0" (instance $i)))"#).expect("a component"));
+    dir.put(
+        "future.wasm",
+        &wat::parse_str(r#"(component (instance $i) (export "skopos:plugin/exporter@0.3.0" (instance $i)))"#).expect("a component"),
+    );
+    dir.put(
+        "other.wasm",
+        &wat::parse_str(r#"(component (instance $i) (export "wasi:http/incoming-handler@0.2.6" (instance $i)))"#).expect("a component"),
+    );
+    dir.put(
+        "bare.wasm",
+        &wat::parse_str(r#"(component (instance $i) (export "skopos:plugin/exporter@0.1.0" (instance $i)))"#).expect("a component"),
+    );
     dir.put("wrong.wasm", &wat::parse_str(WRONG_SIGNATURE).expect("a component"));
     dir.put("bad name.wasm", guest("good"));
     let whole = guest("good");
@@ -194,7 +214,11 @@ async fn g11_files_that_are_no_plugins_leave_everything_running() {
         ("damaged", ""),
     ] {
         let plugin = status.iter().find(|s| s.name == name).unwrap_or_else(|| panic!("{name} is listed"));
-        assert!(plugin.error.contains(expected) && plugin.error.contains(&format!("{name}.wasm is not loaded: ")), "{name}: {}", plugin.error);
+        assert!(
+            plugin.error.contains(expected) && plugin.error.contains(&format!("{name}.wasm is not loaded: ")),
+            "{name}: {}",
+            plugin.error
+        );
         assert_eq!(plugin.origin, "file");
         assert!(!host.serves(name, PluginKind::Exporter), "{name}");
     }

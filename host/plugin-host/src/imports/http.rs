@@ -34,12 +34,14 @@ impl CallState {
         let (body, body_carries_secret) = secrets.reveal_bytes(request.body);
         let compressed = !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept-encoding"));
         let limit = self.limits.body_bytes;
+        // A little before the call itself ends, so that the component can still say what happened.
+        let left = self.time_left() * 19 / 20;
         let outgoing = Outgoing {
             method: request.method,
             url: url_text,
             headers: request.headers.into_iter().map(|(name, value)| (name, secrets.reveal(&value).0)).collect(),
             body,
-            timeout: request.timeout_ms.map_or(self.time_left(), |ms| Duration::from_millis(u64::from(ms)).min(self.time_left())),
+            timeout: request.timeout_ms.map_or(left, |ms| Duration::from_millis(u64::from(ms)).min(left)),
             redirects_max: request.max_redirects.unwrap_or(10).min(REDIRECTS_MAX) as usize,
             body_bytes_max: request.max_body.unwrap_or(limit).min(limit),
             truncate: request.max_body.is_some_and(|max| max <= limit),

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{At, SectionError, marks_text};
 
-pub(super) fn types(keywords: &Map<String, Value>) -> Vec<&str> {
+fn types(keywords: &Map<String, Value>) -> Vec<&str> {
     keywords.get("type").map(marks_text).unwrap_or_default()
 }
 
@@ -19,7 +19,8 @@ pub(super) fn allows_null(schema: &Value) -> bool {
     schema.as_object().is_some_and(|keywords| types(keywords).contains(&"null"))
 }
 
-/// An unquoted number or boolean where a text is wanted is a text, as upstream reads it.
+/// An unquoted number or boolean where a text is wanted is a text, and `yes` where a boolean is wanted is one, as upstream
+/// reads them.
 pub(super) fn check_type(keywords: &Map<String, Value>, value: &mut Value, at: &At) -> Result<(), SectionError> {
     let types = types(keywords);
     if types.is_empty() || types.iter().any(|t| has_type(value, t)) {
@@ -29,11 +30,24 @@ pub(super) fn check_type(keywords: &Map<String, Value>, value: &mut Value, at: &
         *value = Value::String(value.to_string());
         return Ok(());
     }
+    if let Some(boolean) = value.as_str().filter(|_| types.contains(&"boolean")).and_then(yaml_boolean) {
+        *value = Value::Bool(boolean);
+        return Ok(());
+    }
     let names: Vec<&str> = types.iter().map(|t| type_name(t)).collect();
     Err(at.error(format!("expected {}, found {}", names.join(" or "), found_name(value))))
 }
 
-pub(super) fn has_type(value: &Value, name: &str) -> bool {
+/// As YAML 1.1 writes them, which upstream reads.
+fn yaml_boolean(text: &str) -> Option<bool> {
+    match text {
+        "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+        "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
+        _ => None,
+    }
+}
+
+fn has_type(value: &Value, name: &str) -> bool {
     match name {
         "null" => value.is_null(),
         "boolean" => value.is_boolean(),
@@ -46,7 +60,7 @@ pub(super) fn has_type(value: &Value, name: &str) -> bool {
     }
 }
 
-pub(super) fn type_name(name: &str) -> &str {
+fn type_name(name: &str) -> &str {
     match name {
         "null" => "nothing",
         "boolean" => "true or false",
@@ -59,7 +73,7 @@ pub(super) fn type_name(name: &str) -> &str {
     }
 }
 
-pub(super) fn found_name(value: &Value) -> &'static str {
+fn found_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
         Value::Bool(_) => "a boolean",
@@ -109,7 +123,14 @@ pub(super) fn check_text(keywords: &Map<String, Value>, text: &str, at: &At) -> 
     }
 }
 
-pub(super) fn check_count(keywords: &Map<String, Value>, min: &str, max: &str, count: usize, what: &str, at: &At) -> Result<(), SectionError> {
+pub(super) fn check_count(
+    keywords: &Map<String, Value>,
+    min: &str,
+    max: &str,
+    count: usize,
+    what: &str,
+    at: &At,
+) -> Result<(), SectionError> {
     let bound = |key: &str| keywords.get(key).and_then(Value::as_u64);
     let count = count as u64;
     match (bound(min), bound(max)) {

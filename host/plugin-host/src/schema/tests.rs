@@ -40,8 +40,9 @@ fn what_does_not_fit_is_named_with_its_place() {
     ] {
         assert_eq!(check(schema.clone(), section.clone()).expect_err("it does not fit"), expected, "{section}");
     }
-    let (section, _) = check(schema, json!({"names": [1, "b"], "port": null, "either": {"url": "u"}})).expect("it fits");
-    assert_eq!(section, json!({"names": ["1", "b"], "type": "SRV", "either": {"url": "u"}}));
+    let (section, _) =
+        check(schema, json!({"names": [1, "b"], "port": null, "either": {"url": "u"}, "nested": {"deep/er": "yes"}})).expect("it fits");
+    assert_eq!(section, json!({"names": ["1", "b"], "type": "SRV", "either": {"url": "u"}, "nested": {"deep/er": true}}));
 }
 
 #[test]

@@ -32,7 +32,10 @@ fn built() -> &'static Path {
         for variable in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET"] {
             cargo.env_remove(variable);
         }
-        assert!(cargo.status().expect("cargo runs").success(), "the fixtures are built; the target is installed by: rustup target add wasm32-wasip2");
+        assert!(
+            cargo.status().expect("cargo runs").success(),
+            "the fixtures are built; the target is installed by: rustup target add wasm32-wasip2"
+        );
         target.join("wasm32-wasip2/release/examples")
     })
 }
