@@ -21,6 +21,9 @@ use crate::target::Target;
 /// A scrape that begins later than this after its tick counts as late.
 const LATE: Duration = Duration::from_millis(100);
 
+/// Bodies that wait for storage may take so many KiB in all. When storage is behind by more, scrapes are dropped.
+pub(crate) const WAITING_KIB_MAX: u32 = 256 << 10;
+
 /// What all loops share.
 pub(crate) struct Context {
     pub(crate) append: Arc<dyn Append>,
@@ -30,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) buffers: Buffers,
     /// How many scrapes are parsed and written at once.
     pub(crate) commits: Semaphore,
+    /// KiB of bodies that may still wait for one of these.
+    pub(crate) waiting: Semaphore,
     pub(crate) counters: Counters,
 }
 
@@ -150,6 +155,11 @@ impl Loop {
         if let Ok(Fetched { assumed: true, .. }) = fetched {
             self.warn_content_type(&settings.target);
         }
+        let kib = u32::try_from(body.len() >> 10).unwrap_or(u32::MAX).min(WAITING_KIB_MAX);
+        let Ok(_waiting) = context.waiting.try_acquire_many(kib) else {
+            context.buffers.give(body);
+            return self.drop_scrape(&settings.target, time);
+        };
         // The semaphore is never closed.
         let _permit = context.commits.acquire().await;
         let committer = self.committer.take().unwrap_or_else(|| new_committer(&context, settings));
@@ -179,6 +189,16 @@ impl Loop {
                 }
             }
         }
+    }
+
+    /// Storage is so far behind that the body cannot be kept until its turn comes.
+    fn drop_scrape(&self, target: &Target, time: TimestampMs) {
+        let committed = Committed {
+            warning: Some(format!("the scrape was dropped: bodies of {} MiB wait for storage already", WAITING_KIB_MAX >> 10)),
+            lost: 1,
+            ..Committed::default()
+        };
+        self.tell(target, &committed, time, Instant::now());
     }
 
     fn warn_content_type(&mut self, target: &Target) {
@@ -250,4 +270,81 @@ fn count(counters: &Counters, committed: &Committed) {
     add(&counters.samples_too_new, committed.report.too_new);
     add(&counters.samples_refused, committed.refused);
     add(&counters.samples_lost, committed.lost);
+}
+
+#[cfg(test)]
+mod tests {
+    use model::TargetGroup;
+    use model::seams::{BoxFuture, Exposition, MetricSource, PluginError};
+
+    use super::*;
+    use crate::target::tests::job;
+    use crate::target::{Built, build, discovered_labels};
+
+    struct Big;
+
+    impl MetricSource for Big {
+        fn collect<'a>(&'a self, _: &'a str, _: bool, _: u64) -> BoxFuture<'a, Result<Exposition, PluginError>> {
+            Box::pin(async { Ok(Exposition::Text(format!("big 1\n#{}\n", " ".repeat(10 << 10)))) })
+        }
+    }
+
+    /// Stands at the system's time, as far as a loop needs it.
+    struct WallClock;
+
+    impl Clock for WallClock {
+        fn now(&self) -> TimestampMs {
+            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        }
+    }
+
+    fn context(store: &crate::store::Store, waiting_kib: usize) -> Arc<Context> {
+        Arc::new(Context {
+            append: store.shared(),
+            clock: Arc::new(WallClock),
+            offset_seed: 0,
+            hasher: KeyHasher::new(1),
+            buffers: Buffers::default(),
+            commits: Semaphore::new(1),
+            waiting: Semaphore::new(waiting_kib),
+            counters: Counters::default(),
+        })
+    }
+
+    fn big_settings() -> Arc<Settings> {
+        let job = Arc::new(job("scrape_interval: 50ms, scrape_timeout: 50ms"));
+        let Built::Active(target) = build(&job, &discovered_labels(&job, &TargetGroup::default(), "h:1"), true) else { panic!("a target") };
+        let rules = Arc::new(SampleRules {
+            target_labels: target.labels.clone(),
+            honor_labels: false,
+            honor_timestamps: true,
+            track_timestamps_staleness: false,
+            legacy_names: false,
+            limits: job.limits,
+            metric_relabel: Arc::default(),
+        });
+        Arc::new(Settings { job, target, source: Source::Plugin(Arc::new(Big)), rules, refusal: None })
+    }
+
+    #[tokio::test]
+    async fn bodies_that_wait_for_storage_are_bounded() {
+        for (waiting_kib, dropped) in [(9, true), (10, false)] {
+            let store = crate::store::Store::default();
+            let (context, status) = (context(&store, waiting_kib), SharedStatus::default());
+            let (commands, receiver) = watch::channel(Command::Run(big_settings()));
+            let task = tokio::spawn(run(Arc::clone(&context), receiver, Arc::clone(&status)));
+            let began = Instant::now();
+            while status.lock().expect("not poisoned").last_scrape.is_none() {
+                assert!(began.elapsed() < Duration::from_secs(20), "a scrape is due");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            commands.send(Command::Stop).expect("the loop listens");
+            task.await.expect("the loop ends");
+            let error = status.lock().expect("not poisoned").last_error.clone();
+            assert_eq!(error.contains("bodies of 256 MiB wait for storage"), dropped, "{error}");
+            assert_eq!(store.rows().is_empty(), dropped);
+            assert_eq!(context.counters.samples_lost.load(Ordering::Relaxed) > 0, dropped);
+        }
+    }
 }

@@ -16,7 +16,7 @@ use crate::egress::PoolEgress;
 use crate::fetch::{Buffers, Source};
 use crate::layout::KeyHasher;
 use crate::pool::{Discovered, Pool};
-use crate::scrape_loop::{Command, Context};
+use crate::scrape_loop::{Command, Context, WAITING_KIB_MAX};
 use crate::snapshot::TargetsSnapshot;
 use crate::stats::{Counters, Stats, add};
 
@@ -98,6 +98,7 @@ impl Scraper {
             hasher: KeyHasher::new(deps.hash_seed),
             buffers: Buffers::default(),
             commits: Semaphore::new(at_once.max(4)),
+            waiting: Semaphore::new(WAITING_KIB_MAX as usize),
             counters: Counters::default(),
         };
         let inner = Inner {

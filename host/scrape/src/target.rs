@@ -180,10 +180,10 @@ pub(crate) fn global_url(url: &str, external_host: Option<&str>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn job(text: &str) -> JobConfig {
+    pub(crate) fn job(text: &str) -> JobConfig {
         let node = yaml::parse(&format!("[{{job_name: j, {text}}}]")).expect("good YAML");
         let config = crate::config::ScrapeConfig::from_nodes(None, &[&node], std::path::Path::new("/"), &NoPlugins).expect("a good job");
         config.jobs.into_iter().next().expect("one job")

@@ -32,7 +32,8 @@ async fn what_is_asked_for() {
     .await;
     let rig = Rig::new();
     rig.targets(&[server.host()], "  metrics_path: /probe\n  params: {module: [http 2xx], target: ['a&b']}\n");
-    rig.until("a sample", |rig| !rig.store.series("fine{").is_empty()).await;
+    // The page follows the row.
+    rig.until("a sample", |rig| !rig.store.series("fine{").is_empty() && rig.scraper.snapshot().active[0].health == Health::Up).await;
     let head = heads.lock().expect("not poisoned")[0].clone();
     assert!(head.starts_with("get /probe?module=http+2xx&target=a%26b http/1.1\r\n"), "{head}");
     for part in
@@ -151,7 +152,7 @@ async fn a_target_that_fails_and_comes_back() {
     rig.until("up", |rig| rig.store.last("fine{").values().any(Option::is_some)).await;
     down.store(1, Ordering::SeqCst);
     rig.until("down", |rig| rig.store.last("fine{").values().any(Option::is_none)).await;
-    assert_eq!(rig.scraper.snapshot().active[0].health, Health::Down);
+    rig.until("the page says down", |rig| rig.scraper.snapshot().active[0].health == Health::Down).await;
     down.store(0, Ordering::SeqCst);
     rig.until("up again", |rig| rig.store.last("fine{").values().any(Option::is_some)).await;
     rig.until("the page says so", |rig| rig.scraper.snapshot().active[0].health == Health::Up).await;
