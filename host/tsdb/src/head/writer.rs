@@ -35,8 +35,8 @@ pub(crate) struct GroupWriter {
     db: Arc<Inner>,
     group: Arc<Group>,
     encoder: GroupEncoder,
-    /// Columns that the log does not know yet.
-    new_columns: Vec<Column>,
+    /// Slots and series that the log does not know yet.
+    new_columns: Vec<(u32, u32)>,
     claimed: Vec<bool>,
     /// Rows up to this time are not taken.
     newest: TimestampMs,
@@ -130,16 +130,11 @@ impl GroupWriter {
     fn log(&mut self, time: TimestampMs, scratch: &mut Scratch) -> Result<i64, AppendError> {
         for _ in 0..SEGMENT_TRIES {
             let segment = self.db.log.current();
-            let all;
-            let columns = if self.encoder.is_new_to(segment) {
-                all = self.all_columns();
-                &all
-            } else {
-                &self.new_columns
-            };
+            let new = self.encoder.is_new_to(segment);
+            let columns = if new { self.with_labels(&self.claimed_columns()) } else { self.with_labels(&self.new_columns) };
             let definitions = !columns.is_empty();
             let frame = &mut scratch.frame;
-            self.encoder.encode(Frame { segment, group: (self.group.id, &self.group.key), out: frame }, columns, time, &scratch.row);
+            self.encoder.encode(Frame { segment, group: (self.group.id, &self.group.key), out: frame }, &columns, time, &scratch.row);
             match self.db.log.write(Write { frame, segment, definitions, time }) {
                 Ok(end) => {
                     self.encoder.commit(&scratch.row);
@@ -163,10 +158,17 @@ impl GroupWriter {
         Err(AppendError::Failed("the log's segments are shorter than a row".to_owned()))
     }
 
-    fn all_columns(&self) -> Vec<Column> {
-        let claimed: Vec<(u32, u32)> = self.group.head().slots.claimed().collect();
+    fn claimed_columns(&self) -> Vec<(u32, u32)> {
+        self.group.head().slots.claimed().collect()
+    }
+
+    /// Labels are only made for as long as they are written; the index has them.
+    fn with_labels(&self, columns: &[(u32, u32)]) -> Vec<Column> {
+        if columns.is_empty() {
+            return Vec::new();
+        }
         let index = self.db.index();
-        claimed.into_iter().map(|(slot, series)| (slot, index.labels(series))).collect()
+        columns.iter().map(|(slot, series)| (*slot, index.labels(*series))).collect()
     }
 
     /// Makes the row visible and lets go of series that ended.
@@ -228,7 +230,7 @@ impl GroupAppend for GroupWriter {
             self.claimed.resize(width, false);
             self.claimed[slot as usize] = true;
             self.encoder.unset(slot as usize);
-            self.new_columns.push((slot, labels.clone()));
+            self.new_columns.push((slot, series));
         }
         Ok(ColumnId(slot))
     }
