@@ -146,13 +146,15 @@ async fn when_ready(Shared(app): Shared<App>, request: Request, next: Next) -> R
     }
 }
 
-/// OPTIONS of any address. Pages of other sites are given nothing.
+/// OPTIONS of our own addresses. Pages of other sites are given nothing; plugins answer for themselves.
 async fn options(request: Request, next: Next) -> Response {
-    let plugin = request.uri().path().contains("/plugins/");
-    if request.method() != Method::OPTIONS || plugin {
-        return next.run(request).await;
+    let asked = request.method() == Method::OPTIONS;
+    let response = next.run(request).await;
+    if !asked || response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        return response;
     }
-    (StatusCode::NO_CONTENT, [(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, OPTIONS"))]).into_response()
+    let allow = response.headers().get(header::ALLOW).cloned().unwrap_or(HeaderValue::from_static("OPTIONS"));
+    (StatusCode::NO_CONTENT, [(header::ALLOW, allow)]).into_response()
 }
 
 /// What no route took: plugins, files at the root, or nothing.

@@ -121,6 +121,8 @@ async fn other_methods_are_refused() {
     }
     let answer = ask_of(state(&Seen::default()), "OPTIONS /api/v1/query", &[("origin", "http://evil.example")], "").await;
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, ""));
+    let plugin = ask("OPTIONS /api/v1/scrap").await;
+    assert!(plugin.status == 200 && plugin.body.starts_with("OPTIONS |/api/v1/scrap"), "{}", plugin.body);
 }
 
 #[tokio::test]
