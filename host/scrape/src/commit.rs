@@ -465,6 +465,9 @@ impl Committer {
         if committed.refused > 0 && committed.warning.is_none() {
             committed.warning = Some(format!("{} series were not stored: {}", committed.refused, self.refused_reason));
         }
+        if self.report_columns.len() < REPORT_NAMES.len() && committed.warning.is_none() {
+            committed.warning = Some(format!("up and the scrape's other own series were not stored: {}", self.refused_reason));
+        }
         committed.error = error;
         committed
     }

@@ -215,6 +215,17 @@ fn a6_series_beyond_the_budget_are_refused_and_known_ones_go_on() {
 }
 
 #[test]
+fn a_full_storage_has_no_room_for_up_either_and_that_is_told() {
+    let mut bench = Bench::new(rules());
+    bench.store.series_max.store(3, Ordering::SeqCst);
+    let warning = bench.good("").warning.expect("it is told");
+    assert!(warning.starts_with("up and the scrape's other own series were not stored: new series refused"), "{warning}");
+    bench.store.series_max.store(0, Ordering::SeqCst);
+    assert_eq!(bench.good("").warning, None);
+    assert_eq!(bench.last("scrape_series_added{"), map([("scrape_series_added", Some(0.0))]));
+}
+
+#[test]
 fn what_storage_loses_is_counted_and_markers_are_written_later() {
     let mut bench = Bench::new(rules());
     bench.good("a 1\nb 2\n");
