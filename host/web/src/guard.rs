@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -19,11 +19,13 @@ pub(crate) const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-uns
 pub(crate) struct Guard {
     hosts: Hosts,
     read_only: bool,
+    /// Where the API begins, as `/skopos/api/v1/`.
+    api: String,
 }
 
 impl Guard {
-    pub(crate) fn new(listen: &[String], external_url: &str, read_only: bool) -> Self {
-        Self { hosts: Hosts::new(listen, external_url), read_only }
+    pub(crate) fn new(listen: &[String], external_url: &str, prefix: &str, read_only: bool) -> Self {
+        Self { hosts: Hosts::new(listen, external_url), read_only, api: format!("{prefix}/api/v1/") }
     }
 
     fn check(&self, request: &Request) -> Result<(), ApiError> {
@@ -36,7 +38,7 @@ impl Guard {
             return Ok(());
         }
         check_origin(request.headers(), host.as_deref(), &self.hosts)?;
-        if self.read_only && !only_reads(request.uri()) {
+        if self.read_only && !request.uri().path().strip_prefix(&self.api).is_some_and(only_reads) {
             return Err(ApiError::forbidden(
                 "this server is read-only: it listens beyond this machine and has no users. Set --web.config.file, or listen on a \
                  loopback address",
@@ -80,13 +82,10 @@ fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// POSTs that only ask, such as long queries.
-fn only_reads(uri: &Uri) -> bool {
-    let path = uri.path();
-    let Some(at) = path.find("/api/v1/") else { return false };
-    let rest = &path[at + "/api/v1/".len()..];
-    matches!(rest, "query" | "query_range" | "series" | "labels" | "format_query" | "query_exemplars" | "parse_query")
-        || (rest.starts_with("dashboards/") && rest.ends_with("/view"))
+/// POSTs that only ask, such as long queries, by what follows the API's place.
+fn only_reads(rest: &str) -> bool {
+    let parts: Vec<&str> = rest.split('/').collect();
+    matches!(parts[..], ["query" | "query_range" | "series" | "labels" | "format_query"] | ["dashboards", _, "panels", _, "view"])
 }
 
 /// One spelling for each path: no empty or dotted segments, no encoded separators, nothing encoded twice.

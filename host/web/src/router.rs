@@ -28,7 +28,7 @@ pub(crate) struct App {
 /// All addresses this server answers.
 pub fn router(state: State) -> Router {
     let prefix = normal_prefix(&state.route_prefix);
-    let checks = Arc::new(Guard::new(&state.listen, &state.external_url, state.read_only));
+    let checks = Arc::new(Guard::new(&state.listen, &state.external_url, &prefix, state.read_only));
     let app = App { runner: Runner::new(state.limits.queries), state: Arc::new(state) };
     let routes = Router::new()
         .nest("/api/v1", api().layer(from_fn_with_state(app.clone(), when_ready)))

@@ -43,8 +43,14 @@ async fn a_read_only_server_says_so() {
     let seen = Seen::default();
     let mut read_only = state(&seen);
     read_only.read_only = true;
-    for request in ["POST /-/reload", "POST /-/quit", "POST /api/v1/admin/tsdb/snapshot", "POST /plugins/opengraph/x", "POST /api/v1/scrap"]
-    {
+    for request in [
+        "POST /-/reload",
+        "POST /-/quit",
+        "POST /api/v1/admin/tsdb/snapshot",
+        "POST /plugins/opengraph/x",
+        "POST /plugins/opengraph/api/v1/query",
+        "POST /api/v1/scrap",
+    ] {
         let answer = ask_of(read_only.clone(), request, &[], "").await;
         assert!(answer.status == 403 && answer.body.contains("--web.config.file"), "{request}: {}", answer.body);
     }
