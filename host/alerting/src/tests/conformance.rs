@@ -11,7 +11,6 @@ use crate::inhibit::is_inhibited;
 use crate::matchers::parse_matchers;
 use crate::route::GroupBy;
 
-#[expect(clippy::print_stdout, reason = "a skipped suite says so")]
 fn folder() -> Option<PathBuf> {
     let default = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/conformance"));
     let folder = std::env::var_os("SKOPOS_CONFORMANCE").map_or_else(default, PathBuf::from).join("alertmanager");
@@ -27,7 +26,6 @@ fn json(path: &str) -> Option<Json> {
     Some(serde_json::from_str(&text).expect("the case file is JSON"))
 }
 
-#[expect(clippy::print_stdout, reason = "the counts are what the suite is for")]
 fn report(suite: &str, total: usize, failures: &[String]) {
     println!("{suite}: {} passed, {} failed", total - failures.len(), failures.len());
     assert!(failures.is_empty(), "{}", failures.join("\n"));

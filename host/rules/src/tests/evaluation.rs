@@ -1,0 +1,261 @@
+//! Evaluation over a store in memory, round by round.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use model::seams::AlertSink;
+use model::{Alert, AlertStatus, Clock, LabelSet, METRIC_NAME, ManualClock, TimestampMs};
+use promql::Memory;
+
+use super::files::load;
+use crate::deps::Context;
+use crate::expand::evaluate;
+use crate::group::Group;
+use crate::restore::restore;
+use crate::{Rules, RulesDeps};
+
+const MINUTE: i64 = 60_000;
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<Alert>>);
+
+impl AlertSink for Heard {
+    fn submit(&self, alerts: Vec<Alert>) {
+        self.0.lock().expect("no panic").extend(alerts);
+    }
+}
+
+struct World {
+    store: Arc<Memory>,
+    heard: Arc<Heard>,
+    clock: Arc<ManualClock>,
+    context: Context,
+    group: Group,
+}
+
+impl World {
+    fn new(text: &str) -> Self {
+        let (store, heard, clock) = (Arc::new(Memory::new()), Arc::new(Heard::default()), Arc::new(ManualClock::at(0)));
+        let deps = deps(&store, &heard, Arc::clone(&clock) as Arc<dyn Clock>);
+        let config = load(text).expect("the rules are good").groups.remove(0);
+        Self { store, heard, clock, context: Context::new(deps), group: Group::new(config, true) }
+    }
+
+    fn set(&self, series: &str, time: TimestampMs, value: f64) {
+        self.store.add(&series_labels(series), time, value);
+    }
+
+    fn evaluate(&mut self, time: TimestampMs) {
+        self.clock.set(time);
+        self.group.evaluate(&self.context, time);
+    }
+
+    /// What a query finds, as `{labels} value`, sorted.
+    fn query(&self, text: &str, time: TimestampMs) -> Vec<String> {
+        let expr = promql::parse(text).expect("it is a query");
+        let mut found: Vec<String> = evaluate(&expr, time, &self.context)
+            .expect("it has an answer")
+            .into_iter()
+            .map(|(labels, value)| format!("{labels} {value}"))
+            .collect();
+        found.sort();
+        found
+    }
+
+    fn errors(&self) -> Vec<String> {
+        self.group.snapshot(&self.context).rules.into_iter().map(|rule| rule.last_error).collect()
+    }
+
+    fn take_heard(&self) -> Vec<Alert> {
+        std::mem::take(&mut self.heard.0.lock().expect("no panic"))
+    }
+}
+
+fn deps(store: &Arc<Memory>, heard: &Arc<Heard>, clock: Arc<dyn Clock>) -> RulesDeps {
+    RulesDeps {
+        select: Arc::clone(store) as Arc<dyn model::seams::Select>,
+        append: Arc::clone(store) as Arc<dyn model::seams::Append>,
+        sink: Arc::clone(heard) as Arc<dyn AlertSink>,
+        clock,
+        external_url: "http://skopos.example".to_owned(),
+        external_labels: LabelSet::from_pairs([("region", "kr")]),
+    }
+}
+
+/// `name a=1 b=2`
+fn series_labels(text: &str) -> LabelSet {
+    let (name, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let labels: LabelSet = rest.split_whitespace().filter_map(|pair| pair.split_once('=')).collect();
+    labels.with(METRIC_NAME, name)
+}
+
+#[test]
+fn recording_rules_follow_each_other_and_series_end() {
+    let mut world = World::new(
+        "groups: [{name: g, labels: {team: a}, rules: [{record: 'x:sum', expr: 'sum by (j) (x)', labels: {own: b}}, {record: 'x:twice', expr: '2 * x:sum'}]}]",
+    );
+    world.set("x j=1", 0, 1.0);
+    world.set("x j=1 k=1", 0, 2.0);
+    world.set("x j=2", 0, 5.0);
+    world.evaluate(1000);
+    assert_eq!(world.query("x:twice", 1000), [r#"x:twice{j="1", own="b", team="a"} 6"#, r#"x:twice{j="2", own="b", team="a"} 10"#]);
+    world.set("x j=2", 2000, model::stale());
+    world.evaluate(3000);
+    assert_eq!(world.query("x:twice", 3000), [r#"x:twice{j="1", own="b", team="a"} 6"#]);
+    // And it comes back.
+    world.set("x j=2", 4000, 7.0);
+    world.evaluate(5000);
+    assert_eq!(world.query("x:sum", 5000).len(), 2);
+    assert_eq!(world.errors(), ["", ""]);
+}
+
+#[test]
+fn an_alert_waits_fires_and_is_over() {
+    let mut world = World::new(
+        r#"groups: [{name: g, interval: 1m, rules: [{alert: Down, expr: 'up == 0', for: 2m, labels: {severity: "{{ if eq $labels.job \"web\" }}critical{{ else }}info{{ end }}"}, annotations: {summary: '{{ $labels.job }} of {{ $externalLabels.region }} is at {{ $value | humanize }}', broken: '{{ index $labels 5 }}'}}]}]"#,
+    );
+    for minute in 0..8 {
+        world.set("up job=web", minute * MINUTE, if minute < 5 { 0.0 } else { 1.0 });
+    }
+    let mut phases = Vec::new();
+    for minute in 0..8 {
+        world.evaluate(minute * MINUTE);
+        phases.push(world.query("ALERTS", minute * MINUTE).concat());
+    }
+    let line = |state: &str| format!(r#"ALERTS{{alertname="Down", alertstate="{state}", job="web", severity="critical"}} 1"#);
+    assert_eq!(phases[..3], [line("pending"), line("pending"), line("firing")]);
+    assert_eq!(phases[4..6], [line("firing"), String::new()]);
+    assert_eq!(world.query("ALERTS_FOR_STATE", 4 * MINUTE), [r#"ALERTS_FOR_STATE{alertname="Down", job="web", severity="critical"} 0"#]);
+    let heard = world.take_heard();
+    // At 2 min, then each second minute: a minute is not longer than the resend delay. Its end at once, and again.
+    assert_eq!(
+        heard.iter().map(|alert| alert.status(5 * MINUTE)).collect::<Vec<_>>(),
+        [AlertStatus::Firing, AlertStatus::Firing, AlertStatus::Resolved, AlertStatus::Resolved]
+    );
+    let first = &heard[0];
+    assert_eq!(first.labels.to_string(), r#"{alertname="Down", job="web", region="kr", severity="critical"}"#);
+    assert_eq!(first.annotations.get("summary"), Some("web of kr is at 0"));
+    assert!(first.annotations.get("broken").is_some_and(|text| text.starts_with("<error expanding template: ")), "{first:?}");
+    assert_eq!((first.starts_at, first.ends_at), (2 * MINUTE, Some(6 * MINUTE)));
+    assert_eq!(first.generator_url, "http://skopos.example/graph?g0.expr=up+%3D%3D+0&g0.tab=1");
+    assert_eq!(heard[2].ends_at, Some(5 * MINUTE));
+}
+
+#[test]
+fn a_template_can_ask() {
+    let mut world = World::new(
+        r#"groups: [{name: g, rules: [{alert: A, expr: 'up == 0', annotations: {other: '{{ with query "sum(up)" }}{{ . | first | value }}{{ end }} {{ query "bad(" }}', endless: '{{ range 999999999 }}{{ query "up" }}{{ end }}'}}]}]"#,
+    );
+    world.set("up job=a", 0, 0.0);
+    world.set("up job=b", 0, 1.0);
+    world.evaluate(0);
+    let heard = world.take_heard();
+    let text = |name: &str| heard[0].annotations.get(name).unwrap_or_default().to_owned();
+    assert!(text("other").contains("error calling query"), "{}", text("other"));
+    assert!(text("endless").contains("steps"), "{}", text("endless"));
+}
+
+#[test]
+fn too_much_is_an_error_and_ends_no_series() {
+    let mut world = World::new("groups: [{name: g, limit: 2, rules: [{record: y, expr: x}, {alert: A, expr: x}]}]");
+    for job in ["a", "b"] {
+        world.set(&format!("x job={job}"), 0, 1.0);
+    }
+    world.evaluate(0);
+    world.set("x job=c", 1000, 1.0);
+    world.evaluate(2000);
+    assert_eq!(world.errors(), ["exceeded limit of 2 with 3 series", "exceeded limit of 2 with 3 alerts"]);
+    assert_eq!(world.query("y", 2000).len(), 2);
+}
+
+#[test]
+fn series_that_become_the_same_are_an_error() {
+    let mut world =
+        World::new("groups: [{name: g, rules: [{record: y, expr: x, labels: {job: ''}}, {alert: A, expr: x, labels: {job: b}}]}]");
+    for job in ["a", "b"] {
+        world.set(&format!("x job={job}"), 0, 1.0);
+    }
+    world.evaluate(0);
+    assert_eq!(
+        world.errors(),
+        [
+            "vector contains metrics with the same labelset after applying rule labels",
+            "vector contains metrics with the same labelset after applying alert labels"
+        ]
+    );
+}
+
+#[test]
+fn a_changed_group_keeps_its_alerts() {
+    let text =
+        |for_minutes: u32| format!("groups: [{{name: g, rules: [{{alert: A, expr: 'x', for: {for_minutes}m}}, {{record: r, expr: x}}]}}]");
+    let mut world = World::new(&text(5));
+    world.set("x", 0, 1.0);
+    world.evaluate(0);
+    let changed = load("groups: [{name: g, rules: [{alert: A, expr: 'x > 0', for: 3m}]}]").expect("good").groups.remove(0);
+    world.group.redefine(changed);
+    world.set("x", 3 * MINUTE, 1.0);
+    world.evaluate(3 * MINUTE);
+    assert!(world.query("ALERTS", 3 * MINUTE)[0].contains("firing"));
+    assert!(world.query("r", 3 * MINUTE).is_empty(), "the series of a rule that is gone ends");
+}
+
+#[test]
+fn a_restart_restores_the_clocks() {
+    let text = "groups: [{name: g, rules: [{alert: Long, expr: x, for: 30m}, {alert: Short, expr: x, for: 5m}]}]";
+    let mut world = World::new(text);
+    for minute in 0..=60 {
+        world.set("x", minute * MINUTE, 1.0);
+    }
+    for minute in 0..=15 {
+        world.evaluate(minute * MINUTE);
+    }
+    // Down from minute 15 to 20.
+    let config = load(text).expect("good").groups.remove(0);
+    world.group = Group::new(config, false);
+    world.take_heard();
+    for minute in [20, 21] {
+        world.evaluate(minute * MINUTE);
+    }
+    assert!(world.query("ALERTS", 21 * MINUTE).is_empty(), "nothing is written before the clocks are restored");
+    restore(&mut world.group, world.store.as_ref(), 21 * MINUTE);
+    let mut fired = Vec::new();
+    for minute in 22..=40 {
+        world.evaluate(minute * MINUTE);
+        fired.extend(world.take_heard().into_iter().map(|alert| (minute, alert.labels.get("alertname").unwrap_or_default().to_owned())));
+    }
+    let first = |name: &str| fired.iter().find(|(_, fired)| fired == name).map(|(minute, _)| *minute);
+    // 15 of 30 minutes had passed; those 6 in which nobody looked do not count. A short one waits again from the start.
+    assert_eq!((first("Long"), first("Short")), (Some(36), Some(25)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_run_reload_and_stop() {
+    struct Wall;
+    impl Clock for Wall {
+        fn now(&self) -> TimestampMs {
+            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+            i64::try_from(since.as_millis()).expect("in range")
+        }
+    }
+    let (store, heard) = (Arc::new(Memory::new()), Arc::new(Heard::default()));
+    let rules = Rules::new(deps(&store, &heard, Arc::new(Wall)));
+    let file = |text: &str| vec![load(text).expect("good")];
+    rules.reload(file("groups: [{name: g, interval: 10ms, rules: [{alert: A, expr: 'vector(1)'}]}, {name: h, interval: 10ms, rules: [{record: r, expr: 'vector(2)'}]}]"), 1000).await;
+    let evaluated = async || {
+        for _ in 0..1000 {
+            if rules.groups().iter().all(|group| group.last_evaluation.is_some()) && !heard.0.lock().expect("no panic").is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("no evaluation within five seconds: {:?}", rules.groups());
+    };
+    evaluated().await;
+    rules.reload(file("groups: [{name: g, interval: 10ms, rules: [{alert: A, expr: 'vector(1)'}]}]"), 1000).await;
+    let names: Vec<String> = rules.groups().into_iter().map(|group| group.name).collect();
+    assert_eq!((names, rules.stats().groups), (vec!["g".to_owned()], 1));
+    rules.stop().await;
+    assert!(rules.groups().is_empty());
+    assert!(rules.stats().evaluations > 0);
+}
