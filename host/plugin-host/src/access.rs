@@ -94,7 +94,7 @@ impl Access {
     /// A client without connections.
     pub(crate) fn fresh_client(&self, pointer: Option<&str>) -> Result<Client, HttpError> {
         let config = pointer.map_or_else(|| Ok(HttpConfig::default()), |pointer| self.http_config(pointer))?;
-        let policy = Policy { grants: self.grants.clone(), standing: Arc::clone(&self.standing) };
+        let policy = Policy { grants: self.grants.clone(), standing: Arc::clone(&self.standing), asked: Mutex::default() };
         Client::new(&config, Arc::clone(&self.means.resolver), Arc::new(policy))
     }
 
@@ -121,10 +121,38 @@ impl Access {
     }
 }
 
+/// Hosts whose last URL is remembered, for the line that would grant it.
+const HOSTS_MAX: usize = 64;
+
 /// The address policy of a section's requests.
 struct Policy {
     grants: Grants,
     standing: Arc<Standing>,
+    /// By host, the URL that was asked for last: addresses are checked without it.
+    asked: Mutex<HashMap<String, Url>>,
+}
+
+impl Policy {
+    fn remember(&self, url: &Url) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.len() >= HOSTS_MAX {
+            asked.clear();
+        }
+        asked.insert(plain_host(url.host_str().unwrap_or_default()).to_owned(), url.clone());
+    }
+
+    /// The line that would grant a connection to this address for this host, and whether it names the address because names
+    /// are not followed there.
+    fn line_for_address(&self, host: &str, address: IpAddr) -> (String, bool) {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned();
+        let Some(mut url) = asked else { return (format!("http: http://{host}/"), false) };
+        let by_name = Grants::of_target(url.as_str()).allows_address(host, address);
+        if !by_name {
+            // An address always fits into an http URL.
+            let _ = url.set_ip_host(address);
+        }
+        (line_for_url(&url), !by_name)
+    }
 }
 
 impl Egress for Policy {
@@ -140,6 +168,7 @@ impl Egress for Policy {
         if carries_secret {
             return Err(format!("a redirect leads to {origin}, and the request carries a secret that stays with its origin"));
         }
+        self.remember(url);
         self.standing.ledger.used(&line);
         Ok(())
     }
@@ -149,11 +178,16 @@ impl Egress for Policy {
             return Ok(());
         }
         let host = plain_host(host);
-        // What would grant it is the address itself, since the name leads where names are not followed to.
-        let shown = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
-        let line = format!("http: http://{shown}/");
-        let what = if host.parse() == Ok(address) { line.clone() } else { format!("{host} at {address}") };
+        let is_address = host.parse() == Ok(address);
+        let (line, instead) = self.line_for_address(host, address);
+        let what = if is_address { line.clone() } else { format!("{host} at {address}") };
         self.standing.refuse(&what, &line);
-        Err(if host.parse() == Ok(address) { line } else { format!("{host} leads to {address}, which its grant does not cover: {line}") })
+        Err(match (is_address, instead) {
+            (true, _) => line,
+            (false, false) => format!("{line} ({host} leads to {address}, which is not a public address)"),
+            (false, true) => format!(
+                "{line} ({host} leads to {address}, where no name is followed to: the address itself must be written, in the URL too)"
+            ),
+        })
     }
 }

@@ -179,6 +179,10 @@ async fn g6_public_is_not_here_and_not_next_door() {
         let answer = text(&host, json!({"do": "fetch", "arg": format!("http://{host_part}:{port}/")})).await;
         assert!(answer.contains("Denied"), "{host_part}: {answer}");
     }
+    let refused = host.status()[0].refused.clone();
+    let line = |what: &str| refused.iter().find(|r| r.what == what).map(|r| r.line_to_add.clone());
+    assert_eq!(line("localhost at 127.0.0.1"), Some(format!("http: http://localhost:{port}/")));
+    assert_eq!(line(&format!("http: http://10.0.0.1:{port}/")), Some(format!("http: http://10.0.0.1:{port}/")));
 }
 
 #[tokio::test]
