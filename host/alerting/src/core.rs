@@ -12,7 +12,7 @@ use model::{Alert, AlertStatus, LabelSet, Notification, TimestampMs};
 
 use crate::config::AlertingConfig;
 use crate::group::{FailedAttempt, Flight, Group, Lane, fingerprints, merge};
-use crate::inhibit::is_inhibited;
+use crate::inhibit::Inhibitors;
 use crate::notification::{build, severity_of};
 use crate::route::group_key;
 use crate::sent::{LaneKey, Now, Sent, SentLog, due};
@@ -80,6 +80,8 @@ pub(crate) struct Core {
     flights: HashMap<u64, (GroupId, usize)>,
     next_delivery: u64,
     cleaned_at: TimestampMs,
+    /// Who keeps whom quiet; none once alerts have changed.
+    inhibitors: Option<Inhibitors>,
     /// Alerts that were refused because there are too many.
     pub(crate) refused: u64,
 }
@@ -98,6 +100,7 @@ impl Core {
             // Numbers of deliveries are part of message ids, so they differ over restarts.
             next_delivery: u64::try_from(now).unwrap_or(0).wrapping_mul(1000),
             cleaned_at: now,
+            inhibitors: None,
             refused: 0,
         };
         let restored: Vec<(Alert, TimestampMs)> =
@@ -126,8 +129,12 @@ impl Core {
             Event::Alerts(alerts) => alerts.into_iter().for_each(|alert| self.take(alert, now)),
             Event::Tick => {}
             Event::Attempt { delivery, attempts, error } => self.attempt(delivery, attempts, error, now),
-            Event::Done { delivery, result } => self.done(delivery, result, now, &mut actions),
+            Event::Done { delivery, result } => {
+                self.refresh_inhibitors(now);
+                self.done(delivery, result, now, &mut actions);
+            }
         }
+        self.refresh_inhibitors(now);
         let turns: Vec<GroupId> = self.groups.iter().filter(|(_, group)| group.next_flush <= now).map(|(id, _)| id.clone()).collect();
         for id in turns {
             self.turn(&id, now, &mut actions);
@@ -157,6 +164,7 @@ impl Core {
     /// Puts an alert into the groups of its routes. `told_at` is when its group last had a message, after a restart.
     fn insert(&mut self, alert: Alert, now: TimestampMs, told_at: Option<TimestampMs>) {
         self.alerts.insert(alert.labels.clone(), alert.clone());
+        self.inhibitors = None;
         let config = Arc::clone(&self.config);
         for at in config.routes.matching(&alert.labels) {
             let route = &config.routes.0[at];
@@ -195,10 +203,18 @@ impl Core {
         self.settle(id, now);
     }
 
+    fn refresh_inhibitors(&mut self, now: TimestampMs) {
+        let rules = &self.config.inhibit_rules;
+        if !rules.is_empty() && !self.inhibitors.as_ref().is_some_and(|inhibitors| inhibitors.is_valid(now)) {
+            self.inhibitors = Some(Inhibitors::new(rules, &self.alerts, now));
+        }
+    }
+
     /// The group's alerts that are not inhibited, by what they are now.
     fn visible(&self, group: &Group, now: TimestampMs) -> (Now, Vec<(AlertStatus, Alert)>) {
         let rules = &self.config.inhibit_rules;
-        let alerts = group.alerts.values().filter(|alert| rules.is_empty() || !is_inhibited(rules, &alert.labels, &self.alerts, now));
+        let quiet = |labels: &LabelSet| self.inhibitors.as_ref().is_some_and(|inhibitors| inhibitors.inhibit(rules, labels));
+        let alerts = group.alerts.values().filter(|alert| !quiet(&alert.labels));
         let mut alerts: Vec<(AlertStatus, Alert)> = alerts.map(|alert| (alert.status(now), alert.clone())).collect();
         // Those that fire first; within, by labels, as the map has them.
         alerts.sort_by_key(|(status, _)| *status == AlertStatus::Resolved);
@@ -351,6 +367,7 @@ impl Core {
     /// keep their timers and running deliveries; deliveries of others end where they are.
     pub(crate) fn reconfigure(&mut self, config: Arc<AlertingConfig>, now: TimestampMs) -> Vec<Action> {
         let old_config = std::mem::replace(&mut self.config, config);
+        self.inhibitors = None;
         let mut old: HashMap<(String, String), Group> = std::mem::take(&mut self.groups)
             .into_iter()
             .map(|((route, _), group)| ((old_config.routes.0[route].receiver.clone(), group.key.clone()), group))

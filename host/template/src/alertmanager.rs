@@ -10,7 +10,7 @@ use crate::functions::{Functions, arity, number, string, strings, wrong_type};
 use crate::gotime;
 use crate::humanize;
 use crate::json::write_json;
-use crate::prometheus::{of_patterns, title};
+use crate::prometheus::of_patterns;
 use crate::text::Text;
 use crate::value::{Map, MapKind, Safe, Time, VALUE_DEPTH_MAX, Value};
 
@@ -87,6 +87,24 @@ fn of_text(name: &str, text: &str) -> Result<Value, String> {
         "base64decode" => Value::text(String::from_utf8_lossy(&base64_decode(text)?)),
         other => return Err(format!("function {other:?} not defined")),
     })
+}
+
+/// The first letter of each word in upper case, the others in lower case: `cases.Title` of Go's text packages, where an
+/// apostrophe, a point or an underscore between letters does not end a word.
+fn title(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut inside = false;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if inside {
+            out.extend(c.to_lowercase())
+        } else {
+            out.extend(c.to_uppercase())
+        }
+        let joins = matches!(c, '\'' | '.' | '’' | ':') && inside && chars.peek().is_some_and(|next| next.is_alphabetic());
+        inside = c.is_alphanumeric() || c == '_' || joins;
+    }
+    out
 }
 
 /// As `url.QueryUnescape`.
@@ -246,6 +264,13 @@ mod tests {
         }
         for bad in ["Zg", "Zg=", "Z===", "Z!==", "Zg==Zg=="] {
             assert!(base64_decode(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn titles() {
+        for (text, expected) in [("abc dEF", "Abc Def"), ("don't foo_bar a-b", "Don't Foo_bar A-B"), ("", "")] {
+            assert_eq!(title(text), expected);
         }
     }
 

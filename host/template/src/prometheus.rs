@@ -216,8 +216,8 @@ pub(crate) fn of_patterns(name: &str, args: &[Value], call: &mut Call<'_, '_>) -
     Ok(Value::text(out.as_str()))
 }
 
-/// The first letter of each word in upper case, the others as they are.
-pub(crate) fn title(text: &str) -> String {
+/// The first letter of each word in upper case, the others as they are: Go's `strings.Title`.
+fn title(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut inside = false;
     for c in text.chars() {
@@ -226,7 +226,7 @@ pub(crate) fn title(text: &str) -> String {
         } else {
             out.extend(c.to_uppercase())
         }
-        inside = c.is_alphanumeric() || matches!(c, '_' | '\'');
+        inside = if c.is_ascii() { c.is_ascii_alphanumeric() || c == '_' } else { c.is_alphanumeric() || !c.is_whitespace() };
     }
     out
 }

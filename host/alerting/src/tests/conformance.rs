@@ -7,7 +7,7 @@ use model::{Alert, LabelSet};
 use serde_json::Value as Json;
 
 use super::world::config;
-use crate::inhibit::is_inhibited;
+use crate::inhibit::Inhibitors;
 use crate::matchers::parse_matchers;
 use crate::route::GroupBy;
 
@@ -149,7 +149,8 @@ fn inhibition() {
             .collect();
         for case in suite["cases"].as_array().expect("cases") {
             total += 1;
-            if is_inhibited(&config.inhibit_rules, &labels(&case["target"]), &firing, 1) != case["inhibited"].as_bool().expect("a boolean")
+            if Inhibitors::new(&config.inhibit_rules, &firing, 1).inhibit(&config.inhibit_rules, &labels(&case["target"]))
+                != case["inhibited"].as_bool().expect("a boolean")
             {
                 failures.push(case.to_string());
             }

@@ -40,7 +40,10 @@ fn files_in_real_use() {
     let (mut rules, mut failures) = (0, Vec::new());
     for path in &paths {
         match load(&std::fs::read_to_string(path).expect("it can be read")) {
-            Ok(file) => rules += file.rule_count(),
+            Ok(file) => {
+                rules += file.rule_count();
+                failures.extend(super::evaluation::template_errors(&file).into_iter().map(|error| format!("{}: {error}", path.display())));
+            }
             Err(error) => failures.push(format!("{}: {error}", path.display())),
         }
     }
