@@ -91,6 +91,15 @@ impl Db {
         disk.create_dir_all(&wal_dir)
             .map_err(|error| OpenError::Io { action: format!("make the directory {}", wal_dir.display()), error })?;
         let lock = lock_dir(disk.as_ref(), dir)?;
+        // The directories must outlast a power cut as their files do.
+        disk.sync_dir(dir).map_err(|error| OpenError::Io { action: format!("sync the directory {}", dir.display()), error })?;
+        if let Some(parent) = dir.parent() {
+            // It may belong to somebody else, and has most likely been there for long.
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            if let Err(error) = disk.sync_dir(parent) {
+                tracing::debug!(dir = %parent.display(), %error, "cannot sync the parent of the data directory");
+            }
+        }
         let recovered = recovery::recover(disk.as_ref(), &wal_dir, progress)?;
         let report = recovered.report.clone();
         let log = Log::new(disk, wal_dir, options.segment_bytes, recovered.segments, recovered.last_number);

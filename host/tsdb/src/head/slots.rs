@@ -95,6 +95,11 @@ impl Slots {
             }
             claims[at] == Claim::Released
         });
+        // Series that come and go leave their slots here each time.
+        if self.free.len() > self.owners.len() {
+            let free = self.claims.iter().zip(0..).filter(|(claim, _)| **claim == Claim::Free);
+            self.free = free.map(|(_, slot)| slot).collect();
+        }
     }
 
     /// Recovery: the log says that the slot has this series. The caller has seen to it that no open row uses the slot if it
@@ -156,5 +161,19 @@ mod tests {
         assert_eq!(slots.claim(10, Some(0)), (3, true), "the old hint is void");
         assert_eq!(slots.owners(), [13, 11, 12, 10]);
         assert_eq!(slots.claimed().count(), 4);
+    }
+
+    #[test]
+    fn a_series_that_comes_and_goes_takes_no_more_room() {
+        let mut slots = Slots::default();
+        for n in 0..1000 {
+            for series in 0..10 {
+                assert_eq!(slots.claim(series, Some(series)), (series, true), "round {n}");
+            }
+            slots.release_all();
+            slots.free_unused(|_| false);
+        }
+        assert!(slots.free.len() <= 20 && slots.released.is_empty());
+        assert_eq!(slots.owners.len(), 10);
     }
 }

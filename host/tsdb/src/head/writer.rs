@@ -121,8 +121,8 @@ impl GroupWriter {
                 _ => report.duplicate += 1,
             }
             scratch.row[slot] = ABSENT_BITS;
-            scratch.stale.retain(|stale| *stale != column.0);
         }
+        scratch.stale.retain(|slot| scratch.row[*slot as usize] != ABSENT_BITS);
         report
     }
 
