@@ -188,6 +188,14 @@ await check("the home page opens", async () => {
   await page.waitForSelector("[data-panel]");
 });
 
+if (failures.length > 0) {
+  // Every check after this one would only wait for what cannot come.
+  await context.close();
+  mocked?.stop();
+  console.log(`browser: ${passed} passed, ${failures.length} failed`);
+  process.exit(1);
+}
+
 await check("it has at least six panels, all drawn", () => allDrawn(6));
 await check("no chart is blank", async () => {
   await until("every canvas has lines", async () => {
