@@ -44,10 +44,15 @@ impl<'a> Expander<'a> {
                 record("Value", Value::Float(value)),
             ],
         );
-        let expanded = parse(&format!("__alert_{}", self.alert), text, &functions)
-            .and_then(|template| template.expand(Mode::Text, &data, &functions, &Limits::default()));
+        // Name and wording are upstream's, because people search for them.
+        let name = format!("__alert_{}", self.alert);
+        let expanded =
+            parse(&name, text, &functions).map_err(|error| format!("error parsing template {name}: {error}")).and_then(|template| {
+                let result = template.expand(Mode::Text, &data, &functions, &Limits::default());
+                result.map_err(|error| format!("error executing template {name}: {error}"))
+            });
         expanded.unwrap_or_else(|error| {
-            tracing::warn!(alert = self.alert, "template: {error}");
+            tracing::warn!(alert = self.alert, "{error}");
             format!("<error expanding template: {error}>")
         })
     }

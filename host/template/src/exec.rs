@@ -377,7 +377,12 @@ impl<'t> Executor<'t> {
             let functions = self.functions;
             functions.call(name, &args, &mut Call { executor: self })
         };
-        let value = result.map_err(|message| frame.error(span, &format!("error calling {name}: {message}")))?;
+        // Go finds wrong arguments before the call, and says so in other words than of a call that failed.
+        let value = result.map_err(|message| match message.strip_prefix("wrong number of args: ") {
+            Some(counts) => frame.error(name_span, &format!("wrong number of args for {name}: {counts}")),
+            None if message.starts_with("wrong type for value;") => frame.error(span, &message),
+            None => frame.error(span, &format!("error calling {name}: {message}")),
+        })?;
         let size = size_of_value(&value);
         if size > self.limits.output_bytes as u64 * 4 {
             return Err(frame.error(span, &format!("error calling {name}: {}", self.too_long(TooLong))));

@@ -106,7 +106,7 @@ fn mistakes_say_where() {
         ("{{ 1) }}", "unexpected right paren"),
         ("{{ 99999999999999999999 }}", "bad number syntax"),
         ("a\n{{ index (list 1) 5 }}", "template: t:2:3: executing \"t\" at <index (list 1) 5>: error calling index: index out of range: 5"),
-        ("{{ toUpper 1 }}", "error calling toUpper: wrong type for value; expected string; got int"),
+        ("{{ toUpper 1 }}", "at <toUpper 1>: wrong type for value; expected string; got int"),
         ("{{ template \"gone\" }}", "template \"gone\" not defined"),
         ("{{ lt 1 \"a\" }}", "incompatible types for comparison"),
         ("{{ tz \"Mars/Base\" now }}", "unknown time zone Mars/Base"),

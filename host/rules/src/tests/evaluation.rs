@@ -170,6 +170,64 @@ fn a_template_can_ask() {
     assert!(text("endless").contains("steps"), "{}", text("endless"));
 }
 
+/// What `promtool test rules` says of the same templates.
+#[test]
+fn templates_say_what_upstream_says() {
+    let world = World::new("groups: [{name: g}]");
+    world.set("x job=j", 0, 3.5);
+    let expander = crate::expand::Expander::new(&world.context, "A", 0);
+    let labels = series_labels("x job=j");
+    for (text, expected) in [
+        (r#"{{ printf "%v %5.2f %q %x|%-6s|%06d" $value $value "a\"b" "hi" "go" 42 }}"#, r#"3.5  3.50 "a\"b" 6869|go    |000042"#),
+        (r#"{{ $labels }} {{ $labels.nope }}|{{ index $labels "job" }} {{ len $labels }}"#, "map[__name__:x job:j] |j 2"),
+        ("{{ 1e6 }} {{ 123456789.0 }} {{ 0x10 }} {{ 1_000 }} {{ 07 }} {{ 'a' }}", "1e+06 1.23456789e+08 16 1000 7 97"),
+        (r#"{{ range $i, $e := query "x" }}{{ $i }}={{ .Value }}{{ $e.Labels.job }};{{ end }}"#, "0=3.5j;"),
+        (r#"{{ "don't stop-me a_b 3d é" | title }} {{ "HeLLo" | toLower | toUpper }}"#, "Don'T Stop-Me A_b 3d É HELLO"),
+        (r#"{{ if and (gt $value 1.0) (or false (eq $labels.job "j")) }}y{{ else }}n{{ end }}"#, "y"),
+        (
+            "{{ gt $value 1 }}",
+            r#"<error expanding template: error executing template __alert_A: template: __alert_A:1:115: executing "__alert_A" at <gt $value 1>: error calling gt: incompatible types for comparison>"#,
+        ),
+        (
+            "{{ humanize 0.000012345 }} {{ humanize -1234567 }} {{ humanizeDuration 3661.5 }} {{ humanizePercentage 0.5 }} {{ humanize1024 -2048 }} {{ humanizeTimestamp 1700000000.5 }}",
+            "12.35u -1.235M 1h 1m 1s 50% -2ki 2023-11-14 22:13:20.5 +0000 UTC",
+        ),
+        (r#"{{ reReplaceAll "(.)b" "${1}X$1" "abcb" }} {{ match "^a" "ba" }} {{ stripDomain "a.b.c:80" }}"#, "aXacXc false a:80"),
+        (
+            r#"{{ parseDuration "1h30m" }} {{ (toTime 1700000000).Weekday }} {{ (toTime 0).Add 5 }}"#,
+            "5400 Tuesday 1970-01-01 00:00:00.000000005 +0000 UTC",
+        ),
+        (
+            r#"{{ printf "%d %s" "x" 5 }} {{ printf "%!" }} {{ print 1 2 "x" 3.0 nil }}"#,
+            "%!d(string=x) %!s(int=5) %!!(MISSING) 1 2x3 <nil>",
+        ),
+        (
+            r#"{{ html "<a b='c'>&\"" }} {{ js "it's <x>" }} {{ urlquery "a b/c?" }}"#,
+            r"&lt;a b=&#39;c&#39;&gt;&amp;&#34; it\'s \u003Cx\u003E a+b%2Fc%3F",
+        ),
+        (r#"{{ slice "abcdef" 2 4 }} {{ index "abc" 1 }} {{ not "" }} {{ ne 1 2 }} {{ le "a" "b" }}"#, "cd 98 true true true"),
+        (r#"{{ $x := 5 }}{{ if true }}{{ $x = 6 }}{{ end }}{{ $x }} {{ with $y := "q" }}{{ $y }}{{ . }}{{ end }}"#, "6 qq"),
+        (r#"{{ define "t" }}[{{ . }}]{{ end }}{{ template "t" $value }} {{ block "u" 3 }}<{{ . }}>{{ end }}"#, "[3.5] <3>"),
+        ("{{ range $k, $v := $labels }}{{ $k }}:{{ $v }},{{ end }}", "__name__:x,job:j,"),
+        (r#"{{ (query "x" | first).Value | printf "%.1f" }} {{ query "x" | sortByLabel "job" | first | label "job" }}"#, "3.5 j"),
+        (r#"{{ "abc" | safeHtml | len }} {{ args 1 "b" }}"#, "3 map[arg0:1 arg1:b]"),
+        (
+            r#"{{ printf "%T %T %T %T" 1 1.5 "s" $labels }} {{ printf "%v %+d %e %g %08.3f %t" true 5 1234.5 1e-7 3.25 false }}"#,
+            "int float64 string map[string]string true +5 1.234500e+03 1e-07 0003.250 false",
+        ),
+        (
+            "{{ lt 1 2 3 }}",
+            r#"<error expanding template: error executing template __alert_A: template: __alert_A:1:115: executing "__alert_A" at <lt>: wrong number of args for lt: want 2 got 3>"#,
+        ),
+        (
+            r#"{{ "x" | value }}"#,
+            r#"<error expanding template: error executing template __alert_A: template: __alert_A:1:121: executing "__alert_A" at <value>: wrong type for value; expected *template.sample; got string>"#,
+        ),
+    ] {
+        assert_eq!(expander.expand(text, &labels, 3.5), expected, "{text}");
+    }
+}
+
 #[test]
 fn too_much_is_an_error_and_ends_no_series() {
     let mut world = World::new("groups: [{name: g, limit: 2, rules: [{record: y, expr: x}, {alert: A, expr: x}]}]");
