@@ -156,7 +156,7 @@ mod tests {
                 serde_json::to_value(field),
                 json!({"name": "up", "labels": {"job": "node"}, "display_name": "up", "config": 0, "values": {"kind": "times", "value": [1, 2]}}),
             ),
-            (serde_json::to_value(&config.custom_only()), json!({"lineWidth": 2})),
+            (serde_json::to_value(config.custom_only()), json!({"lineWidth": 2})),
             (serde_json::to_value(Mark::Line(Interpolation::StepBefore)), json!({"kind": "line", "value": "step-before"})),
             (serde_json::to_value(Mark::Points), json!({"kind": "points"})),
             (serde_json::to_value(Nulls::ConnectBelow(5)), json!({"kind": "connect-below", "value": 5})),
