@@ -80,6 +80,8 @@ pub(crate) struct Core {
     flights: HashMap<u64, (GroupId, usize)>,
     next_delivery: u64,
     cleaned_at: TimestampMs,
+    /// No group has its turn before this, so that the many steps between turns need not look at all groups.
+    next_turn: TimestampMs,
     /// Who keeps whom quiet; none once alerts have changed.
     inhibitors: Option<Inhibitors>,
     /// Alerts that were refused because there are too many.
@@ -100,6 +102,7 @@ impl Core {
             // Numbers of deliveries are part of message ids, so they differ over restarts.
             next_delivery: u64::try_from(now).unwrap_or(0).wrapping_mul(1000),
             cleaned_at: now,
+            next_turn: TimestampMs::MAX,
             inhibitors: None,
             refused: 0,
         };
@@ -135,9 +138,12 @@ impl Core {
             }
         }
         self.refresh_inhibitors(now);
-        let turns: Vec<GroupId> = self.groups.iter().filter(|(_, group)| group.next_flush <= now).map(|(id, _)| id.clone()).collect();
-        for id in turns {
-            self.turn(&id, now, &mut actions);
+        if self.next_turn <= now {
+            let turns: Vec<GroupId> = self.groups.iter().filter(|(_, group)| group.next_flush <= now).map(|(id, _)| id.clone()).collect();
+            for id in turns {
+                self.turn(&id, now, &mut actions);
+            }
+            self.find_next_turn();
         }
         self.clean(now);
         actions
@@ -145,7 +151,11 @@ impl Core {
 
     /// When the next group has its turn.
     pub(crate) fn next_wakeup(&self) -> Option<TimestampMs> {
-        self.groups.values().map(|group| group.next_flush).min()
+        Some(self.next_turn).filter(|next| *next < TimestampMs::MAX)
+    }
+
+    fn find_next_turn(&mut self) {
+        self.next_turn = self.groups.values().map(|group| group.next_flush).min().unwrap_or(TimestampMs::MAX);
     }
 
     fn take(&mut self, mut alert: Alert, now: TimestampMs) {
@@ -189,6 +199,7 @@ impl Core {
                 _ => {}
             }
             group.alerts.insert(alert.labels.clone(), alert.clone());
+            self.next_turn = self.next_turn.min(group.next_flush);
         }
     }
 
@@ -400,6 +411,7 @@ impl Core {
                 }
             }
         }
+        self.find_next_turn();
         flights.into_keys().filter(|delivery| !self.flights.contains_key(delivery)).map(Action::Hurry).collect()
     }
 

@@ -130,3 +130,17 @@ fn inhibition_keeps_quiet_while_its_source_fires() {
         &["30s team x[0] firing 1+0 1", "30s team x[0] firing 1+0 3", "15m30s team x[0] resolved 0+1 1", "15m30s team x[0] firing 1+0 2"],
     );
 }
+
+#[test]
+fn a_flood_is_grouped_bounded_and_counted() {
+    let world = World::new(&format!("route: {ROUTE}\n{ALL}"));
+    let mut script = String::new();
+    for number in 0..3000 {
+        script.push_str(&format!("0s fire a={number} g=x\n"));
+    }
+    script.push_str("2m wait");
+    let heard = world.run(&script);
+    assert_eq!(heard.len(), 1);
+    assert!(heard[0].starts_with("30s team x[0] firing 3000+0 "), "the count is of all");
+    assert_eq!(heard[0].matches(',').count(), crate::notification::MESSAGE_ALERTS_MAX - 1, "the list is not");
+}
