@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -115,6 +116,7 @@ pub struct Alerting {
     pending: Mutex<Vec<Action>>,
     stop: watch::Sender<bool>,
     stopped: watch::Sender<bool>,
+    started: AtomicBool,
     stats: Mutex<Stats>,
 }
 
@@ -145,6 +147,7 @@ impl Alerting {
             pending: Mutex::default(),
             stop: watch::channel(false).0,
             stopped: watch::channel(false).0,
+            started: AtomicBool::new(false),
             stats: Mutex::default(),
         })
     }
@@ -168,6 +171,7 @@ impl Alerting {
 
     /// Works until [`Alerting::stop`] is called. To be called once.
     pub async fn run(&self) {
+        self.started.store(true, Ordering::SeqCst);
         let (events_in, mut events) = mpsc::unbounded_channel();
         let mut stop = self.stop.subscribe();
         let mut deliveries = JoinSet::new();
@@ -202,12 +206,14 @@ impl Alerting {
         self.stopped.send_replace(true);
     }
 
-    /// Ends [`Alerting::run`] and waits until it has ended.
+    /// Ends [`Alerting::run`], if it runs, and waits until it has ended.
     pub async fn stop(&self) {
         let mut stopped = self.stopped.subscribe();
         self.stop.send_replace(true);
-        // The sender lives in self, so this ends with the value alone.
-        let _ = stopped.wait_for(|stopped| *stopped).await;
+        if self.started.load(Ordering::SeqCst) {
+            // A run that was dropped half-way never says that it has ended, so this has an end of its own.
+            let _ = tokio::time::timeout(2 * FAREWELL, stopped.wait_for(|stopped| *stopped)).await;
+        }
     }
 
     fn step(&self, event: Event) -> Vec<Action> {
