@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use http_client::Resolver;
 use model::ManualClock;
+use model::seams::{Exposition, Plugins};
 use plugin_host::{Options, PluginHost, PluginsConfig};
 
 /// The bytes of a component.
@@ -114,5 +115,13 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     while !holds() {
         assert!(begun.elapsed() < Duration::from_secs(20), "{what} did not come about");
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// What one scrape by the good component answers.
+pub(crate) async fn text(host: &PluginHost, section: serde_json::Value) -> String {
+    match host.metric_source("good", &section.to_string()).expect("it loads").collect("", false, 5_000).await {
+        Ok(Exposition::Text(text)) => text,
+        other => panic!("{other:?}"),
     }
 }
