@@ -1,8 +1,10 @@
 //! Flags and subcommands. Names are the peers', so that a script that starts them starts Skopos.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use model::format_duration;
 
 /// Skopos: monitoring in one binary, extended by WebAssembly components.
 ///
@@ -81,6 +83,40 @@ pub(crate) struct ServerFlags {
     /// Form of the log.
     #[arg(long = "log.format", value_enum, default_value_t = LogFormat::Logfmt)]
     pub(crate) log_format: LogFormat,
+}
+
+impl ServerFlags {
+    /// The values in force, by the flags' names, as `/api/v1/status/flags` shows them.
+    pub(crate) fn as_map(&self) -> BTreeMap<String, String> {
+        let path = |path: &Option<PathBuf>| path.as_ref().map_or_else(String::new, |p| p.display().to_string());
+        let pairs = [
+            ("config.file", path(&self.config_file)),
+            ("alertmanager.config.file", path(&self.alertmanager_config_file)),
+            ("dashboards.path", self.dashboards_path.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(",")),
+            ("plugins.dir", path(&self.plugins_dir)),
+            ("storage.tsdb.path", self.storage_path.display().to_string()),
+            ("storage.tsdb.retention.time", format_duration(self.retention_ms)),
+            ("storage.wal-sync", format_duration(self.wal_sync_ms)),
+            ("web.listen-address", self.listen_addresses.join(",")),
+            ("web.external-url", self.external_url.clone().unwrap_or_default()),
+            ("web.enable-lifecycle", self.enable_lifecycle.to_string()),
+            ("web.enable-admin-api", self.enable_admin_api.to_string()),
+            ("web.enable-remote-write-receiver", self.enable_remote_write_receiver.to_string()),
+            ("query.timeout", format_duration(self.query_timeout_ms)),
+            ("query.max-concurrency", self.query_concurrency.to_string()),
+            ("query.max-samples", self.query_samples_max.to_string()),
+            ("query.lookback-delta", format_duration(self.query_lookback_ms)),
+            ("log.level", format!("{:?}", self.log_level).to_lowercase()),
+            ("log.format", format!("{:?}", self.log_format).to_lowercase()),
+        ];
+        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Flags that were given and do nothing yet.
+    pub(crate) fn without_effect(&self) -> Vec<&'static str> {
+        let flags = [(self.enable_admin_api, "--web.enable-admin-api"), (self.enable_remote_write_receiver, "--web.enable-remote-write-receiver")];
+        flags.into_iter().filter(|(given, _)| *given).map(|(_, name)| name).collect()
+    }
 }
 
 /// Severity of log lines.

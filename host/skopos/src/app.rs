@@ -1,0 +1,170 @@
+//! What the running process is made of, and what the web interface is told of it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use alerting::Alerting;
+use arc_swap::ArcSwap;
+use dashboards::Dashboard;
+use model::seams::{PanelRender, PluginError, Plugins};
+use model::{Clock, LabelSet, TimestampMs, format_duration};
+use plugin_host::PluginHost;
+use rules::Rules;
+use scrape::Scraper;
+use tokio::sync::Notify;
+use web::MountedHandler;
+
+use crate::cli::ServerFlags;
+use crate::config::ConfigSource;
+use crate::listeners::Listeners;
+use crate::process::ProcessFacts;
+use crate::self_metrics::{ReloadFacts, Sources, families};
+use crate::storage::LateStorage;
+use crate::watch::WatchedFiles;
+
+/// The rooms that work by the configuration. They are there once storage is open.
+pub(crate) struct Rooms {
+    pub(crate) scraper: Scraper,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) alerting: Arc<Alerting>,
+}
+
+/// What a reload replaces as a whole.
+pub(crate) struct Current {
+    pub(crate) dashboards: Arc<Vec<Arc<Dashboard>>>,
+    pub(crate) handlers: Arc<Vec<MountedHandler>>,
+    pub(crate) shown: String,
+    pub(crate) scrape_interval_ms: u64,
+    pub(crate) read_at: TimestampMs,
+}
+
+/// The process.
+pub(crate) struct App {
+    pub(crate) flags: ServerFlags,
+    pub(crate) source: ConfigSource,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) started: TimestampMs,
+    pub(crate) host: Arc<PluginHost>,
+    pub(crate) resolver_servers: Vec<String>,
+    pub(crate) external_labels: LabelSet,
+    pub(crate) storage: Arc<LateStorage>,
+    pub(crate) rooms: OnceLock<Rooms>,
+    pub(crate) current: ArcSwap<Current>,
+    /// The files of the configuration that was last read, taken up or not.
+    pub(crate) watched: Mutex<WatchedFiles>,
+    pub(crate) listeners: Listeners,
+    /// One reload at a time.
+    pub(crate) reloading: tokio::sync::Mutex<()>,
+    pub(crate) reload_facts: Mutex<ReloadFacts>,
+    pub(crate) quit: Notify,
+    pub(crate) external_url: String,
+}
+
+impl App {
+    pub(crate) fn reload_facts(&self) -> MutexGuard<'_, ReloadFacts> {
+        self.reload_facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the web interface asks.
+    pub(crate) fn web_state(self: &Arc<Self>, listen: Vec<String>, read_only: bool) -> web::State {
+        let app = || Arc::clone(self);
+        web::State {
+            select: Arc::clone(&self.storage) as _,
+            clock: Arc::clone(&self.clock),
+            targets: ask(app(), |app| app.rooms.get().map(|r| r.scraper.snapshot()).unwrap_or_default()),
+            rules: ask(app(), |app| app.rooms.get().map(|r| r.rules.groups()).unwrap_or_default()),
+            deliveries: ask(app(), |app| app.rooms.get().map(|r| r.alerting.groups()).unwrap_or_default()),
+            plugins: ask(app(), |app| serde_json::json!({ "plugins": app.host.status() })),
+            panels: {
+                let app = app();
+                Arc::new(move |name: &str| -> Result<Arc<dyn PanelRender>, PluginError> { app.host.panel(name) })
+            },
+            dashboards: ask(app(), |app| Arc::clone(&app.current.load().dashboards)),
+            handlers: ask(app(), |app| Arc::clone(&app.current.load().handlers)),
+            metrics: ask(app(), |app| exposition::encode(&families(&app.metric_sources()))),
+            plugin_metrics: {
+                let app = app();
+                Arc::new(move |name: &str| Some(exposition::encode(&app.host.metrics(name)?)))
+            },
+            reload: {
+                let app = app();
+                Arc::new(move || {
+                    let app = Arc::clone(&app);
+                    Box::pin(async move { app.reload().await }) as web::ReloadFuture
+                })
+            },
+            quit: {
+                let app = app();
+                Arc::new(move || app.quit.notify_one())
+            },
+            ready: ask(app(), |app| app.rooms.get().is_some()),
+            config_yaml: ask(app(), |app| app.current.load().shown.clone()),
+            runtime: ask(app(), |app| app.runtime_info()),
+            tsdb_status: None,
+            flags: self.flags.as_map(),
+            build: web::BuildInfo {
+                compatible_version: COMPATIBLE_VERSION.to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                revision: env!("SKOPOS_REVISION").to_owned(),
+                date: String::new(),
+                compiler: String::new(),
+            },
+            enable_lifecycle: self.flags.enable_lifecycle,
+            read_only,
+            external_url: self.external_url.clone(),
+            route_prefix: String::new(),
+            listen,
+            external_labels: self.external_labels.clone(),
+            scrape_interval_ms: ask(app(), |app| app.current.load().scrape_interval_ms),
+            limits: web::Limits {
+                queries: self.flags.query_concurrency,
+                query_timeout: std::time::Duration::from_millis(self.flags.query_timeout_ms),
+                samples_max: self.flags.query_samples_max,
+                lookback_ms: i64::try_from(self.flags.query_lookback_ms).unwrap_or(i64::MAX),
+                ..web::Limits::default()
+            },
+        }
+    }
+
+    fn metric_sources(&self) -> Sources {
+        let rooms = self.rooms.get();
+        Sources {
+            process: ProcessFacts::read(),
+            process_start_seconds: self.started as f64 / 1000.0,
+            version: env!("CARGO_PKG_VERSION"),
+            revision: env!("SKOPOS_REVISION"),
+            reload: *self.reload_facts(),
+            tsdb: self.storage.get().map(tsdb::Db::stats).unwrap_or_default(),
+            scrape: rooms.map(|r| r.scraper.stats()).unwrap_or_default(),
+            rules: rooms.map(|r| r.rules.stats()).unwrap_or_default(),
+            alerting: rooms.map(|r| r.alerting.stats()).unwrap_or_default(),
+            plugins: self.host.stats(),
+            plugin_metrics: self.host.all_metrics(),
+        }
+    }
+
+    fn runtime_info(&self) -> web::RuntimeInfo {
+        let damage = self.storage.get().map(|db| db.stats().recovery_damage).unwrap_or_default();
+        web::RuntimeInfo {
+            started: self.started,
+            reload_ok: self.reload_facts().successful,
+            config_read: self.current.load().read_at,
+            corruptions: damage,
+            retention: format_duration(self.flags.retention_ms),
+            cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("?")).display().to_string(),
+            hostname: hostname(),
+        }
+    }
+}
+
+/// The Prometheus whose API is answered. Grafana chooses what to ask for by it.
+const COMPATIBLE_VERSION: &str = "3.4.0";
+
+/// The machine's name, empty where the system does not tell.
+pub(crate) fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map(|text| text.trim().to_owned()).unwrap_or_default()
+}
+
+fn ask<T: 'static>(app: Arc<App>, question: impl Fn(&App) -> T + Send + Sync + 'static) -> Arc<dyn Fn() -> T + Send + Sync> {
+    Arc::new(move || question(&app))
+}

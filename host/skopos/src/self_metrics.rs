@@ -1,0 +1,189 @@
+//! Metrics about ourselves: every crate's plain `Stats` become families here, so that one file lists every metric Skopos
+//! emits. Names are `skopos_<room>_<noun>_<unit>[_total]`; `process_*` are those of every client library.
+
+use model::{FamilySamples, LabelSet, MetricFamily};
+
+use crate::process::ProcessFacts;
+
+/// Everything that the page of metrics is made of.
+pub(crate) struct Sources {
+    pub(crate) process: ProcessFacts,
+    pub(crate) process_start_seconds: f64,
+    pub(crate) version: &'static str,
+    pub(crate) revision: &'static str,
+    pub(crate) reload: ReloadFacts,
+    pub(crate) tsdb: tsdb::Stats,
+    pub(crate) scrape: scrape::Stats,
+    pub(crate) rules: rules::Stats,
+    pub(crate) alerting: alerting::Stats,
+    pub(crate) plugins: plugin_host::Stats,
+    pub(crate) plugin_metrics: Vec<MetricFamily>,
+}
+
+/// How the configuration was last taken up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ReloadFacts {
+    pub(crate) successful: bool,
+    /// Unix seconds of the last one that succeeded.
+    pub(crate) success_seconds: f64,
+    pub(crate) attempts: u64,
+    pub(crate) failures: u64,
+}
+
+/// All families, in the order people look for them.
+pub(crate) fn families(sources: &Sources) -> Vec<MetricFamily> {
+    let mut out = Families(Vec::new());
+    process(&mut out, sources);
+    config(&mut out, sources);
+    storage(&mut out, &sources.tsdb);
+    scraping(&mut out, &sources.scrape);
+    alerts(&mut out, &sources.rules, &sources.alerting);
+    plugins(&mut out, &sources.plugins);
+    out.0.extend(sources.plugin_metrics.iter().cloned());
+    out.0
+}
+
+fn process(out: &mut Families, sources: &Sources) {
+    let p = &sources.process;
+    out.counter("process_cpu_seconds_total", "CPU time spent by this process, in seconds.", p.cpu_seconds);
+    out.gauge("process_resident_memory_bytes", "Resident memory of this process, in bytes.", p.resident_bytes as f64);
+    out.gauge("process_virtual_memory_bytes", "Virtual memory of this process, in bytes.", p.virtual_bytes as f64);
+    out.gauge("process_open_fds", "Files and sockets that are open.", p.open_files as f64);
+    out.gauge("process_max_fds", "Files and sockets that may be open.", p.open_files_max as f64);
+    out.gauge("process_threads", "Threads of this process.", p.threads as f64);
+    out.gauge("process_start_time_seconds", "When this process started, in Unix seconds.", sources.process_start_seconds);
+    let labels = LabelSet::from_pairs([("version", sources.version), ("revision", sources.revision)]);
+    out.0.push(MetricFamily {
+        name: "skopos_build_info".to_owned(),
+        help: "The version that runs; always 1.".to_owned(),
+        unit: String::new(),
+        samples: FamilySamples::Gauge(vec![(labels, 1.0, None)]),
+    });
+}
+
+fn config(out: &mut Families, sources: &Sources) {
+    let r = &sources.reload;
+    out.gauge("skopos_config_last_reload_successful", "Whether the configuration was last read without an error.", f64::from(u8::from(r.successful)));
+    out.gauge("skopos_config_last_reload_success_timestamp_seconds", "When the configuration was last taken up, in Unix seconds.", r.success_seconds);
+    out.counter("skopos_config_reloads_total", "Attempts to take up a configuration.", r.attempts as f64);
+    out.counter("skopos_config_reload_failures_total", "Attempts that were refused.", r.failures as f64);
+}
+
+fn storage(out: &mut Families, s: &tsdb::Stats) {
+    out.gauge("skopos_tsdb_series", "Series in storage.", s.series as f64);
+    out.gauge("skopos_tsdb_groups", "Groups of series that share times.", s.groups as f64);
+    out.counter("skopos_tsdb_samples_appended_total", "Samples acknowledged.", s.samples_appended as f64);
+    out.labelled_counter(
+        "skopos_tsdb_samples_rejected_total",
+        "Samples that storage did not take, by reason.",
+        "reason",
+        &[
+            ("out_of_order", s.samples_out_of_order),
+            ("duplicate", s.samples_duplicate),
+            ("too_old", s.samples_too_old),
+            ("too_new", s.samples_too_new),
+        ],
+    );
+    out.counter("skopos_tsdb_series_refused_total", "New series refused by a limit.", s.series_refused as f64);
+    out.gauge("skopos_tsdb_log_bytes", "Size of the log on disk, in bytes.", s.log_bytes as f64);
+    out.gauge("skopos_tsdb_log_segments", "Files of the log.", s.log_segments as f64);
+    out.counter("skopos_tsdb_log_written_bytes_total", "Bytes written to the log.", s.log_bytes_written as f64);
+    out.counter("skopos_tsdb_log_write_failures_total", "Records that could not be written; their samples were not acknowledged.", s.log_write_failures as f64);
+    out.counter("skopos_tsdb_log_syncs_total", "Times the log was brought to disk.", s.log_syncs as f64);
+    out.counter("skopos_tsdb_log_sync_failures_total", "Times that failed.", s.log_sync_failures as f64);
+    out.gauge("skopos_tsdb_head_bytes", "Memory of samples in the head, in bytes, as counted.", s.head_bytes as f64);
+    out.gauge("skopos_tsdb_index_bytes", "Memory of the index, in bytes, as counted.", s.index_bytes as f64);
+    out.gauge("skopos_tsdb_recovery_damaged_ranges", "Damaged stretches of the log found at the last start.", s.recovery_damage as f64);
+    out.gauge("skopos_tsdb_recovery_seconds", "How long reading the log took at the last start.", s.recovery_duration_ms as f64 / 1000.0);
+    out.gauge("skopos_tsdb_recovery_samples", "Samples read from the log at the last start.", s.recovery_samples as f64);
+}
+
+fn scraping(out: &mut Families, s: &scrape::Stats) {
+    out.counter("skopos_scrape_scrapes_total", "Scrapes.", s.scrapes as f64);
+    out.counter("skopos_scrape_failures_total", "Scrapes that failed.", s.scrapes_failed as f64);
+    out.counter("skopos_scrape_ticks_missed_total", "Ticks that passed while the scrape before was still running.", s.ticks_missed as f64);
+    out.counter("skopos_scrape_late_total", "Scrapes that began late.", s.scrapes_late as f64);
+    out.counter("skopos_scrape_late_seconds_total", "By how much in all, in seconds.", s.late_seconds);
+    out.gauge("skopos_scrape_late_max_seconds", "By how much at most, in seconds.", s.late_seconds_max);
+    out.counter("skopos_scrape_samples_read_total", "Samples in scraped bodies.", s.samples_read as f64);
+    out.labelled_counter(
+        "skopos_scrape_samples_dropped_total",
+        "Samples that were read and not stored, by reason.",
+        "reason",
+        &[
+            ("out_of_order", s.samples_out_of_order),
+            ("duplicate", s.samples_duplicate),
+            ("too_old", s.samples_too_old),
+            ("too_new", s.samples_too_new),
+            ("refused", s.samples_refused),
+            ("lost", s.samples_lost),
+        ],
+    );
+    out.counter("skopos_scrape_body_bytes_total", "Bytes of scraped bodies, decoded.", s.body_bytes as f64);
+    out.counter("skopos_scrape_discovery_failures_total", "Refreshes of discovery that failed; the last list stayed in force.", s.discovery_failed as f64);
+    let pools: Vec<(&str, u64)> = s.pools.iter().map(|p| (p.name.as_str(), p.active)).collect();
+    out.labelled_gauge("skopos_scrape_pool_targets", "Targets of a job.", "scrape_job", &pools);
+    let up: Vec<(&str, u64)> = s.pools.iter().map(|p| (p.name.as_str(), p.up)).collect();
+    out.labelled_gauge("skopos_scrape_pool_targets_up", "Targets of a job whose last scrape succeeded.", "scrape_job", &up);
+}
+
+fn alerts(out: &mut Families, rules: &rules::Stats, alerting: &alerting::Stats) {
+    out.counter("skopos_rules_evaluations_total", "Evaluations of rules.", rules.evaluations as f64);
+    out.counter("skopos_rules_evaluation_failures_total", "Evaluations that failed.", rules.evaluation_failures as f64);
+    out.counter("skopos_rules.iterations_missed_total", "Rounds of a group that were skipped because the one before was still running.", rules.iterations_missed as f64);
+    out.counter("skopos_alerting_alerts_received_total", "Alerts handed over, repetitions included.", alerting.alerts_received as f64);
+    out.counter("skopos_alerting_alerts_refused_total", "Alerts refused because there are too many.", alerting.alerts_refused as f64);
+    out.gauge("skopos_alerting_alerts", "Alerts known now.", alerting.alerts as f64);
+    out.counter("skopos_alerting_ledger_errors_total", "Lines of the ledger of notifications that could not be written.", alerting.ledger_errors as f64);
+    let of = |field: fn(&alerting::ChannelStats) -> u64| -> Vec<(&str, u64)> {
+        alerting.channels.iter().map(|(name, stats)| (name.as_str(), field(stats))).collect()
+    };
+    out.labelled_counter("skopos_alerting_notifications_total", "Messages that arrived, by channel.", "channel", &of(|s| s.sent));
+    let failed = "Messages that were given up, or went on as part of the group's next one, by channel.";
+    out.labelled_counter("skopos_alerting_notifications_failed_total", failed, "channel", &of(|s| s.failed));
+    out.labelled_counter("skopos_alerting_notification_retries_total", "Attempts that failed and were repeated, by channel.", "channel", &of(|s| s.retries));
+}
+
+fn plugins(out: &mut Families, stats: &plugin_host::Stats) {
+    let of = |field: fn(&plugin_host::PluginStats) -> u64| -> Vec<(&str, u64)> {
+        stats.plugins.iter().map(|plugin| (plugin.name.as_str(), field(plugin))).collect()
+    };
+    out.labelled_gauge("skopos_plugin_has_error", "Whether a file or component of that name is not used.", "plugin", &of(|p| u64::from(p.has_error)));
+    out.labelled_counter("skopos_plugin_calls_total", "Calls.", "plugin", &of(|p| p.calls));
+    out.labelled_counter("skopos_plugin_call_failures_total", "Calls that failed.", "plugin", &of(|p| p.failures));
+    let seconds = stats.plugins.iter().map(|p| (LabelSet::from_pairs([("plugin", p.name.as_str())]), p.call_seconds, None)).collect();
+    out.push("skopos_plugin_call_seconds_total", "Time of all calls, waiting included, in seconds.", FamilySamples::Counter(seconds));
+    out.labelled_counter("skopos_plugin_refused_total", "What it wanted to do and may not.", "plugin", &of(|p| p.refused));
+    out.labelled_counter("skopos_plugin_log_lines_dropped_total", "Lines past the limit of a call.", "plugin", &of(|p| p.log_lines_dropped));
+    out.labelled_gauge("skopos_plugin_metric_series", "Series of its own metrics.", "plugin", &of(|p| p.series));
+    out.labelled_counter("skopos_plugin_metric_uses_dropped_total", "Uses of its own metrics that did not fit.", "plugin", &of(|p| p.metric_uses_dropped));
+}
+
+/// Families in the making.
+struct Families(Vec<MetricFamily>);
+
+impl Families {
+    fn counter(&mut self, name: &str, help: &str, value: f64) {
+        self.push(name, help, FamilySamples::Counter(vec![(LabelSet::empty(), value, None)]));
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: f64) {
+        self.push(name, help, FamilySamples::Gauge(vec![(LabelSet::empty(), value, None)]));
+    }
+
+    fn labelled_counter(&mut self, name: &str, help: &str, label: &str, values: &[(&str, u64)]) {
+        self.push(name, help, FamilySamples::Counter(labelled(label, values)));
+    }
+
+    fn labelled_gauge(&mut self, name: &str, help: &str, label: &str, values: &[(&str, u64)]) {
+        self.push(name, help, FamilySamples::Gauge(labelled(label, values)));
+    }
+
+    fn push(&mut self, name: &str, help: &str, samples: FamilySamples) {
+        self.0.push(MetricFamily { name: name.to_owned(), help: help.to_owned(), unit: String::new(), samples });
+    }
+}
+
+fn labelled(label: &str, values: &[(&str, u64)]) -> Vec<(LabelSet, f64, Option<i64>)> {
+    values.iter().map(|(value, number)| (LabelSet::from_pairs([(label, *value)]), *number as f64, None)).collect()
+}

@@ -1,0 +1,304 @@
+//! From flags to a running Skopos, and to its end.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use alerting::{Alerting, AlertingDeps};
+use arc_swap::ArcSwap;
+use http_client::Resolver;
+use model::Clock;
+use model::seams::{AlertSink, Append, Plugins, Select};
+use plugin_host::PluginHost;
+use rules::{Rules, RulesDeps};
+use scrape::Scraper;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, watch};
+
+use crate::app::{App, Current, Rooms, hostname};
+use crate::cli::ServerFlags;
+use crate::clock::SystemClock;
+use crate::config::{Config, ConfigSource, MainFile};
+use crate::files::Files;
+use crate::listeners::Listeners;
+use crate::self_metrics::ReloadFacts;
+use crate::storage::{LateStorage, look_after, open};
+use crate::watch::WatchedFiles;
+use crate::{banner, log, out};
+
+/// Connections at once on the main address, as upstream's `--web.max-connections`.
+const CONNECTIONS_MAX: usize = 512;
+
+/// How long a component may take to compile: Python's takes nine seconds on a slow machine.
+const COMPILE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long rooms may take to end.
+const STOP_MAX: Duration = Duration::from_secs(20);
+
+/// Runs the server until it is told to stop.
+pub(crate) fn run(flags: ServerFlags) -> ExitCode {
+    log::init(flags.log_level, flags.log_format);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            out::error(format_args!("failed to start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(serve(flags));
+    // What still blocks (a disk that does not answer) does not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out::error(error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(flags: ServerFlags) -> Result<(), String> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let listeners = bind(&flags.listen_addresses).await?;
+    let listen: Vec<String> = listeners.iter().map(|(text, _)| text.clone()).collect();
+    let source = config_source(&flags, &listen[0]);
+    let mut watched = WatchedFiles::default();
+    let main = source.read_main(&mut watched).map_err(|e| e.to_string())?;
+    let resolver_servers = main.resolver.clone();
+    let resolver = resolver(&resolver_servers)?;
+    std::fs::create_dir_all(&flags.storage_path).map_err(|e| format!("failed to make the data directory {}: {e}", flags.storage_path.display()))?;
+    let lock_error = |e: tsdb::OpenError| e.to_string();
+    let cache = flags.storage_path.join("plugin-cache");
+    let options = plugin_options(&main, flags.plugins_dir.as_deref(), Some(cache), &flags.storage_path, &resolver, &clock);
+    let (host, config, watched) = {
+        let source = source.clone();
+        let read = move || -> Result<(PluginHost, Config, WatchedFiles), String> {
+            let host = PluginHost::new(options).map_err(|e| e.to_string())?;
+            let config = source.read(main, &host, &mut watched).map_err(|e| e.to_string())?;
+            Ok((host, config, watched))
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|e| e.to_string())??
+    };
+    for flag in flags.without_effect() {
+        tracing::warn!("{flag} is accepted and has no effect yet");
+    }
+    let external_url = flags.external_url.clone().unwrap_or_else(|| format!("http://{}", listen[0]));
+    let read_only = listeners.iter().any(|(_, listener)| listener.local_addr().is_ok_and(|a| !a.ip().is_loopback()));
+    let app = Arc::new(App {
+        source,
+        clock: Arc::clone(&clock),
+        started: clock.now(),
+        host: Arc::new(host),
+        resolver_servers,
+        external_labels: config.scrape.global.external_labels.clone(),
+        storage: Arc::new(LateStorage::default()),
+        rooms: OnceLock::new(),
+        current: ArcSwap::from_pointee(Current {
+            dashboards: Arc::clone(&config.dashboards),
+            handlers: Arc::default(),
+            shown: config.shown.clone(),
+            scrape_interval_ms: config.scrape.global.scrape_interval_ms,
+            read_at: clock.now(),
+        }),
+        watched: Mutex::new(watched),
+        listeners: Listeners::default(),
+        reloading: tokio::sync::Mutex::new(()),
+        reload_facts: Mutex::new(ReloadFacts::default()),
+        quit: Notify::new(),
+        external_url,
+        flags,
+    });
+
+    // The web interface is up while the log is read: alive, and not ready.
+    let (stop_web, stopped) = watch::channel(false);
+    let router = web::router(app.web_state(listen.clone(), read_only));
+    let servers: Vec<_> = listeners.into_iter().map(|(_, listener)| tokio::spawn(serve_web(listener, router.clone(), stopped.clone()))).collect();
+
+    let options = storage_options(&app.flags, &clock);
+    let dir = app.flags.storage_path.clone();
+    let (db, report) = tokio::task::spawn_blocking(move || open(&dir, options)).await.map_err(|e| e.to_string())?.map_err(lock_error)?;
+    app.storage.set(db.clone());
+    let stop_storage = Arc::new(AtomicBool::new(false));
+    let storage_thread = look_after(db.clone(), Arc::clone(&clock), app.flags.wal_sync_ms, Arc::clone(&stop_storage)).map_err(|e| e.to_string())?;
+
+    let rooms = rooms(&app, &db, &resolver, &config)?;
+    // Set once, here.
+    let _ = app.rooms.set(rooms);
+    let summary = banner::text(&app, &config, &report, &listen, read_only);
+    app.apply(config).await?;
+    {
+        let mut facts = app.reload_facts();
+        facts.successful = true;
+        facts.success_seconds = clock.now() as f64 / 1000.0;
+    }
+    out::error(summary);
+    let rooms = app.rooms.get().ok_or("the rooms were set a moment ago")?;
+    let routing = Arc::clone(&rooms.alerting);
+    let alerting = tokio::spawn(async move { routing.run().await });
+    let watching = tokio::spawn(Arc::clone(&app).watch());
+
+    until_stopped(&app).await?;
+    tracing::info!("stopping");
+    watching.abort();
+    app.listeners.close();
+    // In the order in which things flow: first nothing new comes in, then what is there is brought to its end.
+    let all = async {
+        rooms.scraper.stop().await;
+        rooms.rules.stop().await;
+        rooms.alerting.stop().await;
+        // Whether it ended well is in the log.
+        let _ = alerting.await;
+        let _ = stop_web.send(true);
+        for server in servers {
+            let _ = server.await;
+        }
+    };
+    if tokio::time::timeout(STOP_MAX, all).await.is_err() {
+        tracing::warn!("not everything ended within {} s", STOP_MAX.as_secs());
+    }
+    stop_storage.store(true, Ordering::Relaxed);
+    storage_thread.thread().unpark();
+    let _ = tokio::task::spawn_blocking(move || storage_thread.join()).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Waits for SIGTERM, SIGINT or `/-/quit`; SIGHUP reloads on the way.
+async fn until_stopped(app: &Arc<App>) -> Result<(), String> {
+    let handler = |kind| signal(kind).map_err(|e| format!("failed to listen for signals: {e}"));
+    let (mut hangup, mut terminate, mut interrupt) = (handler(SignalKind::hangup())?, handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => {
+                let app = Arc::clone(app);
+                // An error is logged and shown by the reload itself.
+                tokio::spawn(async move { app.reload().await });
+            }
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            () = app.quit.notified() => return Ok(()),
+        }
+    }
+}
+
+/// Binds every address. The error names the one that cannot be had.
+async fn bind(addresses: &[String]) -> Result<Vec<(String, TcpListener)>, String> {
+    let mut bound = Vec::new();
+    for text in addresses {
+        // `:9090` means every address, as upstream.
+        let wanted = if text.starts_with(':') { format!("[::]{text}") } else { text.clone() };
+        let listener = TcpListener::bind(&wanted).await.map_err(|e| format!("--web.listen-address={text}: {e}"))?;
+        let address: SocketAddr = listener.local_addr().map_err(|e| e.to_string())?;
+        // A port 0 becomes what it was given.
+        let shown = if wanted.ends_with(":0") { address.to_string() } else { wanted };
+        bound.push((shown, listener));
+    }
+    Ok(bound)
+}
+
+async fn serve_web(listener: TcpListener, router: web::Router, mut stopped: watch::Receiver<bool>) {
+    let shutdown = async move {
+        // An error means that the sender is gone, which is a stop too.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    web::serve(listener, router, CONNECTIONS_MAX, shutdown).await;
+}
+
+fn config_source(flags: &ServerFlags, listen: &str) -> ConfigSource {
+    let files = if flags.config_file.is_some() { Files::Disk } else { Files::Embedded { address: listen.to_owned() } };
+    ConfigSource {
+        file: flags.config_file.clone(),
+        alertmanager_file: flags.alertmanager_config_file.clone(),
+        dashboard_folders: flags.dashboards_path.clone(),
+        files,
+    }
+}
+
+/// The system's resolver, or the operator's servers.
+pub(crate) fn resolver(servers: &[String]) -> Result<Arc<Resolver>, String> {
+    let resolver = if servers.is_empty() { Resolver::system() } else { Resolver::with_servers(servers) };
+    resolver.map(Arc::new).map_err(|e| format!("resolver: {e}"))
+}
+
+/// What the plugins are hosted with. `data` holds what they keep.
+pub(crate) fn plugin_options(
+    main: &MainFile,
+    plugins_dir: Option<&Path>,
+    cache_dir: Option<PathBuf>,
+    data: &Path,
+    resolver: &Arc<Resolver>,
+    clock: &Arc<dyn Clock>,
+) -> plugin_host::Options {
+    plugin_host::Options {
+        cache_dir,
+        plugins_dir: plugins_dir.map(Path::to_owned),
+        kv_dir: data.join("kv"),
+        base_dir: main.base_dir.clone(),
+        embedded: plugin_bundle::plugins().iter().map(|(name, bytes)| ((*name).to_owned(), *bytes)).collect(),
+        config: main.plugins.clone(),
+        resolver: Arc::clone(resolver),
+        clock: Arc::clone(clock),
+        compile_timeout: COMPILE_TIMEOUT,
+    }
+}
+
+fn storage_options(flags: &ServerFlags, clock: &Arc<dyn Clock>) -> tsdb::Options {
+    let mut options = tsdb::Options::new(Arc::clone(clock));
+    options.wal_sync_ms = flags.wal_sync_ms;
+    options.retention_ms = i64::try_from(flags.retention_ms).unwrap_or(i64::MAX);
+    options
+}
+
+fn rooms(app: &Arc<App>, db: &tsdb::Db, resolver: &Arc<Resolver>, config: &Config) -> Result<Rooms, String> {
+    let append: Arc<dyn Append> = Arc::new(db.clone());
+    let select: Arc<dyn Select> = Arc::new(db.clone());
+    let plugins: Arc<dyn Plugins> = Arc::clone(&app.host) as _;
+    let deps = AlertingDeps {
+        channels: Arc::clone(&plugins),
+        clock: Arc::clone(&app.clock),
+        external_url: app.external_url.clone(),
+        ledger_dir: app.flags.storage_path.join("notifications"),
+    };
+    let alerting = Arc::new(Alerting::new(config.alerting.clone(), deps).map_err(|e| e.to_string())?);
+    let rules = Rules::new(RulesDeps {
+        select,
+        append: Arc::clone(&append),
+        sink: Arc::clone(&alerting) as Arc<dyn AlertSink>,
+        clock: Arc::clone(&app.clock),
+        external_url: app.external_url.clone(),
+        external_labels: app.external_labels.clone(),
+    });
+    let scraper = Scraper::new(scrape::Deps {
+        append,
+        plugins,
+        resolver: Arc::clone(resolver),
+        clock: Arc::clone(&app.clock),
+        offset_seed: model::LabelSet::from_pairs([("host", hostname())]).fingerprint(),
+        hash_seed: random_seed(),
+        external_host: None,
+    });
+    Ok(Rooms { scraper, rules: Arc::new(rules), alerting })
+}
+
+/// From the standard library's own random keys: enough for a hash that outsiders must not predict.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_address_is_named() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = taken.local_addr().expect("bound").to_string();
+        let error = bind(std::slice::from_ref(&address)).await.expect_err("taken");
+        assert!(error.contains(&address), "{error}");
+    }
+}

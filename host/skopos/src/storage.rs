@@ -1,0 +1,98 @@
+//! Storage that opens while the web interface is up already, and is looked after by a thread of its own.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use model::seams::{Select, SelectError, SelectRequest, SelectedGroup};
+use model::{Clock, LabelSet, Matcher, TimeRange};
+use tsdb::{Db, OpenError, RecoveryReport};
+
+/// Longest pause between two looks after storage.
+const LOOK_AFTER_MAX: Duration = Duration::from_secs(1);
+
+/// How long reading the log may take before it is told how far it is.
+const SILENCE_MAX: Duration = Duration::from_secs(1);
+
+/// Answers once storage is open; until then every question is an error that says so.
+#[derive(Default)]
+pub(crate) struct LateStorage(OnceLock<Db>);
+
+impl LateStorage {
+    /// From now on there is storage.
+    pub(crate) fn set(&self, db: Db) {
+        // Set once, at start.
+        let _ = self.0.set(db);
+    }
+
+    pub(crate) fn get(&self) -> Option<&Db> {
+        self.0.get()
+    }
+
+    fn db(&self) -> Result<&Db, SelectError> {
+        self.0.get().ok_or_else(|| SelectError::Failed("storage is not ready: its log is being read".to_owned()))
+    }
+}
+
+impl Select for LateStorage {
+    fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Box<dyn SelectedGroup>>, SelectError> {
+        self.db()?.select(request)
+    }
+
+    fn label_names(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<String>, SelectError> {
+        self.db()?.label_names(matcher_sets, range, limit)
+    }
+
+    fn label_values(&self, name: &str, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<String>, SelectError> {
+        self.db()?.label_values(name, matcher_sets, range, limit)
+    }
+
+    fn series(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<LabelSet>, SelectError> {
+        self.db()?.series(matcher_sets, range, limit)
+    }
+}
+
+/// Opens the database, telling now and then how far it is, and what was found to be damaged. Blocks.
+pub(crate) fn open(dir: &Path, options: tsdb::Options) -> Result<(Db, RecoveryReport), OpenError> {
+    let now = options.clock.now();
+    let begun = Instant::now();
+    let mut told = begun;
+    let mut progress = |progress: tsdb::RecoveryProgress| {
+        if told.elapsed() >= SILENCE_MAX {
+            told = Instant::now();
+            let percent = progress.bytes_read * 100 / progress.bytes_total.max(1);
+            tracing::info!("reading the log: {percent} % of {} MB after {:.1} s", progress.bytes_total / 1_000_000, begun.elapsed().as_secs_f64());
+        }
+    };
+    let (db, report) = Db::open_with_progress(dir, options, Arc::new(tsdb::disk::RealDisk), now, &mut progress)?;
+    if begun.elapsed() >= SILENCE_MAX {
+        tracing::info!(samples = report.samples, "the log is read: {} samples in {:.1} s", report.samples, begun.elapsed().as_secs_f64());
+    }
+    if let Some(tail) = &report.torn_tail {
+        tracing::warn!("the log ended in the middle of a record, which was never acknowledged: {tail}");
+    }
+    for damage in &report.damage {
+        tracing::error!("the log is damaged, what lies there is lost, the rest is served: {damage}");
+    }
+    for file in &report.foreign_files {
+        tracing::warn!("{file} in the data directory is none of ours and is left alone");
+    }
+    Ok((db, report))
+}
+
+/// Looks after storage until `stop` says so: syncs, retention. One thread, because it waits for the disk.
+pub(crate) fn look_after(db: Db, clock: Arc<dyn Clock>, wal_sync_ms: u64, stop: Arc<std::sync::atomic::AtomicBool>) -> std::io::Result<thread::JoinHandle<()>> {
+    let pause = Duration::from_millis(wal_sync_ms.max(50)).min(LOOK_AFTER_MAX);
+    thread::Builder::new().name("storage".to_owned()).spawn(move || {
+        while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+            for error in db.maintain(clock.now()).errors {
+                tracing::error!("{error}");
+            }
+            thread::park_timeout(pause);
+        }
+        if let Err(error) = db.sync() {
+            tracing::error!("the last sync of the log failed: {error}");
+        }
+    })
+}
