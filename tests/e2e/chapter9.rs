@@ -122,7 +122,7 @@ fn chapter_9_runs_unchanged() {
     // A name server that does not answer leaves the last list in force.
     let mut dns = dns;
     dns.stop();
-    wait_for("a failed refresh in the log", ONE_REFRESH, || skopos.log().contains("keeps").then_some(()));
+    wait_for("a failed refresh in the log", ONE_REFRESH, || skopos.log().contains("discovery failed; the targets found last are kept").then_some(()));
     assert_eq!(skopos.query("up{job=\"access-log\"} == 1").len(), 2);
     drop((logs, servers));
 }

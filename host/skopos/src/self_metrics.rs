@@ -130,7 +130,7 @@ fn scraping(out: &mut Families, s: &scrape::Stats) {
 fn alerts(out: &mut Families, rules: &rules::Stats, alerting: &alerting::Stats) {
     out.counter("skopos_rules_evaluations_total", "Evaluations of rules.", rules.evaluations as f64);
     out.counter("skopos_rules_evaluation_failures_total", "Evaluations that failed.", rules.evaluation_failures as f64);
-    out.counter("skopos_rules.iterations_missed_total", "Rounds of a group that were skipped because the one before was still running.", rules.iterations_missed as f64);
+    out.counter("skopos_rules_rounds_missed_total", "Rounds of a group that were skipped because the one before was still running.", rules.iterations_missed as f64);
     out.counter("skopos_alerting_alerts_received_total", "Alerts handed over, repetitions included.", alerting.alerts_received as f64);
     out.counter("skopos_alerting_alerts_refused_total", "Alerts refused because there are too many.", alerting.alerts_refused as f64);
     out.gauge("skopos_alerting_alerts", "Alerts known now.", alerting.alerts as f64);

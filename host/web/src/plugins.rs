@@ -48,7 +48,9 @@ const NOT_PASSED: [HeaderName; 12] = [
 /// Everything that no other route took: a plugin's place or route. None if it is nobody's.
 pub(crate) async fn dispatch(mounted: &[MountedHandler], request: Request) -> Result<Response, Request> {
     let path = request.uri().path().to_owned();
-    let by_route = mounted.iter().find(|plugin| plugin.routes.contains(&path)).map(|plugin| (plugin, String::new(), path.clone()));
+    // With and without a slash at the end, as the services that plugins stand in for.
+    let is_route = |route: &String| *route == path || path.strip_suffix('/') == Some(route);
+    let by_route = mounted.iter().find(|plugin| plugin.routes.iter().any(is_route)).map(|plugin| (plugin, String::new(), path.clone()));
     let by_place = || {
         let rest = path.strip_prefix("/plugins/")?;
         let (name, inner) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
