@@ -3,8 +3,8 @@
 //! `SKOPOS_KILLS` sets how often (default 50), `SKOPOS_SEED` repeats a run.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use test_support::{Answer, Server, Setup, Skopos};

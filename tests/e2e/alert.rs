@@ -1,9 +1,9 @@
 //! An alert's way: a rule fires, the message arrives at an endpoint that is as strict as Slack and twice says 429, the
 //! resolved message follows.
 
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -127,7 +127,13 @@ alertmanager:
     assert_eq!(accepted.lock().expect("no panic while held").len(), 2, "two messages, no spam");
 
     // The webhook's address is a secret: nowhere to be read.
-    for text in [skopos.log(), skopos.get("/api/v1/status/config").body, skopos.get("/api/v1/deliveries").body, skopos.get("/metrics").body, skopos.get("/api/v1/plugins").body] {
+    for text in [
+        skopos.log(),
+        skopos.get("/api/v1/status/config").body,
+        skopos.get("/api/v1/deliveries").body,
+        skopos.get("/metrics").body,
+        skopos.get("/api/v1/plugins").body,
+    ] {
         assert!(!text.contains("s3cretpath"), "the webhook's address is shown: {text}");
     }
 }

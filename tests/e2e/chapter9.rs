@@ -55,7 +55,12 @@ fn chapter_9_runs_unchanged() {
     let Some(samples) = conformance("exposition/samples") else { return };
     let Some(node) = NodeExporter::start() else { return };
     let engine = fs::read_to_string(samples.join("docker_engine-v18.09.3-ce.txt")).expect("a recorded scrape");
-    let recorded = [("127.0.9.21:80", GALLERY.to_owned()), ("127.0.9.22:80", IMAGE_OF_THE_DAY.to_owned()), ("127.0.9.23:9323", engine), ("127.0.9.24:80", TODO_LIST.to_owned())];
+    let recorded = [
+        ("127.0.9.21:80", GALLERY.to_owned()),
+        ("127.0.9.22:80", IMAGE_OF_THE_DAY.to_owned()),
+        ("127.0.9.23:9323", engine),
+        ("127.0.9.24:80", TODO_LIST.to_owned()),
+    ];
     let servers: std::io::Result<Vec<Server>> =
         recorded.into_iter().map(|(address, text)| Server::start_at(address, move |_| Answer::metrics(text.clone()))).collect();
     let servers = match servers {
@@ -67,7 +72,12 @@ fn chapter_9_runs_unchanged() {
         }
     };
     let names = |instances: usize| -> Vec<(&'static str, &'static [&'static str])> {
-        vec![("accesslog", &LOG_ADDRESSES[..instances]), ("image-gallery", &["127.0.9.21"]), ("iotd", &["127.0.9.22"]), ("todo-list", &["127.0.9.24"])]
+        vec![
+            ("accesslog", &LOG_ADDRESSES[..instances]),
+            ("image-gallery", &["127.0.9.21"]),
+            ("iotd", &["127.0.9.22"]),
+            ("todo-list", &["127.0.9.24"]),
+        ]
     };
     let Some(dns) = Dnsmasq::start(&names(3)) else { return };
     let logs: Vec<Skopos> = LOG_ADDRESSES.iter().map(|address| access_log(address)).collect();
@@ -77,14 +87,20 @@ fn chapter_9_runs_unchanged() {
     // The lab's job is one more entry; both boards are tried.
     let config = format!(
         "{}\n  - job_name: node\n    static_configs:\n      - targets: [\"{}\"]\n  - job_name: todo-list\n    static_configs:\n      - targets: [todo-list]\n\nresolver:\n  servers: [\"{}\"]\n",
-        course.trim_end(), node.address(), dns.address(),
+        course.trim_end(),
+        node.address(),
+        dns.address(),
     );
     let skopos = Skopos::start(BINARY, "chapter9", &config);
 
     // Three instances, each with what was posted to it.
     for (at, count) in [3, 2, 1].into_iter().enumerate() {
         for n in 0..count {
-            let answer = post(&format!("http://{}/access-log", LOG_ADDRESSES[at]), "application/json", &format!("{{\"clientIp\": \"10.1.1.{n}:4711\"}}"));
+            let answer = post(
+                &format!("http://{}/access-log", LOG_ADDRESSES[at]),
+                "application/json",
+                &format!("{{\"clientIp\": \"10.1.1.{n}:4711\"}}"),
+            );
             assert_eq!((answer.status, answer.body.contains("Created")), (201, true), "{answer:?}");
         }
     }
@@ -102,7 +118,8 @@ fn chapter_9_runs_unchanged() {
 
     // Both boards.
     let mut shown = 0;
-    let expressions: Vec<String> = ["exercises", "lab"].iter().flat_map(|part| board_expressions(&diamol.join(part).join("grafana/dashboard.json"))).collect();
+    let expressions: Vec<String> =
+        ["exercises", "lab"].iter().flat_map(|part| board_expressions(&diamol.join(part).join("grafana/dashboard.json"))).collect();
     for expr in &expressions {
         let answer = skopos.get(&format!("/api/v1/query?query={}", percent(expr)));
         assert_eq!(answer.json()["status"], "success", "{expr}: {}", answer.body);
@@ -122,7 +139,9 @@ fn chapter_9_runs_unchanged() {
     // A name server that does not answer leaves the last list in force.
     let mut dns = dns;
     dns.stop();
-    wait_for("a failed refresh in the log", ONE_REFRESH, || skopos.log().contains("discovery failed; the targets found last are kept").then_some(()));
+    wait_for("a failed refresh in the log", ONE_REFRESH, || {
+        skopos.log().contains("discovery failed; the targets found last are kept").then_some(())
+    });
     assert_eq!(skopos.query("up{job=\"access-log\"} == 1").len(), 2);
     drop((logs, servers));
 }

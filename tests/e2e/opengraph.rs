@@ -15,7 +15,8 @@ fn start(name: &str, grants: &str, more: &str) -> Skopos {
 }
 
 fn scrap(skopos: &Skopos, url: &str) -> HttpAnswer {
-    let encoded: String = url.bytes().map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
+    let encoded: String =
+        url.bytes().map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
     skopos.get(&format!("/api/v1/scrap?url={encoded}"))
 }
 
@@ -66,20 +67,44 @@ fn only_public_addresses_by_default() {
         "/to-file" => Answer::status(302, "").with("Location", "file:///etc/passwd"),
         _ => Answer::ok("text/html", "<meta property=\"og:title\" content=\"granted\">"),
     });
-    let Some(dns) = Dnsmasq::start(&[("inside.example", &["127.0.0.1"]), ("private.example", &["10.9.8.7"]), ("mapped.example", &["::ffff:127.0.0.1"])]) else { return };
+    let Some(dns) = Dnsmasq::start(&[
+        ("inside.example", &["127.0.0.1"]),
+        ("private.example", &["10.9.8.7"]),
+        ("mapped.example", &["::ffff:127.0.0.1"]),
+    ]) else {
+        return;
+    };
     let resolver = format!("resolver:\n  servers: [\"{}\"]", dns.address());
     let skopos = start("egress", &format!("    grants: {{http: [public, \"{}\"]}}", redirecting.url("/")), &resolver);
 
     let granted = scrap(&skopos, &redirecting.url("/page"));
     assert_eq!((granted.status, &granted.json()["scrap"]["title"]), (200, &Value::from("granted")), "{granted:?}");
     let refused = [
-        format!("http://127.0.0.1:{port}/"), format!("http://localhost:{port}/"), format!("http://[::1]:{port}/"), format!("http://0.0.0.0:{port}/"),
-        format!("http://127.1:{port}/"), format!("http://2130706433:{port}/"), format!("http://0x7f000001:{port}/"), format!("http://0177.0.0.1:{port}/"),
-        format!("http://[::ffff:127.0.0.1]:{port}/"), "http://169.254.169.254/latest/meta-data/".to_owned(), "http://10.0.0.1/".to_owned(),
-        "http://192.168.0.1/".to_owned(), "http://172.16.0.1/".to_owned(), "http://[fe80::1]/".to_owned(), "http://[fd00::1]/".to_owned(),
-        format!("http://inside.example:{port}/"), format!("http://private.example:{port}/"), format!("http://mapped.example:{port}/"),
-        redirecting.url("/to-inside"), redirecting.url("/to-metadata"), redirecting.url("/to-file"),
-        "file:///etc/passwd".to_owned(), "ftp://example.com/".to_owned(), "gopher://127.0.0.1/".to_owned(), "nonsense".to_owned(),
+        format!("http://127.0.0.1:{port}/"),
+        format!("http://localhost:{port}/"),
+        format!("http://[::1]:{port}/"),
+        format!("http://0.0.0.0:{port}/"),
+        format!("http://127.1:{port}/"),
+        format!("http://2130706433:{port}/"),
+        format!("http://0x7f000001:{port}/"),
+        format!("http://0177.0.0.1:{port}/"),
+        format!("http://[::ffff:127.0.0.1]:{port}/"),
+        "http://169.254.169.254/latest/meta-data/".to_owned(),
+        "http://10.0.0.1/".to_owned(),
+        "http://192.168.0.1/".to_owned(),
+        "http://172.16.0.1/".to_owned(),
+        "http://[fe80::1]/".to_owned(),
+        "http://[fd00::1]/".to_owned(),
+        format!("http://inside.example:{port}/"),
+        format!("http://private.example:{port}/"),
+        format!("http://mapped.example:{port}/"),
+        redirecting.url("/to-inside"),
+        redirecting.url("/to-metadata"),
+        redirecting.url("/to-file"),
+        "file:///etc/passwd".to_owned(),
+        "ftp://example.com/".to_owned(),
+        "gopher://127.0.0.1/".to_owned(),
+        "nonsense".to_owned(),
     ];
     for url in &refused {
         let answer = scrap(&skopos, url);

@@ -22,12 +22,18 @@ fn plugin(skopos: &Skopos, name: &str) -> Option<Value> {
 fn a_dropped_file_serves_its_key_without_a_restart() {
     let target = Server::start(|_| Answer::metrics("a 1\n"));
     let port = target.address().rsplit(':').next().expect("a port").to_owned();
-    let base = format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n  - job_name: plain\n    static_configs: [{{targets: ['{}']}}]\n", target.address());
+    let base = format!(
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n  - job_name: plain\n    static_configs: [{{targets: ['{}']}}]\n",
+        target.address()
+    );
     let skopos = Setup::new(BINARY, "drop").config(&base).start();
     skopos.wait_query("up{job=\"plain\"}", LIMIT, |r| r.len() == 1);
 
     // The configuration names a plugin that is not there yet: refused, and taken up as soon as the file is there.
-    skopos.folder().write("skopos.yml", format!("{base}  - job_name: found\n    consul_sd_configs: [{{names: [localhost], type: A, port: {port}}}]\n"));
+    skopos.folder().write(
+        "skopos.yml",
+        format!("{base}  - job_name: found\n    consul_sd_configs: [{{names: [localhost], type: A, port: {port}}}]\n"),
+    );
     wait_for("the refusal", LIMIT, || skopos.log().contains("no plugin serves \"consul_sd_configs\": put consul.wasm into").then_some(()));
     assert_eq!(skopos.query("up{job=\"plain\"}").len(), 1, "the old configuration goes on");
     skopos.folder().write("plugins/consul.wasm", embedded("dns"));

@@ -137,7 +137,12 @@ fn d3_bad_reload_leaves_everything_as_it_was() {
         let answer = post_text(&skopos.url("/-/reload"));
         tried += 1;
         // A fault may show up later than where it was made (an open quote), but never before, and never without a line.
-        let shown = answer.body.split(file).nth(1).and_then(|t| t.strip_prefix(':')).and_then(|t| t.split([':', ' ']).next()?.parse::<usize>().ok());
+        let shown = answer
+            .body
+            .split(file)
+            .nth(1)
+            .and_then(|t| t.strip_prefix(':'))
+            .and_then(|t| t.split([':', ' ']).next()?.parse::<usize>().ok());
         if answer.status != 500 || shown.is_none() {
             wrong.push(format!("{file}:{line} with {what}: {} {}", answer.status, answer.body));
         }

@@ -35,7 +35,10 @@ fn the_default_configuration_watches_itself() {
     assert!(panels.iter().filter(|p| p["kind"] == "panel").count() >= 6, "{home}");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis() as u64;
     for panel in panels.iter().filter(|p| p["kind"] == "panel") {
-        let body = format!("{{\"from\":{},\"to\":{now},\"width\":600,\"height\":300,\"theme\":\"light\",\"timezone\":\"UTC\",\"variables\":{{}}}}", now - 900_000);
+        let body = format!(
+            "{{\"from\":{},\"to\":{now},\"width\":600,\"height\":300,\"theme\":\"light\",\"timezone\":\"UTC\",\"variables\":{{}}}}",
+            now - 900_000
+        );
         let view = post(&skopos.url(&format!("/api/v1/dashboards/home/panels/{}/view", panel["id"])), "application/json", &body);
         assert_eq!(view.status, 200, "{}: {}", panel["title"], view.body);
         assert!(view.json()["data"]["view"]["kind"].is_string(), "{}", view.body);
@@ -81,7 +84,11 @@ fn answers_as_upstream_before_anyone_asks_much() {
 
 #[test]
 fn a_changed_file_is_taken_up_and_a_wrong_one_is_not() {
-    let config = |interval: &str| format!("global: {{scrape_interval: {interval}, scrape_timeout: 1s}}\nscrape_configs:\n  - job_name: self\n    static_configs: [{{targets: [\"127.0.0.1:1\"]}}]\n");
+    let config = |interval: &str| {
+        format!(
+            "global: {{scrape_interval: {interval}, scrape_timeout: 1s}}\nscrape_configs:\n  - job_name: self\n    static_configs: [{{targets: [\"127.0.0.1:1\"]}}]\n"
+        )
+    };
     let skopos = Setup::new(BINARY, "reload").config(&config("2s")).argument("--web.enable-lifecycle").start();
     let interval = || skopos.get("/api/v1/targets").json()["data"]["activeTargets"][0]["scrapeInterval"].as_str().map(str::to_owned);
     assert_eq!(interval().as_deref(), Some("2s"));
@@ -105,14 +112,22 @@ fn check_config_says_what_is_wrong() {
     let setup = Setup::new(BINARY, "check");
     let check = |text: &str| {
         let file = setup.folder().write("checked.yml", text);
-        let output = Command::new(BINARY).args(["check", "config"]).arg(file).current_dir(setup.folder().path()).output().expect("the binary starts");
+        let output = Command::new(BINARY)
+            .args(["check", "config"])
+            .arg(file)
+            .current_dir(setup.folder().path())
+            .output()
+            .expect("the binary starts");
         (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
     };
     let (code, text) = check("scrape_configs:\n  - job_name: a\n    static_configs: [{targets: ['x:1']}]\n");
     assert_eq!(code, Some(0), "{text}");
     for (wrong, parts) in [
         ("scrape_configs:\n  - job_name: a\n    scrape_intervall: 5s\n", vec!["checked.yml:3:5", "scrape_interval"]),
-        ("scrape_configs:\n  - job_name: a\n    consul_sd_configs: [{server: 'x'}]\n", vec!["checked.yml:3:5", "no plugin serves \"consul_sd_configs\": put consul.wasm into"]),
+        (
+            "scrape_configs:\n  - job_name: a\n    consul_sd_configs: [{server: 'x'}]\n",
+            vec!["checked.yml:3:5", "no plugin serves \"consul_sd_configs\": put consul.wasm into"],
+        ),
         ("scrape_configs:\n  - job_name: a\n    dns_sd_configs: [{names: [x], typ: A}]\n", vec!["checked.yml:3:", "typ"]),
         ("global: {scrape_interval: soon}\n", vec!["checked.yml:1:", "duration"]),
         ("remote_write: [{url: 'http://x'}]\n", vec!["checked.yml:1:1", "remote_write"]),

@@ -362,7 +362,17 @@ mod tests {
 
     #[test]
     fn plain_scalars_become_json_by_the_core_schema() {
-        for (text, json) in [("true", "true"), ("5", "5"), ("-5", "-5"), ("1.5", "1.5"), ("1e3", "1000.0"), ("yes", "\"yes\""), ("1h", "\"1h\""), (".inf", "\".inf\""), ("0x10", "\"0x10\"")] {
+        for (text, json) in [
+            ("true", "true"),
+            ("5", "5"),
+            ("-5", "-5"),
+            ("1.5", "1.5"),
+            ("1e3", "1000.0"),
+            ("yes", "\"yes\""),
+            ("1h", "\"1h\""),
+            (".inf", "\".inf\""),
+            ("0x10", "\"0x10\""),
+        ] {
             assert_eq!(scalar(text).to_json().to_string(), json, "{text}");
         }
     }

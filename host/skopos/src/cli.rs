@@ -114,7 +114,8 @@ impl ServerFlags {
 
     /// Flags that were given and do nothing yet.
     pub(crate) fn without_effect(&self) -> Vec<&'static str> {
-        let flags = [(self.enable_admin_api, "--web.enable-admin-api"), (self.enable_remote_write_receiver, "--web.enable-remote-write-receiver")];
+        let flags =
+            [(self.enable_admin_api, "--web.enable-admin-api"), (self.enable_remote_write_receiver, "--web.enable-remote-write-receiver")];
         flags.into_iter().filter(|(given, _)| *given).map(|(_, name)| name).collect()
     }
 }

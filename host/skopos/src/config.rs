@@ -334,7 +334,9 @@ fn resolver_servers(node: &Node) -> Result<Vec<String>, ConfigError> {
 }
 
 fn refuse_if_said(section: &mut Section<'_>, key: &str, why: &str) -> Result<(), ConfigError> {
-    let says_nothing = |node: &Node| matches!(&node.value, NodeValue::Sequence(e) if e.is_empty()) || matches!(&node.value, NodeValue::Mapping(e) if e.is_empty());
+    let says_nothing = |node: &Node| {
+        matches!(&node.value, NodeValue::Sequence(e) if e.is_empty()) || matches!(&node.value, NodeValue::Mapping(e) if e.is_empty())
+    };
     match section.optional(key) {
         Some(node) if !says_nothing(node) => {
             // The key is what is refused, so its place is told.
@@ -354,7 +356,8 @@ fn no_outside_alertmanagers(node: &Node) -> Result<(), ConfigError> {
     section.finish()?;
     for manager in managers {
         let lists = manager.get("static_configs").map_or(Ok(&[][..]), Node::as_sequence)?;
-        let targets = lists.iter().any(|list| list.get("targets").is_some_and(|t| !t.is_null() && t.as_sequence().is_ok_and(|t| !t.is_empty())));
+        let targets =
+            lists.iter().any(|list| list.get("targets").is_some_and(|t| !t.is_null() && t.as_sequence().is_ok_and(|t| !t.is_empty())));
         let discovered = manager.as_mapping()?.iter().any(|(key, ..)| key.ends_with("_sd_configs"));
         if targets || discovered {
             return Err(manager.error("sending to an outside Alertmanager is not supported yet: Skopos routes by itself, write its configuration under alertmanager"));

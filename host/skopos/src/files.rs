@@ -76,7 +76,9 @@ impl Files {
                 let paths: io::Result<Vec<PathBuf>> = entries.map(|e| Ok(folder.join(e?.file_name()))).collect();
                 paths?.into_iter().filter(|path| path.is_file()).collect()
             }
-            Self::Embedded { .. } => EMBEDDED.iter().map(|(name, _)| PathBuf::from(name)).filter(|p| p.parent() == Some(folder)).collect::<Vec<_>>(),
+            Self::Embedded { .. } => {
+                EMBEDDED.iter().map(|(name, _)| PathBuf::from(name)).filter(|p| p.parent() == Some(folder)).collect::<Vec<_>>()
+            }
         };
         found.sort();
         Ok(found)

@@ -67,7 +67,9 @@ impl Listeners {
             keep
         });
         for (address, name, listener) in bound.0 {
-            let Some(handler) = host.mounts().iter().find(|m| m.name == name).and_then(|mount| mounted_handler(host, mount)) else { continue };
+            let Some(handler) = host.mounts().iter().find(|m| m.name == name).and_then(|mount| mounted_handler(host, mount)) else {
+                continue;
+            };
             let metrics_host = Arc::downgrade(host);
             let metrics_name = name.clone();
             let metrics = move || Some(exposition::encode(&metrics_host.upgrade()?.metrics(&metrics_name)?));

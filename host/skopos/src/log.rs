@@ -15,7 +15,19 @@ pub(crate) fn init(level: LogLevel, format: LogFormat) {
         LogLevel::Error => LevelFilter::ERROR,
     };
     let mut filter = EnvFilter::default().add_directive(level.into());
-    for quiet in ["hyper", "hyper_util", "h2", "reqwest", "rustls", "hickory_net", "hickory_proto", "hickory_resolver", "cranelift_codegen", "wasmtime", "tower"] {
+    for quiet in [
+        "hyper",
+        "hyper_util",
+        "h2",
+        "reqwest",
+        "rustls",
+        "hickory_net",
+        "hickory_proto",
+        "hickory_resolver",
+        "cranelift_codegen",
+        "wasmtime",
+        "tower",
+    ] {
         let directive = format!("{quiet}={}", LevelFilter::WARN.min(level));
         filter = filter.add_directive(directive.parse().expect("a name and a level make a directive"));
     }

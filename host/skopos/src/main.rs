@@ -2,23 +2,23 @@
 //!
 //! Start at [`start::run`]; `config.rs` reads the configuration, `reload.rs` takes a changed one up, `app.rs` is what runs.
 
-mod cli;
-mod config;
-mod start;
 mod app;
-mod reload;
-mod storage;
-mod listeners;
-mod files;
-mod watch;
-mod shown;
 mod banner;
-mod self_metrics;
-mod process;
+mod cli;
 mod clock;
 mod commands;
+mod config;
+mod files;
+mod listeners;
 mod log;
 mod out;
+mod process;
+mod reload;
+mod self_metrics;
+mod shown;
+mod start;
+mod storage;
+mod watch;
 
 use std::process::ExitCode;
 

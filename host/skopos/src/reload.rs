@@ -59,17 +59,17 @@ impl App {
     /// preparation, which changes nothing when it fails.
     pub(crate) async fn apply(self: &Arc<Self>, config: Config) -> Result<(), String> {
         let Some(rooms) = self.rooms.get() else { return Err("still starting: try again in a moment".to_owned()) };
-        let wanted: Vec<(SocketAddr, String)> = config
-            .plugins
-            .plugins
-            .iter()
-            .filter_map(|(name, plugin)| Some((plugin.serve.as_ref()?.listen?, name.clone())))
-            .collect();
+        let wanted: Vec<(SocketAddr, String)> =
+            config.plugins.plugins.iter().filter_map(|(name, plugin)| Some((plugin.serve.as_ref()?.listen?, name.clone()))).collect();
         let bound = self.listeners.bind(&wanted).await?;
         // The plugins first: the rooms below make their sources with the grants of the new section.
         let before = self.host.config();
         self.host.reload(config.plugins.clone()).map_err(|e| e.to_string())?;
-        let applied = rooms.alerting.reload(config.alerting).map_err(|e| e.to_string()).and_then(|()| rooms.scraper.reload(&config.scrape).map_err(|e| e.to_string()));
+        let applied = rooms
+            .alerting
+            .reload(config.alerting)
+            .map_err(|e| e.to_string())
+            .and_then(|()| rooms.scraper.reload(&config.scrape).map_err(|e| e.to_string()));
         if let Err(error) = applied {
             // It was good a moment ago.
             if let Err(again) = self.host.reload(before) {

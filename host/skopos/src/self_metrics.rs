@@ -63,8 +63,16 @@ fn process(out: &mut Families, sources: &Sources) {
 
 fn config(out: &mut Families, sources: &Sources) {
     let r = &sources.reload;
-    out.gauge("skopos_config_last_reload_successful", "Whether the configuration was last read without an error.", f64::from(u8::from(r.successful)));
-    out.gauge("skopos_config_last_reload_success_timestamp_seconds", "When the configuration was last taken up, in Unix seconds.", r.success_seconds);
+    out.gauge(
+        "skopos_config_last_reload_successful",
+        "Whether the configuration was last read without an error.",
+        f64::from(u8::from(r.successful)),
+    );
+    out.gauge(
+        "skopos_config_last_reload_success_timestamp_seconds",
+        "When the configuration was last taken up, in Unix seconds.",
+        r.success_seconds,
+    );
     out.counter("skopos_config_reloads_total", "Attempts to take up a configuration.", r.attempts as f64);
     out.counter("skopos_config_reload_failures_total", "Attempts that were refused.", r.failures as f64);
 }
@@ -88,7 +96,11 @@ fn storage(out: &mut Families, s: &tsdb::Stats) {
     out.gauge("skopos_tsdb_log_bytes", "Size of the log on disk, in bytes.", s.log_bytes as f64);
     out.gauge("skopos_tsdb_log_segments", "Files of the log.", s.log_segments as f64);
     out.counter("skopos_tsdb_log_written_bytes_total", "Bytes written to the log.", s.log_bytes_written as f64);
-    out.counter("skopos_tsdb_log_write_failures_total", "Records that could not be written; their samples were not acknowledged.", s.log_write_failures as f64);
+    out.counter(
+        "skopos_tsdb_log_write_failures_total",
+        "Records that could not be written; their samples were not acknowledged.",
+        s.log_write_failures as f64,
+    );
     out.counter("skopos_tsdb_log_syncs_total", "Times the log was brought to disk.", s.log_syncs as f64);
     out.counter("skopos_tsdb_log_sync_failures_total", "Times that failed.", s.log_sync_failures as f64);
     out.gauge("skopos_tsdb_head_bytes", "Memory of samples in the head, in bytes, as counted.", s.head_bytes as f64);
@@ -120,7 +132,11 @@ fn scraping(out: &mut Families, s: &scrape::Stats) {
         ],
     );
     out.counter("skopos_scrape_body_bytes_total", "Bytes of scraped bodies, decoded.", s.body_bytes as f64);
-    out.counter("skopos_scrape_discovery_failures_total", "Refreshes of discovery that failed; the last list stayed in force.", s.discovery_failed as f64);
+    out.counter(
+        "skopos_scrape_discovery_failures_total",
+        "Refreshes of discovery that failed; the last list stayed in force.",
+        s.discovery_failed as f64,
+    );
     let pools: Vec<(&str, u64)> = s.pools.iter().map(|p| (p.name.as_str(), p.active)).collect();
     out.labelled_gauge("skopos_scrape_pool_targets", "Targets of a job.", "scrape_job", &pools);
     let up: Vec<(&str, u64)> = s.pools.iter().map(|p| (p.name.as_str(), p.up)).collect();
@@ -130,33 +146,61 @@ fn scraping(out: &mut Families, s: &scrape::Stats) {
 fn alerts(out: &mut Families, rules: &rules::Stats, alerting: &alerting::Stats) {
     out.counter("skopos_rules_evaluations_total", "Evaluations of rules.", rules.evaluations as f64);
     out.counter("skopos_rules_evaluation_failures_total", "Evaluations that failed.", rules.evaluation_failures as f64);
-    out.counter("skopos_rules_rounds_missed_total", "Rounds of a group that were skipped because the one before was still running.", rules.iterations_missed as f64);
+    out.counter(
+        "skopos_rules_rounds_missed_total",
+        "Rounds of a group that were skipped because the one before was still running.",
+        rules.iterations_missed as f64,
+    );
     out.counter("skopos_alerting_alerts_received_total", "Alerts handed over, repetitions included.", alerting.alerts_received as f64);
     out.counter("skopos_alerting_alerts_refused_total", "Alerts refused because there are too many.", alerting.alerts_refused as f64);
     out.gauge("skopos_alerting_alerts", "Alerts known now.", alerting.alerts as f64);
-    out.counter("skopos_alerting_ledger_errors_total", "Lines of the ledger of notifications that could not be written.", alerting.ledger_errors as f64);
+    out.counter(
+        "skopos_alerting_ledger_errors_total",
+        "Lines of the ledger of notifications that could not be written.",
+        alerting.ledger_errors as f64,
+    );
     let of = |field: fn(&alerting::ChannelStats) -> u64| -> Vec<(&str, u64)> {
         alerting.channels.iter().map(|(name, stats)| (name.as_str(), field(stats))).collect()
     };
     out.labelled_counter("skopos_alerting_notifications_total", "Messages that arrived, by channel.", "channel", &of(|s| s.sent));
     let failed = "Messages that were given up, or went on as part of the group's next one, by channel.";
     out.labelled_counter("skopos_alerting_notifications_failed_total", failed, "channel", &of(|s| s.failed));
-    out.labelled_counter("skopos_alerting_notification_retries_total", "Attempts that failed and were repeated, by channel.", "channel", &of(|s| s.retries));
+    out.labelled_counter(
+        "skopos_alerting_notification_retries_total",
+        "Attempts that failed and were repeated, by channel.",
+        "channel",
+        &of(|s| s.retries),
+    );
 }
 
 fn plugins(out: &mut Families, stats: &plugin_host::Stats) {
     let of = |field: fn(&plugin_host::PluginStats) -> u64| -> Vec<(&str, u64)> {
         stats.plugins.iter().map(|plugin| (plugin.name.as_str(), field(plugin))).collect()
     };
-    out.labelled_gauge("skopos_plugin_has_error", "Whether a file or component of that name is not used.", "plugin", &of(|p| u64::from(p.has_error)));
+    out.labelled_gauge(
+        "skopos_plugin_has_error",
+        "Whether a file or component of that name is not used.",
+        "plugin",
+        &of(|p| u64::from(p.has_error)),
+    );
     out.labelled_counter("skopos_plugin_calls_total", "Calls.", "plugin", &of(|p| p.calls));
     out.labelled_counter("skopos_plugin_call_failures_total", "Calls that failed.", "plugin", &of(|p| p.failures));
     let seconds = stats.plugins.iter().map(|p| (LabelSet::from_pairs([("plugin", p.name.as_str())]), p.call_seconds, None)).collect();
     out.push("skopos_plugin_call_seconds_total", "Time of all calls, waiting included, in seconds.", FamilySamples::Counter(seconds));
     out.labelled_counter("skopos_plugin_refused_total", "What it wanted to do and may not.", "plugin", &of(|p| p.refused));
-    out.labelled_counter("skopos_plugin_log_lines_dropped_total", "Lines past the limit of a call.", "plugin", &of(|p| p.log_lines_dropped));
+    out.labelled_counter(
+        "skopos_plugin_log_lines_dropped_total",
+        "Lines past the limit of a call.",
+        "plugin",
+        &of(|p| p.log_lines_dropped),
+    );
     out.labelled_gauge("skopos_plugin_metric_series", "Series of its own metrics.", "plugin", &of(|p| p.series));
-    out.labelled_counter("skopos_plugin_metric_uses_dropped_total", "Uses of its own metrics that did not fit.", "plugin", &of(|p| p.metric_uses_dropped));
+    out.labelled_counter(
+        "skopos_plugin_metric_uses_dropped_total",
+        "Uses of its own metrics that did not fit.",
+        "plugin",
+        &of(|p| p.metric_uses_dropped),
+    );
 }
 
 /// Families in the making.

@@ -8,9 +8,30 @@ const MASK: &str = "<secret>";
 
 /// Keys whose value is a secret wherever they stand. Fields that a plugin's schema marks as secret come on top.
 const SECRET_KEYS: [&str; 24] = [
-    "password", "credentials", "bearer_token", "client_secret", "secrets", "secret", "key", "api_url", "api_key", "app_token", "slack_api_url",
-    "slack_app_token", "auth_password", "auth_secret", "smtp_auth_password", "smtp_auth_secret", "routing_key", "service_key", "token", "bot_token",
-    "webhook_url", "user_key", "api_secret", "opsgenie_api_key",
+    "password",
+    "credentials",
+    "bearer_token",
+    "client_secret",
+    "secrets",
+    "secret",
+    "key",
+    "api_url",
+    "api_key",
+    "app_token",
+    "slack_api_url",
+    "slack_app_token",
+    "auth_password",
+    "auth_secret",
+    "smtp_auth_password",
+    "smtp_auth_secret",
+    "routing_key",
+    "service_key",
+    "token",
+    "bot_token",
+    "webhook_url",
+    "user_key",
+    "api_secret",
+    "opsgenie_api_key",
 ];
 
 /// The tree as YAML text. `is_secret` is asked about each value by its path, such as `alertmanager.receivers[0].slack_configs[0].api_url`.

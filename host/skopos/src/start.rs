@@ -70,7 +70,8 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
     let main = source.read_main(&mut watched).map_err(|e| e.to_string())?;
     let resolver_servers = main.resolver.clone();
     let resolver = resolver(&resolver_servers)?;
-    std::fs::create_dir_all(&flags.storage_path).map_err(|e| format!("failed to make the data directory {}: {e}", flags.storage_path.display()))?;
+    std::fs::create_dir_all(&flags.storage_path)
+        .map_err(|e| format!("failed to make the data directory {}: {e}", flags.storage_path.display()))?;
     let lock_error = |e: tsdb::OpenError| e.to_string();
     let cache = flags.storage_path.join("plugin-cache");
     let options = plugin_options(&main, flags.plugins_dir.as_deref(), Some(cache), &flags.storage_path, &resolver, &clock);
@@ -116,14 +117,16 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
     // The web interface is up while the log is read: alive, and not ready.
     let (stop_web, stopped) = watch::channel(false);
     let router = web::router(app.web_state(listen.clone(), read_only));
-    let servers: Vec<_> = listeners.into_iter().map(|(_, listener)| tokio::spawn(serve_web(listener, router.clone(), stopped.clone()))).collect();
+    let servers: Vec<_> =
+        listeners.into_iter().map(|(_, listener)| tokio::spawn(serve_web(listener, router.clone(), stopped.clone()))).collect();
 
     let options = storage_options(&app.flags, &clock);
     let dir = app.flags.storage_path.clone();
     let (db, report) = tokio::task::spawn_blocking(move || open(&dir, options)).await.map_err(|e| e.to_string())?.map_err(lock_error)?;
     app.storage.set(db.clone());
     let stop_storage = Arc::new(AtomicBool::new(false));
-    let storage_thread = look_after(db.clone(), Arc::clone(&clock), app.flags.wal_sync_ms, Arc::clone(&stop_storage)).map_err(|e| e.to_string())?;
+    let storage_thread =
+        look_after(db.clone(), Arc::clone(&clock), app.flags.wal_sync_ms, Arc::clone(&stop_storage)).map_err(|e| e.to_string())?;
 
     let rooms = rooms(&app, &db, &resolver, &config)?;
     // Set once, here.
@@ -170,7 +173,8 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
 /// Waits for SIGTERM, SIGINT or `/-/quit`; SIGHUP reloads on the way.
 async fn until_stopped(app: &Arc<App>) -> Result<(), String> {
     let handler = |kind| signal(kind).map_err(|e| format!("failed to listen for signals: {e}"));
-    let (mut hangup, mut terminate, mut interrupt) = (handler(SignalKind::hangup())?, handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+    let (mut hangup, mut terminate, mut interrupt) =
+        (handler(SignalKind::hangup())?, handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
     loop {
         tokio::select! {
             _ = hangup.recv() => {

@@ -62,7 +62,11 @@ pub(crate) fn open(dir: &Path, options: tsdb::Options) -> Result<(Db, RecoveryRe
         if told.elapsed() >= SILENCE_MAX {
             told = Instant::now();
             let percent = progress.bytes_read * 100 / progress.bytes_total.max(1);
-            tracing::info!("reading the log: {percent} % of {} MB after {:.1} s", progress.bytes_total / 1_000_000, begun.elapsed().as_secs_f64());
+            tracing::info!(
+                "reading the log: {percent} % of {} MB after {:.1} s",
+                progress.bytes_total / 1_000_000,
+                begun.elapsed().as_secs_f64()
+            );
         }
     };
     let (db, report) = Db::open_with_progress(dir, options, Arc::new(tsdb::disk::RealDisk), now, &mut progress)?;
@@ -82,7 +86,12 @@ pub(crate) fn open(dir: &Path, options: tsdb::Options) -> Result<(Db, RecoveryRe
 }
 
 /// Looks after storage until `stop` says so: syncs, retention. One thread, because it waits for the disk.
-pub(crate) fn look_after(db: Db, clock: Arc<dyn Clock>, wal_sync_ms: u64, stop: Arc<std::sync::atomic::AtomicBool>) -> std::io::Result<thread::JoinHandle<()>> {
+pub(crate) fn look_after(
+    db: Db,
+    clock: Arc<dyn Clock>,
+    wal_sync_ms: u64,
+    stop: Arc<std::sync::atomic::AtomicBool>,
+) -> std::io::Result<thread::JoinHandle<()>> {
     let pause = Duration::from_millis(wal_sync_ms.max(50)).min(LOOK_AFTER_MAX);
     thread::Builder::new().name("storage".to_owned()).spawn(move || {
         while !stop.load(std::sync::atomic::Ordering::Relaxed) {
