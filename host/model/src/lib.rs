@@ -9,6 +9,7 @@ pub mod config;
 mod family;
 mod labels;
 mod matcher;
+mod re2;
 mod sample;
 pub mod seams;
 mod target;

@@ -3,6 +3,7 @@ use std::fmt;
 use regex::{Regex, RegexBuilder};
 
 use crate::LabelSet;
+use crate::re2::translate;
 
 /// Most bytes a compiled pattern may take (faults C4).
 const PATTERN_BYTES_MAX: usize = 10 << 20;
@@ -17,7 +18,7 @@ pub struct Pattern {
 impl Pattern {
     /// Compiles the pattern. The error says what is wrong with it.
     pub fn new(source: &str) -> Result<Self, MatcherError> {
-        let regex = RegexBuilder::new(&format!("^(?s:{source})$"))
+        let regex = RegexBuilder::new(&format!("^(?s:{})$", translate(source)))
             .size_limit(PATTERN_BYTES_MAX)
             .build()
             .map_err(|error| MatcherError { pattern: source.to_owned(), reason: last_line(&error) })?;
