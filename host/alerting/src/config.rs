@@ -7,7 +7,6 @@ use model::{MatchOp, Matcher};
 use serde_json::{Map, Value};
 
 use crate::inhibit::InhibitRule;
-use crate::json::to_json;
 use crate::matchers::parse_matchers;
 use crate::route::{GroupBy, Route, Routes, matchers_key};
 use crate::services::{GLOBAL_EXCLUSIVE, SERVICES, service};
@@ -119,7 +118,7 @@ impl Global {
             if let Some(value) = section.optional(key) {
                 // An empty text is as good as none, so that a template of a file can leave keys empty.
                 if !matches!(&value.value, NodeValue::Scalar { text, .. } if text.is_empty()) {
-                    values.insert(key.to_owned(), to_json(value));
+                    values.insert(key.to_owned(), value.to_json());
                 }
             }
         }
@@ -167,7 +166,7 @@ fn receivers(node: Option<&Node>, global: &Global) -> Result<BTreeMap<String, Ve
 
 fn read_entry(plugin: &str, node: &Node, global: &Global) -> Result<Entry, ConfigError> {
     let service = service(plugin);
-    let mut values = match to_json(node) {
+    let mut values = match node.to_json() {
         Value::Object(values) => values,
         Value::Null => Map::new(),
         _ => return Err(node.error(format!("expected the keys of a {plugin} configuration"))),

@@ -14,7 +14,6 @@ mod deliver;
 mod expand;
 mod group;
 mod inhibit;
-mod json;
 mod ledger;
 mod matchers;
 mod notification;

@@ -205,23 +205,32 @@ impl Node {
     }
 }
 
-/// YAML 1.2's core schema. A number that JSON cannot say (`.inf`, 400 digits) stays a text.
+/// YAML 1.2's core schema. A number that JSON cannot say exactly (`.inf`, 30 digits) stays a text.
 fn plain_to_json(text: &str) -> serde_json::Value {
-    use serde_json::Value;
     match text {
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
+        "true" | "True" | "TRUE" => return true.into(),
+        "false" | "False" | "FALSE" => return false.into(),
         _ => {}
     }
+    number(text).map_or_else(|| text.into(), serde_json::Value::Number)
+}
+
+fn number(text: &str) -> Option<serde_json::Number> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        return Value::String(text.to_owned());
+    if let Some(octal) = text.strip_prefix("0o") {
+        return u64::from_str_radix(octal, 8).ok().map(serde_json::Number::from);
     }
-    if let Ok(number) = text.trim_start_matches('+').parse::<i64>() {
-        return Value::from(number);
+    if let Some(hex) = text.strip_prefix("0x") {
+        return u64::from_str_radix(hex, 16).ok().map(serde_json::Number::from);
     }
-    let float = text.trim_start_matches('+').parse::<f64>().ok().filter(|n| n.is_finite());
-    float.map_or_else(|| Value::String(text.to_owned()), Value::from)
+    if digits.bytes().all(|b| b.is_ascii_digit()) && !digits.is_empty() {
+        let text = text.strip_prefix('+').unwrap_or(text);
+        // Whole numbers beyond 64 bits stay text: as a float they would be another number.
+        return text.parse::<i64>().map(serde_json::Number::from).or_else(|_| text.parse::<u64>().map(serde_json::Number::from)).ok();
+    }
+    let is_float = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') && digits.bytes().any(|b| b.is_ascii_digit());
+    let form = digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'-' | b'+'));
+    if is_float && form { text.parse::<f64>().ok().and_then(serde_json::Number::from_f64) } else { None }
 }
 
 /// Reads one mapping key by key, and refuses what was not asked for.
@@ -371,7 +380,10 @@ mod tests {
             ("yes", "\"yes\""),
             ("1h", "\"1h\""),
             (".inf", "\".inf\""),
-            ("0x10", "\"0x10\""),
+            ("0x1F", "31"),
+            ("0o17", "15"),
+            ("1.2.3.4", "\"1.2.3.4\""),
+            ("99999999999999999999", "\"99999999999999999999\""),
         ] {
             assert_eq!(scalar(text).to_json().to_string(), json, "{text}");
         }

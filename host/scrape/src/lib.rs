@@ -13,7 +13,6 @@ mod config;
 mod discovery;
 mod egress;
 mod fetch;
-mod json;
 mod layout;
 mod pool;
 pub mod relabel;

@@ -162,25 +162,19 @@ impl Reader<'_> {
             for (key, _, list) in job.as_mapping().map_err(located)? {
                 if let Some(plugin) = key.strip_suffix("_sd_configs") {
                     for entry in list.as_sequence().map_err(located)? {
-                        self.check_section(plugin, PluginKind::Discovery, entry).map_err(located)?;
+                        self.remember_secrets(plugin, PluginKind::Discovery, entry);
                     }
                 }
             }
             if let Some(plugin) = job.get("exporter").and_then(|node| node.as_str().ok()) {
                 let empty = Node::empty_mapping();
-                self.check_section(plugin, PluginKind::Exporter, job.get("exporter_config").unwrap_or(&empty)).map_err(located)?;
+                self.remember_secrets(plugin, PluginKind::Exporter, job.get("exporter_config").unwrap_or(&empty));
             }
         }
         Ok(config)
     }
 
-    /// Checks a plugin's section against its schema, and remembers which of its fields are secret.
-    fn check_section(&mut self, plugin: &str, kind: PluginKind, node: &Node) -> Result<(), ConfigError> {
-        self.host.section_json(plugin, kind, node)?;
-        self.remember_secrets(plugin, kind, node);
-        Ok(())
-    }
-
+    /// Remembers which fields of a plugin's section its schema marks as secret.
     fn remember_secrets(&mut self, plugin: &str, kind: PluginKind, node: &Node) {
         let schema = self.host.section_schema(plugin, kind).ok().flatten().and_then(|text| serde_json::from_str(&text).ok());
         if let Some(schema) = schema {

@@ -9,7 +9,6 @@ use model::{LabelSet, TargetGroup};
 
 use super::global::{GlobalConfig, duration};
 use super::limits::Limits;
-use crate::json::to_json;
 use crate::relabel::{Rule, rules_from_node};
 
 /// One entry of `scrape_configs`.
@@ -296,7 +295,11 @@ fn discoveries(section: &mut Section<'_>, plugins: &dyn Plugins) -> Result<Vec<D
             if refresh == 0 {
                 return Err(entry.get("refresh_interval").unwrap_or(entry).error("a refresh interval of 0"));
             }
-            found.push(Discovery { plugin: plugin.to_owned(), section: to_json(entry).to_string(), refresh_ms: refresh });
+            found.push(Discovery {
+                plugin: plugin.to_owned(),
+                section: plugins.section(plugin, PluginKind::Discovery, entry)?,
+                refresh_ms: refresh,
+            });
         }
     }
     Ok(found)
@@ -318,6 +321,7 @@ fn exporter(section: &mut Section<'_>, plugins: &dyn Plugins) -> Result<Option<E
     if !plugins.serves(&plugin, PluginKind::Exporter) {
         return Err(node.error(no_plugin(&format!("exporter: {plugin}"), &plugin)));
     }
-    let section = config.map_or_else(|| "{}".to_owned(), |config| to_json(config).to_string());
+    let empty = Node::empty_mapping();
+    let section = plugins.section(&plugin, PluginKind::Exporter, config.unwrap_or(&empty))?;
     Ok(Some(Exporter { plugin, section }))
 }
