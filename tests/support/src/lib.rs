@@ -3,17 +3,23 @@
 //!
 //! Start at [`Skopos::start`]. Nothing here knows a crate of the host: it speaks HTTP to the binary.
 
-#![expect(clippy::print_stderr, reason = "what a test skips and why belongs into its output")]
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "what a test skips and measures belongs into its output")]
 
+mod beside;
 mod folder;
+mod guest;
 mod net;
 mod peers;
+mod raw;
 mod server;
 mod skopos;
 
+pub use beside::Beside;
 pub use folder::{TempFolder, conformance, workspace_root};
+pub use guest::{guest, guests_built};
 pub use net::{HttpAnswer, free_port, get, post, post_text, request};
 pub use peers::{Dnsmasq, NodeExporter, find_program};
+pub use raw::{RawServer, Wire};
 pub use server::{Answer, Asked, Server};
 pub use skopos::{Setup, Skopos};
 

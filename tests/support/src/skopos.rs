@@ -246,9 +246,34 @@ impl Skopos {
     /// Resident memory in bytes.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
+        self.status_number("VmRSS:") << 10
+    }
+
+    /// The most resident memory in bytes since the start or the last [`Skopos::reset_peak`].
+    #[must_use]
+    pub fn peak_bytes(&self) -> u64 {
+        self.status_number("VmHWM:") << 10
+    }
+
+    /// From now on the peak counts anew.
+    pub fn reset_peak(&self) {
+        // What proc(5) says of clear_refs.
+        let path = Path::new("/proc").join(self.pid().to_string()).join("clear_refs");
+        fs::write(path, "5").expect("a process of our own");
+    }
+
+    /// A number of `/proc/<pid>/status`, 0 if it is not there.
+    #[must_use]
+    pub fn status_number(&self, name: &str) -> u64 {
         let status = self.proc_file("status");
-        let kib = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
-        kib.unwrap_or(0) << 10
+        let number = status.lines().find_map(|l| l.strip_prefix(name)).and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
+        number.unwrap_or(0)
+    }
+
+    /// How many files and sockets it has open.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        fs::read_dir(Path::new("/proc").join(self.pid().to_string()).join("fd")).map_or(0, Iterator::count)
     }
 }
 
