@@ -21,6 +21,7 @@ mod notes;
 mod parse;
 pub mod plan;
 mod position;
+mod pretty;
 mod print;
 pub mod script;
 mod signatures;

@@ -1,10 +1,10 @@
 //! The canonical text of an expression, as upstream prints it. Reading it back gives the same tree.
 
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Display, Formatter, Write};
 
 use model::{Matcher, format_duration, is_classic_label_name};
 
-use crate::ast::{Aggregate, AtTime, Binary, BinaryStep, DurationExpr, Expr, ExprKind, Matching, Number, Selector, Shift, Side};
+use crate::ast::{Aggregate, AtTime, Binary, BinaryStep, DurationExpr, Expr, ExprKind, Matching, Number, Selector, Shift, Side, Subquery};
 use crate::text::{float_plain, float_short, quote};
 
 impl Display for Expr {
@@ -29,13 +29,7 @@ impl Display for Expr {
                 offset(&range.selector.shift, f)
             }
             ExprKind::Subquery(subquery) => {
-                write!(f, "{}[{}:", subquery.expr, Plain(&subquery.range))?;
-                if let Some(step) = &subquery.step {
-                    Plain(step).fmt(f)?;
-                }
-                f.write_str("]")?;
-                at(&subquery.shift, f)?;
-                offset(&subquery.shift, f)
+                write!(f, "{}{}", subquery.expr, Suffix(subquery))
             }
             ExprKind::Call(call) => {
                 write!(f, "{}(", call.function.name)?;
@@ -44,6 +38,21 @@ impl Display for Expr {
             }
             ExprKind::Aggregate(aggregate) => aggregate.fmt(f),
         }
+    }
+}
+
+/// What follows the expression of a subquery: `[30m:1m] offset 1h`.
+pub(crate) struct Suffix<'a>(pub(crate) &'a Subquery);
+
+impl Display for Suffix<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}:", Plain(&self.0.range))?;
+        if let Some(step) = &self.0.step {
+            Plain(step).fmt(f)?;
+        }
+        f.write_str("]")?;
+        at(&self.0.shift, f)?;
+        offset(&self.0.shift, f)
     }
 }
 
@@ -81,7 +90,16 @@ impl Display for Binary {
 
 impl Display for BinaryStep {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, " {}{}{} {}", self.op.symbol(), if self.return_bool { " bool" } else { "" }, self.matching, self.operand)
+        f.write_str(" ")?;
+        self.operator(f)?;
+        write!(f, " {}", self.operand)
+    }
+}
+
+impl BinaryStep {
+    /// The operator with how it matches: `* on (a) group_left (b)`.
+    pub(crate) fn operator(&self, out: &mut impl Write) -> fmt::Result {
+        write!(out, "{}{}{}", self.op.symbol(), if self.return_bool { " bool" } else { "" }, self.matching)
     }
 }
 
@@ -171,15 +189,23 @@ fn offset(shift: &Shift, f: &mut Formatter<'_>) -> fmt::Result {
 
 impl Display for Aggregate {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(self.op.name())?;
-        if self.without || !self.grouping.is_empty() {
-            write!(f, " {} ({}) ", if self.without { "without" } else { "by" }, Labels(&self.grouping))?;
-        }
+        self.head(f)?;
         f.write_str("(")?;
         if let Some(param) = &self.param {
             write!(f, "{param}, ")?;
         }
         write!(f, "{})", self.expr)
+    }
+}
+
+impl Aggregate {
+    /// What stands before the parenthesis: `sum by (a) `.
+    pub(crate) fn head(&self, out: &mut impl Write) -> fmt::Result {
+        out.write_str(self.op.name())?;
+        if self.without || !self.grouping.is_empty() {
+            write!(out, " {} ({}) ", if self.without { "without" } else { "by" }, Labels(&self.grouping))?;
+        }
+        Ok(())
     }
 }
 

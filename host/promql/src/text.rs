@@ -114,9 +114,10 @@ pub(crate) fn number(text: &str) -> Result<f64, String> {
         _ => {}
     }
     let plain = lower.replace('_', "");
-    let out_of_range = || format!("error parsing number: {text:?} is out of range");
+    // Upstream's words, which come from Go: it tries an integer first, then a float.
+    let wrong = |reason: &str| format!("error parsing number: strconv.ParseFloat: parsing {text:?}: {reason}");
     if let Some(digits) = plain.strip_prefix("0x") {
-        return i64::from_str_radix(digits, 16).map(|n| n as f64).map_err(|_| out_of_range());
+        return i64::from_str_radix(digits, 16).map(|n| n as f64).map_err(|_| wrong("invalid syntax"));
     }
     let octal = plain.len() > 1 && plain.starts_with('0') && plain.bytes().all(|b| (b'0'..b'8').contains(&b));
     if octal && let Ok(value) = i64::from_str_radix(&plain, 8) {
@@ -124,8 +125,8 @@ pub(crate) fn number(text: &str) -> Result<f64, String> {
     }
     match plain.parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(value),
-        Ok(_) => Err(out_of_range()),
-        Err(_) => Err(format!("error parsing number: {text:?}: invalid syntax")),
+        Ok(_) => Err(wrong("value out of range")),
+        Err(_) => Err(wrong("invalid syntax")),
     }
 }
 
