@@ -52,6 +52,7 @@ where
     F: for<'a> FnOnce(&'a mut Store<CallState>, Instance) -> BoxFuture<'a, wasmtime::Result<T>> + Send,
 {
     let begun = Instant::now();
+    let _running = plugin.epochs.call();
     let secrets = access.secrets.clone();
     let state = CallState::new(Arc::clone(plugin), access, limits);
     let output = state.output();

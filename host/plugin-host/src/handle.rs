@@ -84,7 +84,8 @@ impl Handle {
     pub(crate) fn may_call(&self, ready: &Ready, key: &str) -> Result<(), Held> {
         let wait = self.backoffs.wait(key, &ready.plugin.inspection.sha256, Instant::now());
         wait.map_or(Ok(()), |left| {
-            let shown = format_duration(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+            // Whole seconds, and never none.
+            let shown = format_duration((left.as_secs() + 1) * 1000);
             let message = format!("plugin {} failed repeatedly and is left alone for {shown}", ready.plugin.title());
             Err(Held { message, left })
         })

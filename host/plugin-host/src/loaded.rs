@@ -8,7 +8,7 @@ use wasmtime::component::{Component, InstancePre};
 
 use crate::access::{Access, Means};
 use crate::call::call;
-use crate::engine::Machine;
+use crate::engine::{Epochs, Machine};
 use crate::inspect::Inspection;
 use crate::limits::{Limits, SERIES_MAX};
 use crate::metrics::Metrics;
@@ -34,6 +34,7 @@ pub(crate) struct Loaded {
     pub(crate) metrics: Metrics,
     pub(crate) standing: Arc<Standing>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) epochs: Epochs,
 }
 
 /// Where in a component the functions of each kind are.
@@ -86,6 +87,7 @@ impl Loaded {
             metrics,
             standing,
             clock: Arc::clone(&means.clock),
+            epochs: machine.epochs.clone(),
         };
         loaded.refuse_unfound()?;
         let description = Arc::new(loaded).describe(means).await?;

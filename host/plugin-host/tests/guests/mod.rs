@@ -1,11 +1,10 @@
-//! Builds the components of `fixtures/guests` once per test run, and makes hosts over them.
+//! Makes hosts over the components of `fixtures/guests`, which `test_support` builds.
 
 #![allow(dead_code, reason = "not every test file uses all of it")]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use http_client::Resolver;
@@ -15,30 +14,7 @@ use plugin_host::{Options, PluginHost, PluginsConfig};
 
 /// The bytes of a component.
 pub(crate) fn guest(name: &str) -> &'static [u8] {
-    let path = built().join(format!("{name}.wasm"));
-    Vec::leak(std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
-}
-
-/// The folder of the built components: `fixtures` below the target directory, whose lock keeps parallel tests apart.
-fn built() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/guests/Cargo.toml");
-        let exe = std::env::current_exe().expect("the test has a path");
-        // <target>/<profile>/deps/<test>
-        let target = exe.ancestors().nth(3).expect("the test is in the target directory").join("fixtures");
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--release", "--examples", "--locked", "--quiet", "--target", "wasm32-wasip2", "--manifest-path"]);
-        cargo.arg(manifest).env("CARGO_TARGET_DIR", &target);
-        for variable in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET"] {
-            cargo.env_remove(variable);
-        }
-        assert!(
-            cargo.status().expect("cargo runs").success(),
-            "the fixtures are built; the target is installed by: rustup target add wasm32-wasip2"
-        );
-        target.join("wasm32-wasip2/release/examples")
-    })
+    Vec::leak(test_support::guest(name))
 }
 
 /// The same component with another hash: a custom section more.
@@ -91,7 +67,7 @@ pub(crate) fn host(dir: &TempDir, embedded: &[&str], text: &str) -> PluginHost {
 
 /// Compiled components are kept for all tests.
 pub(crate) fn host_of(dir: &TempDir, embedded: Vec<(String, &'static [u8])>, text: &str) -> PluginHost {
-    host_with(dir, embedded, text, built().join("compiled"))
+    host_with(dir, embedded, text, test_support::guests_built().join("compiled"))
 }
 
 pub(crate) fn host_with(dir: &TempDir, embedded: Vec<(String, &'static [u8])>, text: &str, cache_dir: PathBuf) -> PluginHost {
