@@ -72,12 +72,15 @@ impl Writer {
     pub(crate) fn result(&mut self, value: &Value) -> Result<(), ApiError> {
         match value {
             Value::Scalar(Point { time, value }) => {
-                self.raw(r#""resultType":"scalar","result":"#);
-                self.point(*time, *value);
+                self.raw(r#""resultType":"scalar","result":["#);
+                self.raw(&seconds_short(*time));
+                self.raw(",\"");
+                self.raw(&float_plain(*value));
+                self.raw("\"]");
             }
             Value::String(time, text) => {
                 self.raw(r#""resultType":"string","result":["#);
-                self.raw(&seconds(*time));
+                self.raw(&seconds_short(*time));
                 self.raw(",");
                 self.value(text)?;
                 self.raw("]");
@@ -123,6 +126,17 @@ pub(crate) fn seconds(time: TimestampMs) -> String {
         0 => format!("{sign}{}", ms / 1000),
         fraction => format!("{sign}{}.{fraction:03}", ms / 1000),
     }
+}
+
+/// The same without zeros at the end, as upstream writes the time of a scalar or a string.
+fn seconds_short(time: TimestampMs) -> String {
+    let text = seconds(time);
+    if text.contains('.') { text.trim_end_matches('0').to_owned() } else { text }
+}
+
+/// Never with an exponent, as upstream writes a scalar.
+fn float_plain(value: f64) -> String {
+    if value.is_finite() { value.to_string() } else { float(value) }
 }
 
 /// The shortest text that reads back as the value: decimal, but with an exponent below 1e-6 and from 1e21 on, as upstream's
@@ -178,6 +192,11 @@ mod tests {
         ] {
             assert_eq!(float(value), text);
         }
+        for (value, text) in
+            [(1e-7, "0.0000001"), (1e21, "1000000000000000000000"), (-0.0, "-0"), (f64::NEG_INFINITY, "-Inf"), (f64::NAN, "NaN")]
+        {
+            assert_eq!(float_plain(value), text);
+        }
         assert_eq!((exponent(1.0), exponent(0.0), exponent(-25.0)), ("1e+00".into(), "0e+00".into(), "-2.5e+01".into()));
     }
 
@@ -193,6 +212,9 @@ mod tests {
             (i64::MIN, "-9223372036854775.808"),
         ] {
             assert_eq!(seconds(ms), text);
+        }
+        for (ms, text) in [(0, "0"), (1_500, "1.5"), (100, "0.1"), (10_000, "10"), (-20, "-0.02"), (1_001, "1.001")] {
+            assert_eq!(seconds_short(ms), text);
         }
         assert_eq!(rfc3339(Some(1_700_000_000_120)), "2023-11-14T22:13:20.12Z");
         assert_eq!(rfc3339(None), "0001-01-01T00:00:00Z");

@@ -9,7 +9,7 @@ use model::{Matcher, TimestampMs};
 
 use crate::error::ApiError;
 
-/// Names with values, in the order they came: those of the address first, then those of the form.
+/// Names with values, in the order they came: those of the form first, then those of the address, as Go has them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Params(Vec<(String, String)>);
 
@@ -40,7 +40,7 @@ impl Params {
         let is_form = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
         let body = body(request.into_body(), body_bytes).await?;
         if is_form {
-            params.0.extend(form_urlencoded::parse(&body).into_owned().take(PARAMS_MAX));
+            params.0.splice(..0, form_urlencoded::parse(&body).into_owned().take(PARAMS_MAX));
         } else if !body.is_empty() {
             return Err(ApiError::bad_data("the body of a POST must be application/x-www-form-urlencoded"));
         }
@@ -67,9 +67,12 @@ impl Params {
         time(self.first(name)).map_err(|reason| ApiError::parameter(name, reason))
     }
 
-    /// A time, or `default` if it is not there.
+    /// A time, or `default` if it is not there. Upstream has more words for such a time than for one that must be there.
     pub(crate) fn time_or(&self, name: &str, default: TimestampMs) -> Result<TimestampMs, ApiError> {
-        if self.first(name).is_empty() { Ok(default) } else { self.time(name) }
+        match self.first(name) {
+            "" => Ok(default),
+            text => time(text).map_err(|reason| ApiError::parameter(name, format!("invalid time value for '{name}': {reason}"))),
+        }
     }
 
     /// A duration in milliseconds, None if it is not there.
@@ -102,7 +105,7 @@ impl Params {
 
     /// The selectors of `match[]`. Each must name something, or it would mean every series.
     pub(crate) fn matchers(&self) -> Result<Vec<Vec<Matcher>>, ApiError> {
-        self.all("match[]").map(|text| selector(text).map_err(|reason| ApiError::parameter("match[]", reason))).collect()
+        self.all("match[]").map(|text| selector(text).map_err(ApiError::bad_data)).collect()
     }
 }
 
@@ -116,6 +119,9 @@ pub(crate) fn selector(text: &str) -> Result<Vec<Matcher>, String> {
     let promql::ast::ExprKind::Selector(selector) = &expr.kind else {
         return Err(format!("{text:?} is not a selector such as up{{job=\"node\"}}"));
     };
+    if selector.shift.at.is_some() || selector.shift.offset.is_some() || selector.edges.is_some() {
+        return Err(format!("{text:?} is more than a selector such as up{{job=\"node\"}}: a time or an offset cannot stand here"));
+    }
     let matchers = selector.all_matchers();
     if matchers.iter().all(Matcher::matches_empty) {
         return Err(EMPTY_SELECTOR.to_owned());
@@ -144,18 +150,39 @@ pub(crate) fn time(text: &str) -> Result<TimestampMs, String> {
         if seconds.is_nan() || text.bytes().any(|b| b.is_ascii_alphabetic() && !matches!(b, b'e' | b'E')) {
             return Err(format!("cannot parse {text:?} to a valid timestamp"));
         }
+        // The fraction is rounded by itself, as upstream does: together with many seconds it would be rounded twice.
+        let ms = seconds.trunc() * 1000.0 + (seconds.fract() * 1000.0).round();
         #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "cut to a range that fits first")]
-        let ms = (seconds * 1000.0).round().clamp(-(TIME_MS_MAX as f64), TIME_MS_MAX as f64) as i64;
-        return Ok(ms);
+        return Ok(ms.clamp(-(TIME_MS_MAX as f64), TIME_MS_MAX as f64) as i64);
     }
     match text {
         EARLIEST => Ok(-TIME_MS_MAX),
         LATEST => Ok(TIME_MS_MAX),
-        _ => text
-            .parse::<jiff::Timestamp>()
+        _ => Some(text)
+            .filter(|text| is_rfc3339(text))
+            .and_then(|text| text.parse::<jiff::Timestamp>().ok())
             .map(jiff::Timestamp::as_millisecond)
-            .map_err(|_| format!("cannot parse {text:?} to a valid timestamp")),
+            .ok_or_else(|| format!("cannot parse {text:?} to a valid timestamp")),
     }
+}
+
+/// Whether a text has the shape `2023-11-14T22:13:20.5+01:00`. The parser takes more than upstream does: other separators,
+/// offsets without a colon, leap seconds, names of time zones.
+fn is_rfc3339(text: &str) -> bool {
+    const SHAPE: &[u8] = b"0000-00-00T00:00:00";
+    let fits = |text: &[u8], shape: &[u8]| {
+        text.len() == shape.len() && text.iter().zip(shape).all(|(c, s)| if *s == b'0' { c.is_ascii_digit() } else { c == s })
+    };
+    let Some((time, rest)) = text.as_bytes().split_at_checked(SHAPE.len()) else { return false };
+    let zone = match rest {
+        // At least one digit behind the point.
+        [b'.' | b',', c, ..] if c.is_ascii_digit() => {
+            let end = rest[1..].iter().position(|c| !c.is_ascii_digit()).unwrap_or(rest.len() - 1);
+            &rest[1 + end..]
+        }
+        rest => rest,
+    };
+    fits(time, SHAPE) && !time.ends_with(b"60") && (zone == b"Z" || matches!(zone, [b'+' | b'-', offset @ ..] if fits(offset, b"00:00")))
 }
 
 /// Seconds with decimals, or a duration such as `1h30m`, in milliseconds. The error is upstream's text.
@@ -174,9 +201,9 @@ pub(crate) fn duration(text: &str) -> Result<i64, String> {
     parsed.ok_or_else(|| format!("cannot parse {text:?} to a valid duration"))
 }
 
-/// How long a request may take: what it asks for, but not longer than `max`.
+/// How long a request may take: what it asks for, but not longer than `max`. A negative time is over before it began.
 pub(crate) fn timeout_of(ms: Option<i64>, max: Duration) -> Duration {
-    ms.and_then(|ms| u64::try_from(ms).ok()).map_or(max, |ms| Duration::from_millis(ms).min(max))
+    ms.map_or(max, |ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)).min(max))
 }
 
 #[cfg(test)]
@@ -188,6 +215,8 @@ mod tests {
         for (text, expected) in [
             ("1700000000", Some(1_700_000_000_000)),
             ("1700000000.1234", Some(1_700_000_000_123)),
+            ("1.0005", Some(1_000)),
+            ("-0.5", Some(-500)),
             ("1.7e9", Some(1_700_000_000_000)),
             ("-5", Some(-5_000)),
             ("2023-11-14T22:13:20.5Z", Some(1_700_000_000_500)),
@@ -200,6 +229,16 @@ mod tests {
             ("", None),
             ("yesterday", None),
             ("300000-01-01T00:00:00Z", None),
+            ("2023-11-14T22:13:20,5Z", Some(1_700_000_000_500)),
+            ("2023-11-14 22:13:20Z", None),
+            ("2023-11-14t22:13:20z", None),
+            ("20231114T221320Z", None),
+            ("2023-11-14T22:13Z", None),
+            ("2023-11-14T22:13:20", None),
+            ("2023-11-14T22:13:20.Z", None),
+            ("2023-11-14T22:13:20+0900", None),
+            ("2023-11-14T22:13:20Z[UTC]", None),
+            ("2016-12-31T23:59:60Z", None),
         ] {
             assert_eq!(time(text).ok(), expected, "{text:?}");
         }

@@ -1,5 +1,7 @@
 //! `query`, `query_range`, `format_query`.
 
+use std::time::{Duration, Instant};
+
 use axum::extract::{Request, State as Shared};
 use axum::response::Response;
 use promql::{QueryResult, Value};
@@ -49,40 +51,71 @@ async fn run(
     let limit = params.limit()?;
     let timeout = timeout_of(params.duration("timeout")?, app.state.limits.query_timeout);
     let lookback = lookback(&params)?;
-    let with_stats = !params.first("stats").is_empty();
+    let (asked, stats) = (Instant::now(), params.first("stats").to_owned());
     let (select, answer_bytes) = (std::sync::Arc::clone(&app.state.select), app.state.limits.answer_bytes);
     let body = app.runner.run(&app.state.limits, timeout, move |mut limits| {
         if let Some(lookback) = lookback {
             limits.lookback_ms = lookback;
         }
+        let begun = Instant::now();
         let expr = promql::parse(params.first("query")).map_err(|error| ApiError::parameter("query", error))?;
-        let result = evaluate(&expr, &*select, &limits)?;
-        encode(result, limit, with_stats, answer_bytes)
+        let parsed = Instant::now();
+        let mut result = evaluate(&expr, &*select, &limits)?;
+        let times = Times { queued: begun - asked, parsed: parsed - begun, evaluated: parsed.elapsed() };
+        result.warnings.extend(warning_of(&stats));
+        encode(result, limit, (!stats.is_empty()).then_some(times), answer_bytes)
     });
     body.await.map(json)
 }
 
-fn lookback(params: &Params) -> Result<Option<i64>, ApiError> {
-    match params.duration("lookback_delta").map_err(|_| {
-        ApiError::bad_data(format!(
-            "error parsing lookback delta duration: cannot parse {:?} to a valid duration",
-            params.first("lookback_delta")
-        ))
-    })? {
-        Some(ms) if ms <= 0 || ms > TIME_MS_MAX => Err(ApiError::parameter("lookback_delta", "it must be above zero")),
-        other => Ok(other),
+/// How long the parts of a query took.
+struct Times {
+    queued: Duration,
+    parsed: Duration,
+    evaluated: Duration,
+}
+
+impl Times {
+    /// Under upstream's names, in seconds. Results come out of the evaluation sorted.
+    fn json(&self) -> serde_json::Value {
+        let eval = self.parsed + self.evaluated;
+        serde_json::json!({
+            "evalTotalTime": eval.as_secs_f64(), "resultSortTime": 0, "queryPreparationTime": self.parsed.as_secs_f64(),
+            "innerEvalTime": self.evaluated.as_secs_f64(), "execQueueTime": self.queued.as_secs_f64(),
+            "execTotalTime": (self.queued + eval).as_secs_f64(),
+        })
     }
 }
 
-fn encode(mut result: QueryResult, limit: usize, with_stats: bool, answer_bytes: usize) -> Result<Vec<u8>, ApiError> {
+/// What to say about a value of `stats` that upstream will refuse some day; any value asks for them until then.
+fn warning_of(stats: &str) -> Option<String> {
+    let known = matches!(stats, "" | "true" | "all");
+    (!known).then(|| {
+        format!(
+            r#"value {stats:?} for parameter "stats" is deprecated and will be rejected in the next major release, use "true" or "all""#
+        )
+    })
+}
+
+/// Zero and less mean the default, as upstream.
+fn lookback(params: &Params) -> Result<Option<i64>, ApiError> {
+    match params.first("lookback_delta") {
+        "" => Ok(None),
+        text => crate::params::duration(text)
+            .map(|ms| (ms > 0).then_some(ms.min(TIME_MS_MAX)))
+            .map_err(|reason| ApiError::bad_data(format!("error parsing lookback delta duration: {reason}"))),
+    }
+}
+
+fn encode(mut result: QueryResult, limit: usize, times: Option<Times>, answer_bytes: usize) -> Result<Vec<u8>, ApiError> {
     if limit > 0 && truncate(&mut result.value, limit) {
         result.warnings.push("results truncated due to limit".to_owned());
     }
     let mut out = Writer::new(answer_bytes);
     out.raw(r#"{"status":"success","data":{"#);
     out.result(&result.value)?;
-    if with_stats {
-        let stats = serde_json::json!({"timings": {}, "samples": {
+    if let Some(times) = times {
+        let stats = serde_json::json!({"timings": times.json(), "samples": {
             "totalQueryableSamples": result.stats.samples_read, "peakSamples": result.stats.samples_peak, "samplesRead": result.stats.samples_read}});
         out.raw(r#","stats":"#);
         out.value(&stats)?;
@@ -123,7 +156,7 @@ pub(crate) async fn format(Shared(app): Shared<App>, request: Request) -> Result
     let timeout = app.state.limits.query_timeout;
     let text = app.runner.run(&app.state.limits, timeout, move |_| {
         let expr = promql::parse(params.first("query")).map_err(|error| ApiError::parameter("query", error))?;
-        Ok(expr.to_string())
+        Ok(expr.pretty())
     });
     success(&text.await?)
 }

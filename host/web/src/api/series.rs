@@ -14,11 +14,7 @@ use crate::params::{Params, TIME_MS_MAX};
 use crate::router::App;
 
 fn range(params: &Params) -> Result<TimeRange, ApiError> {
-    let range = TimeRange { start: params.time_or("start", -TIME_MS_MAX)?, end: params.time_or("end", TIME_MS_MAX)? };
-    if range.end < range.start {
-        return Err(ApiError::parameter("end", "end timestamp must not be before start timestamp"));
-    }
-    Ok(range)
+    Ok(TimeRange { start: params.time_or("start", -TIME_MS_MAX)?, end: params.time_or("end", TIME_MS_MAX)? })
 }
 
 /// Asks for one more than the limit, to know whether there are more.
@@ -28,12 +24,13 @@ fn asked(limit: usize) -> usize {
 
 async fn answer<T: Serialize + Send + 'static>(
     app: &App,
-    limit: usize,
+    (range, limit): (TimeRange, usize),
     ask: impl FnOnce(&dyn model::seams::Select) -> Result<Vec<T>, model::seams::SelectError> + Send + 'static,
 ) -> Result<Response, ApiError> {
     let (select, bytes) = (Arc::clone(&app.state.select), app.state.limits.answer_bytes);
     let body = app.runner.run(&app.state.limits, app.state.limits.query_timeout, move |_| {
-        let mut items = ask(&*select)?;
+        // As upstream, a range that ends before it begins is no error: there is nothing in it.
+        let mut items = if range.end < range.start { Vec::new() } else { ask(&*select)? };
         let more = limit > 0 && items.len() > limit;
         if more {
             items.truncate(limit);
@@ -58,19 +55,20 @@ async fn answer<T: Serialize + Send + 'static>(
 /// `/api/v1/series`
 pub(crate) async fn series(Shared(app): Shared<App>, request: Request) -> Result<Response, ApiError> {
     let params = Params::read(request, app.state.limits.body_bytes).await?;
-    let sets = params.matchers()?;
+    // Only here upstream names the parameter.
+    let sets = params.matchers().map_err(|error| ApiError::parameter("match[]", error))?;
     if sets.is_empty() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     let (range, limit) = (range(&params)?, params.limit()?);
-    answer(&app, limit, move |select| select.series(&sets, range, asked(limit))).await
+    answer(&app, (range, limit), move |select| select.series(&sets, range, asked(limit))).await
 }
 
 /// `/api/v1/labels`
 pub(crate) async fn names(Shared(app): Shared<App>, request: Request) -> Result<Response, ApiError> {
     let params = Params::read(request, app.state.limits.body_bytes).await?;
     let (sets, range, limit) = (params.matchers()?, range(&params)?, params.limit()?);
-    answer(&app, limit, move |select| select.label_names(&sets, range, asked(limit))).await
+    answer(&app, (range, limit), move |select| select.label_names(&sets, range, asked(limit))).await
 }
 
 /// `/api/v1/label/<name>/values`
@@ -81,7 +79,7 @@ pub(crate) async fn values(Shared(app): Shared<App>, Path(name): Path<String>, r
         return Err(ApiError::bad_data("invalid label name: \"\""));
     }
     let (sets, range, limit) = (params.matchers()?, range(&params)?, params.limit()?);
-    answer(&app, limit, move |select| select.label_values(&name, &sets, range, asked(limit))).await
+    answer(&app, (range, limit), move |select| select.label_values(&name, &sets, range, asked(limit))).await
 }
 
 /// Reads upstream's escape of names outside the classic characters: `U__` in front, `_2e_` for a code point in hex, `__` for

@@ -65,15 +65,20 @@ impl<'a> Dropped<'a> {
 pub(crate) async fn targets(Shared(app): Shared<App>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     let params = Params::of_query(query.as_deref());
     let (state, pool) = (params.first("state").to_lowercase(), params.first("scrapePool"));
-    let snapshot = (app.state.targets)();
+    let mut snapshot = (app.state.targets)();
     let in_pool = |name: &str| pool.is_empty() || name == pool;
-    let (show_active, show_dropped) = (state != "dropped", state != "active");
+    let everything = matches!(state.as_str(), "" | "any");
+    let (show_active, show_dropped) = (everything || state == "active", everything || state == "dropped");
+    // By name of the pool, as upstream; inside a pool as they are.
+    snapshot.active.sort_by(|a, b| a.pool.cmp(&b.pool));
+    snapshot.dropped.sort_by(|a, b| a.pool.cmp(&b.pool));
     let active: Vec<Active<'_>> = snapshot.active.iter().filter(|t| show_active && in_pool(&t.pool)).map(Active::of).collect();
     let dropped: Vec<Dropped<'_>> = snapshot.dropped.iter().filter(|t| show_dropped && in_pool(&t.pool)).map(Dropped::of).collect();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     if show_dropped {
-        counts.extend(snapshot.pools.iter().filter(|name| in_pool(name)).map(|name| (name.as_str(), 0)));
-        for target in snapshot.dropped.iter().filter(|t| in_pool(&t.pool)) {
+        // Of all pools, also where one is asked for.
+        counts.extend(snapshot.pools.iter().map(|name| (name.as_str(), 0)));
+        for target in &snapshot.dropped {
             *counts.entry(&target.pool).or_default() += 1;
         }
     }

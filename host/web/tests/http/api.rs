@@ -41,7 +41,13 @@ async fn query() {
     .await;
     check("GET /api/v1/query?query=up&time=60&limit=2", 200, "/warnings", json!(["results truncated due to limit"])).await;
     check("GET /api/v1/query?query=up&time=100000", 200, "/data/result", json!([])).await;
-    check("GET /api/v1/query?query=up&time=60&stats=true", 200, "/data/stats/timings", json!({})).await;
+    check("GET /api/v1/query?query=up&time=60&stats=true", 200, "/data/stats/timings/resultSortTime", json!(0)).await;
+    check("GET /api/v1/query?query=up&time=60&stats=all", 200, "/data/stats/timings/resultSortTime", json!(0)).await;
+    let deprecated =
+        r#"value "yes" for parameter "stats" is deprecated and will be rejected in the next major release, use "true" or "all""#;
+    check("GET /api/v1/query?query=up&time=60&stats=yes", 200, "/warnings", json!([deprecated])).await;
+    check("GET /api/v1/query?query=up&time=660&lookback_delta=0", 200, "/data/result/0/value/1", json!("1")).await;
+    check("GET /api/v1/query?query=up&time=660&lookback_delta=1", 200, "/data/result", json!([])).await;
     check("GET /api/v1/query?query=odd&time=60", 200, "/data/result/0/metric/path", json!("/\"q\"")).await;
 }
 
@@ -50,6 +56,10 @@ async fn query_by_form() {
     let form = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
     let answer = ask_of(state(&Seen::default()), "POST /api/v1/query", &form, "query=sum%28up%29&time=60").await;
     same(&answer.json()["data"]["result"][0]["value"], &json!([60, "2"]), "form");
+    // What the form says counts before what the address says.
+    let answer = ask_of(state(&Seen::default()), "POST /api/v1/query?query=2&time=9&stats=true", &form, "query=1&time=60").await;
+    same(&answer.json()["data"]["result"], &json!([60, "1"]), "form and address");
+    assert!(answer.json()["data"]["stats"].is_object());
     let answer = ask_of(state(&Seen::default()), "POST /api/v1/query", &[("content-type", "text/plain")], "query=1").await;
     assert_eq!(answer.status, 400);
     let mut small = state(&Seen::default());
@@ -61,8 +71,8 @@ async fn query_by_form() {
 async fn query_errors() {
     refused("GET /api/v1/query", 400, "bad_data", r#"invalid parameter "query": "#).await;
     refused("GET /api/v1/query?query=up%7B", 400, "bad_data", "parse error").await;
-    refused("GET /api/v1/query?query=1&time=abc", 400, "bad_data", r#"invalid parameter "time": cannot parse "abc" to a valid timestamp"#)
-        .await;
+    let time = r#"invalid parameter "time": invalid time value for 'time': cannot parse "abc" to a valid timestamp"#;
+    refused("GET /api/v1/query?query=1&time=abc", 400, "bad_data", time).await;
     refused(
         "GET /api/v1/query?query=1&timeout=abc",
         400,
@@ -73,6 +83,7 @@ async fn query_errors() {
     refused("GET /api/v1/query?query=1&limit=-1", 400, "bad_data", "limit must be non-negative").await;
     refused("GET /api/v1/query?query=up%20*%20on(job)%20up&time=60", 422, "execution", "many-to-many").await;
     refused("GET /api/v1/query?query=1&timeout=0", 503, "timeout", "query timed out").await;
+    refused("GET /api/v1/query?query=1&timeout=-1", 503, "timeout", "query timed out").await;
 }
 
 #[tokio::test]
@@ -110,14 +121,20 @@ async fn series_and_labels() {
     check("GET /api/v1/series?match[]=up&limit=1", 200, "/warnings/0", json!("results truncated due to limit")).await;
     refused("GET /api/v1/series", 400, "bad_data", "no match[] parameter provided").await;
     refused("GET /api/v1/series?match[]=%7Bjob=~%22.*%22%7D", 400, "bad_data", "match[] must contain at least one non-empty matcher").await;
-    refused("GET /api/v1/series?match[]=sum(up)", 400, "bad_data", r#"invalid parameter "match[]": "#).await;
+    for selector in ["sum(up)", "up[5m]", "(up)", "up%20offset%205m", "up%20@%205", ""] {
+        refused(&format!("GET /api/v1/series?match[]={selector}"), 400, "bad_data", r#"invalid parameter "match[]": "#).await;
+    }
     check("GET /api/v1/labels", 200, "/data", json!(["__name__", "instance", "job", "path"])).await;
     check("GET /api/v1/labels?match[]=up", 200, "/data", json!(["__name__", "instance", "job"])).await;
     check("GET /api/v1/label/job/values", 200, "/data", json!(["node", "web"])).await;
     check("GET /api/v1/label/U__job/values", 200, "/data", json!(["node", "web"])).await;
     check("GET /api/v1/label/job/values?limit=1", 200, "/data", json!(["node"])).await;
     check("GET /api/v1/label/nothing/values", 200, "/data", json!([])).await;
-    refused("GET /api/v1/labels?start=5&end=1", 400, "bad_data", "end").await;
+    for path in ["labels?", "label/job/values?", "series?match[]=up&"] {
+        check(&format!("GET /api/v1/{path}start=5&end=1"), 200, "/data", json!([])).await;
+        refused(&format!("GET /api/v1/{path}start=x"), 400, "bad_data", "invalid time value for 'start'").await;
+    }
+    check("GET /api/v1/labels?match[]=%7B%7D", 400, "/error", json!("match[] must contain at least one non-empty matcher")).await;
 }
 
 #[tokio::test]
@@ -133,6 +150,9 @@ async fn targets() {
     .await;
     check("GET /api/v1/targets?state=active", 200, "/data/droppedTargets", json!([])).await;
     check("GET /api/v1/targets?state=dropped", 200, "/data/activeTargets", json!([])).await;
+    check("GET /api/v1/targets?state=ANY", 200, "/data/activeTargets/0/scrapePool", json!("node")).await;
+    check("GET /api/v1/targets?state=bogus", 200, "/data", json!({"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}}))
+        .await;
     check("GET /api/v1/targets", 200, "/data/droppedTargetCounts", json!({"node": 1, "web": 0})).await;
     check("GET /api/v1/targets?scrapePool=web", 200, "/data/activeTargets", json!([])).await;
     check("GET /api/v1/scrape_pools", 200, "/data/scrapePools", json!(["node", "web"])).await;
@@ -176,6 +196,8 @@ async fn status() {
     check("GET /api/v1/status/runtimeinfo", 200, "/data/storageRetention", json!("15d")).await;
     check("GET /api/v1/plugins", 200, "/data", json!({"plugins": []})).await;
     check("GET /api/v1/format_query?query=sum(up)by(job)", 200, "/data", json!("sum by (job) (up)")).await;
+    let long = "a".repeat(99);
+    check(&format!("GET /api/v1/format_query?query=abs({long})"), 200, "/data", json!(format!("abs(\n  {long}\n)"))).await;
     refused("GET /api/v1/status/tsdb", 404, "not_found", "not served yet").await;
     refused("GET /api/v1/query_exemplars?query=up", 404, "not_found", "not served yet").await;
     refused("POST /api/v1/write", 404, "not_found", "not served yet").await;
