@@ -132,6 +132,10 @@ fn check_config_says_what_is_wrong() {
         ("global: {scrape_interval: soon}\n", vec!["checked.yml:1:", "duration"]),
         ("remote_write: [{url: 'http://x'}]\n", vec!["checked.yml:1:1", "remote_write"]),
         ("alertmanager:\n  route: {receiver: a}\n  receivers: [{name: b}]\n", vec!["checked.yml:", "a"]),
+        (
+            "alertmanager:\n  route: {receiver: a}\n  receivers: [{name: a, kakao_configs: [{to: b}]}]\n",
+            vec!["checked.yml:3:", "no plugin serves \"kakao_configs\": put kakao.wasm into plugins/"],
+        ),
         ("rule_files: [missing.yml]\n", vec!["missing.yml"]),
         ("a: 1\na: 2\n", vec!["checked.yml:2:1", "twice"]),
     ] {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::config::ConfigError;
-use model::seams::{AlertSink, Channel, Plugins};
+use model::seams::{AlertSink, Channel, PluginKind, Plugins};
 use model::{Alert, Clock, LabelSet};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -85,6 +85,11 @@ impl Wiring {
         let mut places = HashMap::new();
         for (receiver, entries) in &config.receivers {
             for (at, entry) in entries.iter().enumerate() {
+                if !channels.serves(&entry.plugin, PluginKind::Channel) {
+                    let plugin = &entry.plugin;
+                    let text = format!("no plugin serves \"{plugin}_configs\": put {plugin}.wasm into plugins/");
+                    return Err(AlertingError::Config(entry.node.error(text)));
+                }
                 let channel = channels
                     .channel(&entry.plugin, &entry.section)
                     .map_err(|error| AlertingError::Config(entry.node.error(error.to_string())))?;
