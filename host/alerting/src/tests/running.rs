@@ -208,5 +208,5 @@ async fn the_ledger_survives_a_restart() {
 fn a_channel_that_is_not_there_refuses_the_configuration_with_its_place() {
     let text = "route: {receiver: team}\nreceivers:\n- name: team\n  sms_configs:\n  - to: x\n";
     let error = Alerting::check(config(text).expect("it is good"), &Fake::default()).err().map(|error| error.to_string());
-    assert_eq!(error.as_deref(), Some("5:5: receivers[0].sms_configs[0]: sms.wasm is not there"));
+    assert_eq!(error.as_deref(), Some("5:5: receivers[0].sms_configs[0]: no plugin serves \"sms_configs\": put sms.wasm into plugins/"));
 }
