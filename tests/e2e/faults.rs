@@ -95,16 +95,30 @@ fn a3_gzip_many_members_truncated_bad_crc() {
                 bad[at] ^= 0xFF;
                 bad
             }
+            "/bad-length" => {
+                let mut bad = good;
+                let at = bad.len() - 1;
+                bad[at] ^= 0xFF;
+                bad
+            }
             "/empty" => Vec::new(),
-            "/plain" => b"fine 1\n".to_vec(),
-            _ => [good, b"rest".to_vec()].concat(),
+            "/plain" => b"fine 1\nmore 2\n".to_vec(),
+            _ => [good, b"something else".to_vec()].concat(),
         })
     });
     let mut beside = Beside::start(BINARY, "a3-gzip");
-    let damaged = ["truncated", "no-trailer", "bad-crc", "plain", "rest"];
-    beside.add(&(jobs(&server.address(), &damaged) + &jobs(&server.address(), &["many"])));
-    for name in damaged {
-        beside.fails(name, "the gzip body is damaged");
+    let damaged = [
+        ("truncated", "it is cut off"),
+        ("no-trailer", "it is cut off"),
+        ("bad-crc", "its checksum does not match"),
+        ("bad-length", "its checksum does not match"),
+        ("empty", "it is empty"),
+        ("plain", "it does not begin as gzip does"),
+        ("rest", "it does not begin as gzip does, or something else follows it"),
+    ];
+    beside.add(&(jobs(&server.address(), &damaged.map(|(name, _)| name)) + &jobs(&server.address(), &["many"])));
+    for (name, cause) in damaged {
+        beside.fails(name, &format!("the gzip body is damaged: {cause}"));
     }
     beside.succeeds("many", 1);
     assert_eq!(beside.skopos().query("{__name__=~\"fine|more\", job=\"many\"}").len(), 2, "all members count");
@@ -114,21 +128,22 @@ fn a3_gzip_many_members_truncated_bad_crc() {
 #[test]
 fn a4_slow_loris() {
     const TARGETS: usize = 300;
-    let open = Arc::new(AtomicUsize::new(0));
-    let server = RawServer::dripping(
-        b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\nslow 1\n",
-        Duration::from_secs(1),
-        Arc::clone(&open),
-    );
+    let most = Arc::new(AtomicUsize::new(0));
+    let dripping = |head, rest| RawServer::dripping(head, rest, Duration::from_secs(1), Arc::clone(&most));
+    let in_head = dripping(b"", b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\nslow 1\n");
+    let in_body = dripping(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n", b"slow 1\n");
     let mut beside = Beside::start(BINARY, "a4-slow-loris");
     let files = beside.skopos().open_files();
-    let targets: String =
-        (0..TARGETS).map(|n| format!("      - {{targets: ['{}'], labels: {{instance: l{n}}}}}\n", server.address())).collect();
+    let address = |n: usize| if n.is_multiple_of(2) { in_head.address() } else { in_body.address() };
+    let targets: String = (0..TARGETS).map(|n| format!("      - {{targets: ['{}'], labels: {{instance: l{n}}}}}\n", address(n))).collect();
     beside.add(&format!("  - job_name: loris\n    static_configs:\n{targets}"));
     beside.fails("loris", "no full answer within the scrape timeout of 1s");
     beside.scraped("loris", TARGETS, 3);
     let (threads, more_files) = (beside.more_threads(), beside.skopos().open_files().saturating_sub(files));
-    println!("a4-slow-loris: {threads} threads and {more_files} files more for {TARGETS} targets, {} connections", open.load(Ordering::Relaxed));
+    println!(
+        "a4-slow-loris: {threads} threads and {more_files} files more for {TARGETS} targets, at most {} connections to each server",
+        most.load(Ordering::Relaxed)
+    );
     assert!(threads < 50, "no thread for each target: {threads} more");
     assert!(more_files <= TARGETS + 50, "{more_files} files more");
     beside.others_are_unaffected(0);
@@ -148,6 +163,28 @@ fn a5_huge_line() {
     beside.fails("huge", "the body is larger than body_size_limit, which is 67108864 bytes");
     beside.fails("allowed", "the line that begins at byte 5 is longer than 1048576 bytes");
     beside.others_are_unaffected((64 + 100) * MIB);
+}
+
+#[test]
+fn a7_label_flood() {
+    let server = Server::start(|asked| {
+        Answer::metrics(match asked.path.as_str() {
+            "/labels" => format!("ok 1\nflood{{{}}} 1\n", (0..10_000).map(|n| format!("l{n}=\"v\",")).collect::<String>()),
+            "/many" => format!("ok 1\nflood{{{}}} 1\n", (0..200).map(|n| format!("l{n}=\"v\",")).collect::<String>()),
+            "/value" => format!("ok 1\nflood{{x=\"{}\"}} 1\n", "v".repeat(10 << 20)),
+            "/empty" => "ok 1\nflood{=\"v\"} 1\n".to_owned(),
+            _ => "ok 1\nflood{x=\"1\",x=\"2\"} 1\n".to_owned(),
+        })
+    });
+    let mut beside = Beside::start(BINARY, "a7-label-flood");
+    let limited = job("many", &server.address(), "metrics_path: /many, label_limit: 100");
+    beside.add(&(jobs(&server.address(), &["labels", "value", "empty", "twice"]) + &limited));
+    beside.fails("labels", "line 2, column 9137: more than 1024 labels");
+    beside.fails("many", "label_limit");
+    beside.fails("value", "longer than 1048576 bytes");
+    beside.fails("empty", "line 2, column ");
+    beside.fails("twice", "x");
+    beside.others_are_unaffected(16 * MIB);
 }
 
 /// Label values that are kept byte for byte: four-byte characters, Hangul as syllables and as jamo, a byte order mark within.
@@ -238,6 +275,27 @@ fn a15_redirects() {
     beside.others_are_unaffected(0);
 }
 
+#[test]
+fn a17_http_smuggling() {
+    const OK: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n";
+    let server = RawServer::start(|path, wire| match path {
+        "/lengths" => write!(wire, "{OK}content-length: 5\r\ncontent-length: 6\r\n\r\nok 1\n\n"),
+        "/chunks" => write!(wire, "{OK}transfer-encoding: chunked\r\n\r\nzz\r\nok 1\n\r\n0\r\n\r\n"),
+        "/short" => write!(wire, "{OK}content-length: 500\r\n\r\nok 1\n"),
+        "/long-header" => write!(wire, "{OK}x: {}\r\n\r\nok 1\n", "x".repeat(1 << 20)),
+        "/headers" => write!(wire, "{OK}{}\r\nok 1\n", "x: 1\r\n".repeat(100_000)),
+        "/endless-header" => write!(wire, "{OK}x: ").and_then(|()| (0..100).try_for_each(|_| wire.write_all(&[b'x'; 1 << 20]))),
+        _ => wire.write_all(b"this is not HTTP\r\n\r\n"),
+    });
+    let mut beside = Beside::start(BINARY, "a17-http");
+    let broken = ["lengths", "chunks", "short", "long-header", "headers", "endless-header", "not-http"];
+    beside.add(&jobs(&server.address(), &broken));
+    for name in broken {
+        beside.fails(name, "");
+    }
+    beside.others_are_unaffected(0);
+}
+
 /// Puts the component of the same name into the plugins directory and waits until it is taken up.
 fn drop_guest(beside: &Beside, name: &str) {
     beside.skopos().folder().write(&format!("plugins/{name}.wasm"), guest(name));
@@ -287,6 +345,16 @@ fn g4_big_values() {
 }
 
 #[test]
+fn g5_fuel_cheat() {
+    hostile("fuel_cheat", "ran for more than its limit of 1s", COMPONENT);
+}
+
+#[test]
+fn g9_flood() {
+    hostile("flood", "limit", COMPONENT);
+}
+
+#[test]
 fn g10_trap_every_call() {
     let beside = hostile("trap_every_call", "I always panic", COMPONENT);
     beside.fails("bad", "failed repeatedly and is left alone");
@@ -323,6 +391,12 @@ fn g11_files_that_are_no_plugins() {
         let (status, text) = beside.try_add(&format!("  - {{job_name: bad, exporter: {name}}}\n"));
         assert!(status == 500 && text.contains(name) && text.contains("skopos.yml:"), "{status} {text}");
     }
+    // A file with a hole, past the limit on files: refused unread.
+    let huge = beside.skopos().folder().path().join("huge");
+    std::fs::File::create(&huge).and_then(|file| file.set_len(100 * MIB + 1)).expect("a file with a hole");
+    std::fs::rename(huge, beside.skopos().folder().path().join("plugins/huge.wasm")).expect("a file can be renamed");
+    let error = wait_for("huge.wasm to be refused", LIMIT, || plugin_error(&beside, "huge").filter(|e| !e.is_empty()));
+    assert!(error.contains("more than the limit of 104857600"), "{error}");
     assert!(beside.targets("bad").is_empty(), "nothing of a refused configuration is there");
     beside.others_are_unaffected(0);
 }

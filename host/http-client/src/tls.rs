@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use model::config::{ConfigError, Node, Section};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -73,25 +73,28 @@ impl TlsSettings {
         }
     }
 
-    fn roots(&self) -> Result<RootCertStore, HttpError> {
+    fn roots(&self) -> Result<Arc<RootCertStore>, HttpError> {
+        let Some(ca) = &self.ca else { return Ok(native_roots()) };
         let mut roots = RootCertStore::empty();
-        match &self.ca {
-            Some(ca) => {
-                for certificate in certificates(&ca.read().map_err(HttpError::Tls)?, "tls_config.ca")? {
-                    roots.add(certificate).map_err(|e| HttpError::Tls(format!("tls_config.ca: {e}")))?;
-                }
-            }
-            None => {
-                let native = rustls_native_certs::load_native_certs();
-                roots.add_parsable_certificates(native.certs);
-                if roots.is_empty() {
-                    // Not an error: a machine without CA certificates can still speak plain HTTP.
-                    tracing::debug!("this machine has no CA certificates: https needs the package ca-certificates or tls_config.ca_file");
-                }
-            }
+        for certificate in certificates(&ca.read().map_err(HttpError::Tls)?, "tls_config.ca")? {
+            roots.add(certificate).map_err(|e| HttpError::Tls(format!("tls_config.ca: {e}")))?;
         }
-        Ok(roots)
+        Ok(Arc::new(roots))
     }
+}
+
+/// The machine's CA certificates, read once for the process: a hundred and more, which takes milliseconds.
+fn native_roots() -> Arc<RootCertStore> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    Arc::clone(ROOTS.get_or_init(|| {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            // Not an error: a machine without CA certificates can still speak plain HTTP.
+            tracing::debug!("this machine has no CA certificates: https needs the package ca-certificates or tls_config.ca_file");
+        }
+        Arc::new(roots)
+    }))
 }
 
 fn version(node: Option<&Node>) -> Result<Option<u8>, ConfigError> {

@@ -152,8 +152,12 @@ impl Loop {
                 None => return context.buffers.give(body),
             },
         };
-        if let Ok(Fetched { assumed: true, .. }) = fetched {
-            self.warn_content_type(&settings.target);
+        add(&context.counters.body_bytes, body.len() as u64);
+        match &fetched {
+            Ok(fetched) if fetched.assumed => self.warn_content_type(&settings.target),
+            Ok(_) => {}
+            // Nobody reads what came before it failed: up to the whole limit, which is not to wait for storage.
+            Err(_) => context.buffers.give(std::mem::take(&mut body)),
         }
         let kib = u32::try_from(body.len() >> 10).unwrap_or(u32::MAX).min(WAITING_KIB_MAX);
         let Ok(_waiting) = context.waiting.try_acquire_many(kib) else {
@@ -167,7 +171,6 @@ impl Loop {
         match tokio::task::spawn_blocking(move || work.commit()).await {
             Ok((committer, body, committed)) => {
                 self.committer = Some(committer);
-                add(&context.counters.body_bytes, body.len() as u64);
                 context.buffers.give(body);
                 self.tell(&settings.target, &committed, time, began);
             }

@@ -30,27 +30,23 @@ impl RawServer {
         })
     }
 
-    /// Answers every request with `answer`, a byte each `pause`, from one thread for all connections. `open` counts them.
-    pub fn dripping(answer: &'static [u8], pause: Duration, open: Arc<AtomicUsize>) -> Self {
+    /// Answers with `head`, then `rest` without end, a byte each `pause`, from one thread for all connections. `most` keeps
+    /// how many there were at one time.
+    pub fn dripping(head: &'static [u8], rest: &'static [u8], pause: Duration, most: Arc<AtomicUsize>) -> Self {
         let (sender, arrived) = std::sync::mpsc::channel::<TcpStream>();
         let server = Self::accepting(move |stream, _| {
-            let _ = stream.set_nonblocking(true);
             // The receiver ends with the server.
-            let _ = sender.send(stream);
+            let _ = stream.set_nonblocking(true).map(|()| sender.send(stream));
         });
         let stopped = Arc::clone(&server.stop);
         thread::spawn(move || {
             let begun = Instant::now();
-            let mut connections: Vec<(TcpStream, usize)> = Vec::new();
+            let mut drips: Vec<Drip> = Vec::new();
             while !stopped.load(Ordering::Relaxed) && begun.elapsed() < 2 * TIME_MAX {
-                connections.extend(arrived.try_iter().map(|stream| (stream, 0)));
-                connections.retain_mut(|(stream, sent)| {
-                    let byte = [answer[*sent % answer.len()]];
-                    *sent += 1;
-                    is_open(stream) && stream.write(&byte).is_ok()
-                });
-                open.store(connections.len(), Ordering::Relaxed);
-                thread::sleep(pause);
+                drips.extend(arrived.try_iter().map(|stream| Drip { stream, sent: 0, next: None }));
+                drips.retain_mut(|drip| drip.go_on(head, rest, pause).is_ok());
+                most.fetch_max(drips.len(), Ordering::Relaxed);
+                thread::sleep(Duration::from_millis(20));
             }
         });
         server
@@ -121,11 +117,32 @@ fn request_path(stream: &TcpStream) -> io::Result<String> {
     Ok(first.split(' ').nth(1).unwrap_or_default().to_owned())
 }
 
-/// Reads what has come, without waiting.
-fn is_open(stream: &mut TcpStream) -> bool {
-    let mut buffer = [0; 4096];
-    match stream.read(&mut buffer) {
-        Ok(read) => read > 0,
-        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+/// One connection of a dripping server.
+struct Drip {
+    stream: TcpStream,
+    sent: usize,
+    /// When the next byte is due; none before the request has come.
+    next: Option<Instant>,
+}
+
+impl Drip {
+    /// Without waiting. Fails when the client is gone.
+    fn go_on(&mut self, head: &[u8], rest: &[u8], pause: Duration) -> io::Result<()> {
+        let mut request = [0; 4096];
+        match self.stream.read(&mut request) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) if self.next.is_none() => {
+                self.stream.write_all(head)?;
+                self.next = Some(Instant::now() + pause);
+            }
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            _ => {}
+        }
+        if self.next.is_some_and(|next| next <= Instant::now()) {
+            self.stream.write_all(&[rest[self.sent % rest.len()]])?;
+            self.sent += 1;
+            self.next = Some(Instant::now() + pause);
+        }
+        Ok(())
     }
 }
