@@ -2,7 +2,9 @@
 //!
 //! Both are automata of the same kind and agree on most of what is written. Where they do not (per the two libraries'
 //! published syntax pages): in RE2 `\d`, `\w`, `\s` and `\b` know ASCII alone, a brace that begins no repetition is a
-//! brace, a bracket or `&&` within a class is itself, and `\Q…\E` quotes.
+//! brace, a bracket or `&&` within a class is itself, `\Q…\E` quotes, `\<` is a character, and `\07` one by its octal code.
+
+use std::fmt::Write;
 
 /// The same pattern for the regex crate. What RE2 refuses need not be refused here; what it accepts means the same.
 pub(crate) fn translate(pattern: &str) -> String {
@@ -72,12 +74,33 @@ fn escape(rest: &str, in_class: bool, out: &mut String) -> usize {
         ('s', true) => out.push_str(r"\t\n\f\r "),
         ('S', _) => out.push_str(r"[^\t\n\f\r ]"),
         ('b', false) => out.push_str(r"(?-u:\b)"),
+        // Edges of words in the regex crate.
+        ('<' | '>', _) => out.push(next),
+        // The braces belong to the escape: `\x{fc}`, `\p{Greek}`.
+        ('x' | 'p' | 'P', _) if rest[2..].starts_with('{') => {
+            let taken = rest.find('}').map_or(rest.len(), |end| end + 1);
+            out.push_str(&rest[..taken]);
+            return taken;
+        }
+        ('0'..='7', _) if octal_digits(rest) > 1 || next == '0' => {
+            let digits = &rest[1..=octal_digits(rest)];
+            let code = u32::from_str_radix(digits, 8).unwrap_or_default();
+            // Writing to a string does not fail.
+            let _ = write!(out, "\\x{{{code:x}}}");
+            return 1 + digits.len();
+        }
         _ => {
             out.push('\\');
             out.push(next);
         }
     }
     1 + next.len_utf8()
+}
+
+/// How many octal digits, three at most, follow the backslash that `rest` begins with. A single one that is not zero would
+/// be a reference to a group, which neither library has.
+fn octal_digits(rest: &str) -> usize {
+    rest[1..].bytes().take(3).take_while(|b| (b'0'..=b'7').contains(b)).count()
 }
 
 /// `rest` begins with the bracket of a class; one that closes right behind it is a member.
@@ -158,12 +181,22 @@ mod tests {
         check("[[:alpha:]_]+", &["ab_"], &["1"]);
         check(r"\Qa.b*\E.", &["a.b*c"], &["axb*c"]);
         check(r"\Qa.b", &["a.b"], &["axb"]);
+        check(r"\<a\>[\<]", &["<a><"], &["a"]);
         check(r"\.\[\]\\", &[r".[]\"], &["a[]b"]);
     }
 
     #[test]
+    fn characters_by_code_and_class() {
+        check(r"K\x{fc}che\x41", &["KücheA"], &["Kx{fc}cheA"]);
+        check(r"[\x{61}-\x{63}]+", &["abc"], &["d"]);
+        check(r"\p{Greek}\pL\P{Greek}", &["αaa"], &["aaa"]);
+        check(r"[\p{Greek}_]+", &["α_"], &["a"]);
+        check(r"\101\0\07[\060-\062]8", &["A\0\u{7}18"], &["A\0\u{7}38"]);
+    }
+
+    #[test]
     fn a_bad_pattern_stays_bad() {
-        for bad in ["(", "a**b(", "[a", r"a\", "*a", "(?P<n"] {
+        for bad in ["(", "a**b(", "[a", r"a\", "*a", "(?P<n", r"\1", r"\8", r"\x{", r"\p{Nothing}"] {
             assert!(Pattern::new(bad).is_err(), "{bad}");
         }
     }
