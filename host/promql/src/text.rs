@@ -141,22 +141,29 @@ pub(crate) fn float_plain(value: f64) -> String {
     }
 }
 
-/// Writes a number as Go's `%g` does: an exponent below 1e-4 and from 1e21 on.
+/// Writes a number as Go's `%g` and `%v` do: an exponent below 1e-4 and from 1e6 on.
 pub(crate) fn float_short(value: f64) -> String {
-    let magnitude = value.abs();
-    if value == 0.0 || !value.is_finite() || (1e-4..1e21).contains(&magnitude) {
-        return float_plain(value);
-    }
-    let text = format!("{value:e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |e| ('-', e));
-    format!("{digits}e{sign}{exponent:0>2}")
+    general(value, 6)
 }
 
-/// Writes a number as Go's `%.2g` does: two significant digits.
+/// Writes a number as Go's `%.2g` does: two significant digits, an exponent from 100 on.
 pub(crate) fn float_two_digits(value: f64) -> String {
     // The exponent form rounds to the digits asked for; reading it back gives the number to write.
-    format!("{value:.1e}").parse().map_or_else(|_| float_plain(value), float_short)
+    format!("{value:.1e}").parse().map_or_else(|_| float_plain(value), |rounded| general(rounded, 2))
+}
+
+/// With an exponent if that is below -4, or `from` or above.
+fn general(value: f64, from: i32) -> String {
+    let text = format!("{value:e}");
+    // Neither NaN nor the infinities have one.
+    let Some((digits, Ok(exponent))) = text.split_once('e').map(|(digits, exponent)| (digits, exponent.parse::<i32>())) else {
+        return float_plain(value);
+    };
+    if (-4..from).contains(&exponent) {
+        return float_plain(value);
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{digits}e{sign}{:02}", exponent.abs())
 }
 
 /// Compares as people sort names with numbers in them: runs of digits by value, all else by text.
@@ -220,6 +227,27 @@ mod tests {
     }
 
     #[test]
+    fn numbers_as_go_writes_them() {
+        for (value, short, two) in [
+            (0.0, "0", "0"),
+            (1.5, "1.5", "1.5"),
+            (-0.125, "-0.125", "-0.12"),
+            (0.0001, "0.0001", "0.0001"),
+            (0.000_01, "1e-05", "1e-05"),
+            (99.6, "99.6", "1e+02"),
+            (123.0, "123", "1.2e+02"),
+            (999_999.0, "999999", "1e+06"),
+            (1e6, "1e+06", "1e+06"),
+            (12_345_678.0, "1.2345678e+07", "1.2e+07"),
+            (1e21, "1e+21", "1e+21"),
+            (f64::INFINITY, "+Inf", "+Inf"),
+            (f64::NAN, "NaN", "NaN"),
+        ] {
+            assert_eq!((float_short(value), float_two_digits(value)), (short.to_owned(), two.to_owned()));
+        }
+    }
+
+    #[test]
     fn numbers() {
         let cases =
             [("0755", 493.0), ("0xA", 10.0), ("1_000", 1000.0), ("5.", 5.0), (".5", 0.5), ("089", 89.0), ("1e3", 1000.0), ("0", 0.0)];
@@ -229,8 +257,5 @@ mod tests {
         for (text, reason) in [("1e999", "value out of range"), ("0x", "invalid syntax"), ("0xfffffffffffffffff", "invalid syntax")] {
             assert_eq!(number(text), Err(format!("error parsing number: strconv.ParseFloat: parsing {text:?}: {reason}")));
         }
-        assert_eq!(float_short(1e21), "1e+21");
-        assert_eq!(float_short(0.00001), "1e-05");
-        assert_eq!(float_short(1.5), "1.5");
     }
 }

@@ -75,7 +75,7 @@ impl From<EvalError> for ApiError {
     fn from(error: EvalError) -> Self {
         let message = error.to_string();
         match error {
-            EvalError::BadQuery(_) => Self::bad_data(message),
+            EvalError::BadQuery(_) => Self::parameter("query", message),
             EvalError::Timeout => Self::timeout(message),
             EvalError::Canceled => Self::new("canceled", 503, message),
             EvalError::Storage(_) => Self::internal(message),

@@ -111,7 +111,8 @@ async fn query_range() {
         .await;
     refused(&range("start=0&end=1e300&step=1"), 400, "bad_data", "exceeded maximum resolution").await;
     check(&range("start=0&end=11000&step=1"), 200, "/status", json!("success")).await;
-    refused("GET /api/v1/query_range?query=up[5m]&start=0&end=1&step=1", 400, "bad_data", "").await;
+    let kind = r#"invalid parameter "query": invalid expression type "range vector" for range query, must be Scalar or instant Vector"#;
+    refused("GET /api/v1/query_range?query=up[5m]&start=0&end=1&step=1", 400, "bad_data", kind).await;
 }
 
 #[tokio::test]
