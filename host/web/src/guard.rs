@@ -85,7 +85,10 @@ fn is_safe(method: &Method) -> bool {
 /// POSTs that only ask, such as long queries, by what follows the API's place.
 fn only_reads(rest: &str) -> bool {
     let parts: Vec<&str> = rest.split('/').collect();
-    matches!(parts[..], ["query" | "query_range" | "series" | "labels" | "format_query"] | ["dashboards", _, "panels", _, "view"])
+    matches!(
+        parts[..],
+        ["query" | "query_range" | "query_exemplars" | "series" | "labels" | "format_query"] | ["dashboards", _, "panels", _, "view"]
+    )
 }
 
 /// One spelling for each path: no empty or dotted segments, no encoded separators, nothing encoded twice.

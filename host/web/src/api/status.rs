@@ -62,6 +62,12 @@ pub(crate) async fn tsdb(Shared(app): Shared<App>, RawQuery(query): RawQuery) ->
     }
 }
 
+/// `/api/v1/status/walreplay`: whether the log has been read. Its segments are not counted.
+pub(crate) async fn wal_replay(Shared(app): Shared<App>) -> Result<Response, ApiError> {
+    let state = if (app.state.ready)() { "done" } else { "in progress" };
+    success(&json!({"min": 0, "max": 0, "current": 0, "state": state}))
+}
+
 /// `/api/v1/plugins`
 pub(crate) async fn plugins(Shared(app): Shared<App>) -> Result<Response, ApiError> {
     success(&(app.state.plugins)())

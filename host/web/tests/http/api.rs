@@ -200,7 +200,12 @@ async fn status() {
     let long = "a".repeat(99);
     check(&format!("GET /api/v1/format_query?query=abs({long})"), 200, "/data", json!(format!("abs(\n  {long}\n)"))).await;
     refused("GET /api/v1/status/tsdb", 404, "not_found", "not served yet").await;
-    refused("GET /api/v1/query_exemplars?query=up", 404, "not_found", "not served yet").await;
+    check("GET /api/v1/status/walreplay", 200, "/data", json!({"min": 0, "max": 0, "current": 0, "state": "done"})).await;
+    check("GET /api/v1/query_exemplars?query=up&start=1&end=2", 200, "/data", json!([])).await;
+    refused("GET /api/v1/query_exemplars", 400, "bad_data", "no expression found in input").await;
+    refused("GET /api/v1/query_exemplars?query=up&start=2&end=1", 400, "bad_data", "end timestamp must not be before start timestamp")
+        .await;
+    refused("GET /api/v1/parse_query?query=up", 404, "not_found", "not served yet").await;
     refused("POST /api/v1/write", 404, "not_found", "not served yet").await;
     refused("GET /api/v1/nonsense", 404, "not_found", "nothing at this address").await;
     refused("POST /api/v1/admin/tsdb/delete_series?match[]=up", 403, "forbidden", "no effect yet").await;
@@ -225,6 +230,7 @@ async fn health_and_readiness() {
         ("HEAD /-/ready", 503),
         ("GET /api/v1/query?query=1", 503),
         ("GET /api/v1/status/buildinfo", 200),
+        ("GET /api/v1/status/walreplay", 200),
         ("GET /metrics", 200),
         ("GET /targets", 200),
     ] {
