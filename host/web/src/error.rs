@@ -92,7 +92,9 @@ impl From<model::seams::SelectError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = serde_json::json!({"status": "error", "errorType": self.kind, "error": self.message}).to_string();
+        // In upstream's order, for whoever looks at the beginning of the text.
+        let message = serde_json::Value::from(self.message);
+        let body = format!(r#"{{"status":"error","errorType":"{}","error":{message}}}"#, self.kind);
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
     }

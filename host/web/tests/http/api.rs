@@ -71,6 +71,8 @@ async fn query_by_form() {
 async fn query_errors() {
     refused("GET /api/v1/query", 400, "bad_data", r#"invalid parameter "query": "#).await;
     refused("GET /api/v1/query?query=up%7B", 400, "bad_data", "parse error").await;
+    let expected = r#"{"status":"error","errorType":"bad_data","error":"invalid parameter \"query\": 1:1: parse error: no expression found in input"}"#;
+    assert_eq!(ask("GET /api/v1/query").await.body, expected);
     let time = r#"invalid parameter "time": invalid time value for 'time': cannot parse "abc" to a valid timestamp"#;
     refused("GET /api/v1/query?query=1&time=abc", 400, "bad_data", time).await;
     refused(
