@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State as Shared};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
@@ -153,8 +153,8 @@ async fn options(request: Request, next: Next) -> Response {
     if !asked || response.status() != StatusCode::METHOD_NOT_ALLOWED {
         return response;
     }
-    let allow = response.headers().get(header::ALLOW).cloned().unwrap_or(HeaderValue::from_static("OPTIONS"));
-    (StatusCode::NO_CONTENT, [(header::ALLOW, allow)]).into_response()
+    // The router itself adds `Allow` on the way out.
+    StatusCode::NO_CONTENT.into_response()
 }
 
 /// What no route took: plugins, files at the root, or nothing.

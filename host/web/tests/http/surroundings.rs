@@ -126,7 +126,10 @@ async fn other_methods_are_refused() {
         assert!(!answer.header("allow").is_empty());
     }
     let answer = ask_of(state(&Seen::default()), "OPTIONS /api/v1/query", &[("origin", "http://evil.example")], "").await;
-    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, ""));
+    assert_eq!((answer.status, answer.header("access-control-allow-origin"), answer.header("allow")), (204, "", "GET,HEAD,POST"));
+    for (request, allow) in [("OPTIONS /api/v1/rules", "GET,HEAD"), ("DELETE /api/v1/series", "GET,HEAD,POST")] {
+        assert_eq!(ask(request).await.header("allow"), allow, "{request}");
+    }
     let plugin = ask("OPTIONS /api/v1/scrap").await;
     assert!(plugin.status == 200 && plugin.body.starts_with("OPTIONS |/api/v1/scrap"), "{}", plugin.body);
 }
