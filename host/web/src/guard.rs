@@ -40,8 +40,8 @@ impl Guard {
         check_origin(request.headers(), host.as_deref(), &self.hosts)?;
         if self.read_only && !request.uri().path().strip_prefix(&self.api).is_some_and(only_reads) {
             return Err(ApiError::forbidden(
-                "this server is read-only: it listens beyond this machine and has no users. Set --web.config.file, or listen on a \
-                 loopback address",
+                "this server is read-only: it listens beyond this machine, and users (--web.config.file) are not supported yet. Listen on a \
+                 loopback address to change something",
             ));
         }
         Ok(())

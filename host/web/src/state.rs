@@ -57,7 +57,7 @@ pub struct State {
     pub build: BuildInfo,
     /// `--web.enable-lifecycle`
     pub enable_lifecycle: bool,
-    /// Refuses whatever changes state: an address that is not loopback, without `--web.config.file`.
+    /// Refuses whatever changes state: an address that is not loopback, while there are no users.
     pub read_only: bool,
     /// Where others reach this server, as `https://monitor.example/skopos`; empty if it was not told.
     pub external_url: String,

@@ -52,7 +52,7 @@ async fn a_read_only_server_says_so() {
         "POST /api/v1/scrap",
     ] {
         let answer = ask_of(read_only.clone(), request, &[], "").await;
-        assert!(answer.status == 403 && answer.body.contains("--web.config.file"), "{request}: {}", answer.body);
+        assert!(answer.status == 403 && answer.body.contains("Listen on a loopback address"), "{request}: {}", answer.body);
     }
     assert_eq!(seen.reloads.load(Ordering::SeqCst), 0);
     let form = [("content-type", "application/x-www-form-urlencoded")];
