@@ -29,13 +29,24 @@ function giveUp(e: unknown): void {
   if (e.name === "AbortError") throw e;
 }
 
-/** Asks for JSON in the API's envelope and answers its `data`. */
-export async function ask<T>(path: string, options: { body?: unknown; signal?: AbortSignal } = {}): Promise<T> {
+export interface Question {
+  /** Sent as JSON; makes it a POST. */
+  body?: unknown;
+  signal?: AbortSignal;
+  /** Of this server's pages; only `change` needs it. */
+  token?: string;
+  method?: "POST" | "PUT" | "DELETE";
+}
+
+/** Asks for JSON in the API's envelope and answers its `data`. What changes something goes through `change`. */
+export async function ask<T>(path: string, options: Question = {}): Promise<T> {
   const late = AbortSignal.timeout(patienceMs);
   const signal = options.signal === undefined ? late : AbortSignal.any([options.signal, late]);
   const init: RequestInit = { headers: { Accept: "application/json" }, signal, credentials: "same-origin" };
+  if (options.method !== undefined) init.method = options.method;
+  if (options.token !== undefined) init.headers = { ...init.headers, "X-Skopos-Token": options.token };
   if (options.body !== undefined) {
-    init.method = "POST";
+    init.method ??= "POST";
     init.headers = { ...init.headers, "Content-Type": "application/json" };
     init.body = JSON.stringify(options.body);
   }
@@ -56,6 +67,47 @@ export async function ask<T>(path: string, options: { body?: unknown; signal?: A
   if (response.ok && envelope?.status === "success") return envelope.data as T;
   const said = typeof envelope?.error === "string" ? envelope.error : "";
   throw new ApiError(said || t("error.status", { status: String(response.status), path }), response.status);
+}
+
+/** Who we are to the server, and what it lets us do. */
+export interface Session {
+  /** Proves that a change comes from these pages. */
+  token: string;
+  read_only: boolean;
+  /** Why it is read-only. */
+  reason: "none" | "no_users";
+  /** Whether the server listens on loopback addresses only. */
+  loopback: boolean;
+  tls: boolean;
+  /** Whether it asks for a name and password. */
+  users: boolean;
+  user: string | null;
+}
+
+let session: Promise<Session> | undefined;
+
+/** Asked once for all; `anew` asks again. */
+export function askSession(anew = false): Promise<Session> {
+  if (session === undefined || anew) {
+    const asked = ask<Session>("/api/v1/session");
+    session = asked;
+    // What failed is asked again the next time.
+    asked.catch(() => {
+      if (session === asked) session = undefined;
+    });
+  }
+  return session;
+}
+
+/** Changes something on the server, with the token that it wants from pages. A token from before a restart is renewed once. */
+export async function change<T>(path: string, body: unknown = {}, method: "POST" | "PUT" | "DELETE" = "POST"): Promise<T> {
+  const send = async (anew: boolean): Promise<T> => ask<T>(path, { body, method, token: (await askSession(anew)).token });
+  try {
+    return await send(false);
+  } catch (e) {
+    if (!(e instanceof ApiError) || e.status !== 403) throw e;
+    return send(true);
+  }
 }
 
 export type Labels = Record<string, string>;

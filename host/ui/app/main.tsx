@@ -1,9 +1,9 @@
 /** Where the pages begin. `router.ts` says which page, `page-state.ts` what time, `views/` what is on it. */
-import { render } from "preact";
+import { Fragment, render } from "preact";
 import { useEffect } from "preact/hooks";
 import { startClock } from "./page-state";
 import { route } from "./router";
-import { type Key, language, t } from "./text";
+import { type Key, language, startLanguage, t } from "./text";
 import { applyTheme } from "./theme";
 import { Alerts } from "./views/alerts";
 import { Dashboard } from "./views/dashboard";
@@ -42,18 +42,19 @@ function Page() {
 
 function App() {
   return (
-    <>
+    // Another language draws everything anew: what a part has kept is in the old one.
+    <Fragment key={language.value}>
       <Header />
       <main id="content" tabIndex={-1}>
         <Page />
       </main>
-    </>
+    </Fragment>
   );
 }
 
-document.documentElement.lang = language;
 applyTheme();
 startClock();
 const root = document.getElementById("page");
 if (root === null) throw new Error("index.html has no element #page");
+await startLanguage();
 render(<App />, root);

@@ -1,4 +1,5 @@
 /** From frames to columns of numbers that charts draw. A gap is `null`, never 0. */
+import { t } from "../text";
 import type { Column, Field, Frame, JsonNumber, Nulls } from "./view";
 
 export type Cell = number | null;
@@ -8,7 +9,7 @@ export type Joined = (number | null | undefined)[];
 /** The field that a column of a view names. A view that names one that is not there is the panel's mistake. */
 export function fieldOf(frames: readonly Frame[], column: Column): Field {
   const field = frames[column.frame]?.fields[column.field];
-  if (field === undefined) throw new RangeError(`The view names field ${column.field} of frame ${column.frame}, which is not there.`);
+  if (field === undefined) throw new RangeError(t("mistake.field", { field: String(column.field), frame: String(column.frame) }));
   return field;
 }
 
@@ -75,7 +76,7 @@ const ascending = (x: readonly number[]): boolean => x.every((value, i) => i ===
 
 /** The union of all x in ascending order, and each series' values on it. Of equal x in one series the last counts. */
 export function join(series: readonly { x: readonly number[]; y: Joined }[]): { x: number[]; y: Joined[] } {
-  for (const { x, y } of series) if (x.length !== y.length) throw new RangeError("Columns differ in length.");
+  for (const { x, y } of series) if (x.length !== y.length) throw new RangeError(t("mistake.lengths"));
   const first = series[0];
   if (first === undefined) return { x: [], y: [] };
   if (ascending(first.x) && series.every(({ x }) => sameTimes(x, first.x))) return { x: [...first.x], y: series.map(({ y }) => y) };

@@ -7,20 +7,20 @@ import { StatView } from "./stat";
 import { TableView } from "./table";
 import type { PanelAnswer, View } from "./view";
 
-/** Nothing to see: the panel said so, or it has no values. */
+/** Nothing to see: what the panel says about that, or an empty text if it says nothing or has no values. */
 export function emptyReason(answer: PanelAnswer): string | undefined {
   const { view } = answer;
   switch (view.kind) {
     case "empty":
-      return view.value || t("panel.empty");
+      return view.value;
     case "chart":
-      return view.value.series.length === 0 ? t("panel.empty") : undefined;
+      return view.value.series.length === 0 ? "" : undefined;
     case "stats":
     case "gauges":
     case "bar-gauges":
-      return view.value.readings.length === 0 ? t("panel.empty") : undefined;
+      return view.value.readings.length === 0 ? "" : undefined;
     case "table":
-      return view.value.columns.length === 0 ? t("panel.empty") : undefined;
+      return view.value.columns.length === 0 ? "" : undefined;
     default:
       return undefined;
   }

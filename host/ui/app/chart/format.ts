@@ -200,6 +200,6 @@ export function cellOf(values: Values, row: number): Raw {
 /** A cell as text: a time in the zone of the page, everything else by its configuration. */
 export function showCell(values: Values, row: number, config: FieldConfig, at: Surroundings): Shown {
   const value = cellOf(values, row);
-  if (values.kind === "times" && config.unit === "") return show(value, { ...config, unit: "dateTimeAsIso" }, at);
+  if (values.kind === "times" && config.unit === "") return show(value, { ...config, unit: "dateTimeAsLocal" }, at);
   return show(value, config, at);
 }

@@ -1,4 +1,5 @@
 /** A chart view made ready to draw: names, colours, formats and joined columns. No canvas here. */
+import { t } from "../text";
 import type { Theme } from "../theme";
 import { drawable, fieldOf, type Joined, join, numbersOf, treatNulls } from "./columns";
 import { colorFor } from "./format";
@@ -82,7 +83,7 @@ export function ready(
   const places = new Map<string, number>();
   const columns = chart.series.map((spec) => {
     const xField = fieldOf(frames, spec.x);
-    if (xField.values.kind !== xKind) throw new RangeError("The view mixes x columns of different types.");
+    if (xField.values.kind !== xKind) throw new RangeError(t("mistake.x"));
     const x =
       xField.values.kind === "strings"
         ? xField.values.value.map((text) => {
@@ -94,7 +95,7 @@ export function ready(
         : numbersOf(xField);
     const sign = spec.negate ? -1 : 1;
     const y = numbersOf(fieldOf(frames, spec.y)).map((value) => drawable(value * sign));
-    if (x.length !== y.length) throw new RangeError("Columns differ in length.");
+    if (x.length !== y.length) throw new RangeError(t("mistake.lengths"));
     return treatNulls({ x, y }, spec.nulls);
   });
   const joined = join(columns);

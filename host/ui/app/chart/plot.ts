@@ -1,11 +1,12 @@
 /** The options of uPlot for a chart: scales, axes, marks, thresholds, regions. */
 import uPlot from "uplot";
+import { type Style, when } from "../dates";
 import type { Theme } from "../theme";
 import { ticks } from "./format";
 import { type Drawable, type DrawnSeries, yEnds } from "./model";
 import { numberOf } from "./columns";
 import { colorOf, faded, ink, turned } from "./palette";
-import { dateBy, type Surroundings, unitOf } from "./units";
+import { type Surroundings, unitOf } from "./units";
 import type { Axis, Chart, FieldConfig, Interpolation } from "./view";
 
 const font = "12px system-ui, 'Noto Sans KR', 'Noto Sans CJK KR', 'Apple SD Gothic Neo', 'Malgun Gothic', sans-serif";
@@ -41,21 +42,21 @@ function stepsOf(config: FieldConfig): number[] | undefined {
 
 /** How a time reads beside its neighbours, by the distance between ticks in milliseconds. */
 export function timeTicks(splits: readonly number[], step: number, span: number, at: Surroundings): string[] {
-  const pattern =
+  const style: Style =
     step < 1000
-      ? "HH:mm:ss.SSS"
+      ? "clockMillis"
       : step < 60_000
-        ? "HH:mm:ss"
+        ? "clock"
         : step < 86_400_000
           ? span > 86_400_000
-            ? "MM-DD HH:mm"
-            : "HH:mm"
+            ? "dayMinutes"
+            : "clockMinutes"
           : step < 28 * 86_400_000
-            ? "MM-DD"
+            ? "day"
             : step < 360 * 86_400_000
-              ? "YYYY-MM"
-              : "YYYY";
-  return splits.map((split) => dateBy(pattern, split, at));
+              ? "month"
+              : "year";
+  return splits.map((split) => when(split, style, at));
 }
 
 function xAxis(chart: Chart, model: Drawable, sight: Sight): uPlot.Axis {
@@ -68,7 +69,8 @@ function xAxis(chart: Chart, model: Drawable, sight: Sight): uPlot.Axis {
     show: spec.side !== "hidden",
     size: 26,
     gap: 5,
-    space: model.xKind === "times" ? 90 : 60,
+    // A day with its time is the longest.
+    space: model.xKind === "times" ? (_, __, from, to) => (to - from > 86_400_000 ? 120 : 90) : 60,
     grid: { show: model.xKind !== "strings" && spec.grid !== "never", stroke: colors.grid, width: 1 },
     ticks: { show: true, stroke: colors.grid, width: 1, size: 4 },
   };

@@ -44,7 +44,7 @@ export function read(
 ): Read {
   const field = fieldOf(frames, reading.source);
   const configured = configs[field.config] ?? plainConfig;
-  const config = reading.value.kind === "time" && configured.unit === "" ? { ...configured, unit: "dateTimeAsIso" } : configured;
+  const config = reading.value.kind === "time" && configured.unit === "" ? { ...configured, unit: "dateTimeAsLocal" } : configured;
   const raw = rawOf(reading.value);
   const shown = show(raw, config, at);
   const number = typeof raw === "number" ? raw : NaN;

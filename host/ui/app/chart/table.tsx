@@ -1,7 +1,7 @@
 /** Rows and columns, sorted by a click. Only the rows in sight are in the document. */
 import { useMemo, useState } from "preact/hooks";
 import { VirtualRows } from "../parts/virtual-rows";
-import { t } from "../text";
+import { locale, t } from "../text";
 import { theme } from "../theme";
 import { drawable, fieldOf, numbersOf, thinned } from "./columns";
 import { cellOf, colorFor, isMissing, partOf, type Raw, showCell, whole } from "./format";
@@ -29,7 +29,7 @@ const plainConfig: FieldConfig = {
 export function compare(a: Raw, b: Raw): number {
   if (isMissing(a) || isMissing(b)) return Number(isMissing(a)) - Number(isMissing(b));
   if (typeof a === "number" && typeof b === "number") return a - b;
-  return String(a).localeCompare(String(b), undefined, { numeric: true });
+  return String(a).localeCompare(String(b), locale.value, { numeric: true });
 }
 
 export function TableView({

@@ -1,9 +1,10 @@
 /** The values under the cursor. */
+import { when } from "../dates";
 import { t } from "../text";
 import { quantity, show, whole } from "./format";
 import { Swatch } from "./legend";
 import type { Drawable } from "./model";
-import { dateBy, type Surroundings } from "./units";
+import type { Surroundings } from "./units";
 import type { Region, Tooltip as TooltipSpec } from "./view";
 
 /** Where the cursor is, in CSS pixels of the plotting area. */
@@ -59,7 +60,7 @@ export function Tooltip({
   if (shown.length === 0 && here.length === 0) return null;
   const head =
     model.xKind === "times"
-      ? dateBy("YYYY-MM-DD HH:mm:ss", place.x, at)
+      ? when(place.x, "full", at)
       : model.xKind === "strings"
         ? (model.categories[place.row] ?? "")
         : whole(quantity(place.x, model.xConfig.unit, model.xConfig.decimals, at));

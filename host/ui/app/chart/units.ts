@@ -2,6 +2,8 @@
  * How a quantity is written. The ids are those of dashboards; `host/dashboards` passes them on as they are. A unit either
  * scales a number and puts a symbol beside it, or writes the whole text itself.
  */
+import { when } from "../dates";
+import { has, type Key, t } from "../text";
 import { offsetAt } from "../time-range";
 
 export interface Scaled {
@@ -11,7 +13,7 @@ export interface Scaled {
 }
 
 export interface Surroundings {
-  /** For digits and dates. */
+  /** A tag for `Intl`: digits and dates. */
   language: string;
   /** An IANA name. */
   zone: string;
@@ -107,6 +109,9 @@ const spans: readonly [seconds: number, symbol: string][] = [
   [1e-9, "ns"],
 ];
 
+/** The symbol as it stands after a number. Parts of a second have the same one in every language. */
+const afterNumber = (symbol: string): string => (has(`unit.${symbol}`) ? t(`unit.${symbol}` as Key) : ` ${symbol}`);
+
 /** A length of time given in multiples of so many seconds, written in the largest unit that fits. */
 function time(seconds: number): Unit {
   return {
@@ -114,9 +119,9 @@ function time(seconds: number): Unit {
     scale: (value) => {
       // Rounded, so that 0.3 of a millisecond is not 299.99999 of a microsecond.
       const length = Number((value * seconds).toPrecision(12));
-      if (length === 0) return plain(0, ` ${spans.find(([size]) => size <= seconds)?.[1] ?? "s"}`);
+      if (length === 0) return plain(0, afterNumber(spans.find(([size]) => size <= seconds)?.[1] ?? "s"));
       const [size, symbol] = spans.find(([size]) => Math.abs(length) >= size) ?? [1e-9, "ns"];
-      return plain(length / size, ` ${symbol}`);
+      return plain(length / size, afterNumber(symbol));
     },
   };
 }
@@ -133,10 +138,10 @@ function lengthOfTime(seconds: number): Unit {
         const last = parts.length === (decimals ?? 1) || size === 1e-9;
         const whole = last && size < 1 ? Math.round(rest / size) : Math.floor(rest / size + 1e-9);
         if (whole < 1) continue;
-        parts.push(`${whole} ${symbol}`);
+        parts.push(`${whole}${afterNumber(symbol)}`);
         rest -= whole * size;
       }
-      return (value < 0 ? "−" : "") + (parts.length === 0 ? `0 ${seconds < 1 ? "ms" : "s"}` : parts.join(" "));
+      return (value < 0 ? "−" : "") + (parts.length === 0 ? `0${afterNumber(seconds < 1 ? "ms" : "s")}` : parts.join(" "));
     },
   };
 }
@@ -150,11 +155,11 @@ const clock = (seconds: number, days: boolean): Unit => ({
     const all = Math.round(Math.abs(value * seconds));
     const whole = days ? Math.floor(all / 86400) : 0;
     const rest = all - whole * 86400;
-    return `${value < 0 ? "−" : ""}${whole > 0 ? `${whole} d ` : ""}${two(rest / 3600)}:${two((rest / 60) % 60)}:${two(rest % 60)}`;
+    return `${value < 0 ? "−" : ""}${whole > 0 ? `${whole}${afterNumber("d")} ` : ""}${two(rest / 3600)}:${two((rest / 60) % 60)}:${two(rest % 60)}`;
   },
 });
 
-const words = (no: string, yes: string): Unit => ({ base: 10, write: (value) => (value === 0 ? no : yes) });
+const words = (no: Key, yes: Key): Unit => ({ base: 10, write: (value) => t(value === 0 ? no : yes) });
 
 const bounded = (decimals: number): number => Math.max(0, Math.min(20, decimals));
 
@@ -166,6 +171,9 @@ const date = (write: (value: number, at: Surroundings) => string): Unit => ({
 
 const sameDay = (a: number, b: number, zone: string): boolean =>
   Math.floor((a + offsetAt(a, zone)) / 86_400_000) === Math.floor((b + offsetAt(b, zone)) / 86_400_000);
+
+/** AM or PM, 오전 or 오후: `Intl` writes AM in Korean too, which nobody says. */
+const halfOfDay = (wall: Date): string => t(wall.getUTCHours() < 12 ? "unit.am" : "unit.pm");
 
 /** A date by the marks of `moment`, those that dashboards use. */
 export function dateBy(pattern: string, value: number, at: Surroundings): string {
@@ -191,8 +199,8 @@ export function dateBy(pattern: string, value: number, at: Surroundings): string
     mm: () => two(wall.getUTCMinutes()),
     ss: () => two(wall.getUTCSeconds()),
     SSS: () => String(wall.getUTCMilliseconds()).padStart(3, "0"),
-    A: () => (wall.getUTCHours() < 12 ? "AM" : "PM"),
-    a: () => (wall.getUTCHours() < 12 ? "am" : "pm"),
+    A: () => halfOfDay(wall),
+    a: () => halfOfDay(wall).toLowerCase(),
   };
   return pattern.replace(
     /\[([^\]]*)\]|YYYY|YY|MMMM|MMM|MM|M|DD|D|dddd|ddd|HH|H|hh|h|mm|ss|SSS|A|a/g,
@@ -241,6 +249,12 @@ const units: Record<string, Unit> = {
         at.language,
         decimals === null ? {} : { minimumFractionDigits: bounded(decimals), maximumFractionDigits: bounded(decimals) },
       ),
+  },
+  // On request: 1.2만, 3.4억 in Korean.
+  compact: {
+    base: 10,
+    write: (value, decimals, at) =>
+      new Intl.NumberFormat(at.language, { notation: "compact", maximumFractionDigits: decimals === null ? 1 : bounded(decimals) }).format(value),
   },
   // Data
   bytes: binary("B"),
@@ -305,13 +319,13 @@ const units: Record<string, Unit> = {
   dateTimeAsIsoNoDateIfToday: date((value, at) => dateBy(sameDay(value, at.now, at.zone) ? "HH:mm:ss" : iso, value, at)),
   dateTimeAsUS: date((value, at) => dateBy("MM/DD/YYYY h:mm:ss a", value, at)),
   dateTimeAsUSNoDateIfToday: date((value, at) => dateBy(sameDay(value, at.now, at.zone) ? "h:mm:ss a" : "MM/DD/YYYY h:mm:ss a", value, at)),
-  dateTimeAsLocal: date((value, at) => new Date(value).toLocaleString(at.language, { timeZone: at.zone })),
+  dateTimeAsLocal: date((value, at) => when(value, "seconds", at)),
   dateTimeAsSystem: date((value, at) => dateBy(iso, value, at)),
   dateTimeFromNow: date(fromNow),
   // Truth
-  bool: words("False", "True"),
-  bool_yes_no: words("No", "Yes"),
-  bool_on_off: words("Off", "On"),
+  bool: words("unit.false", "unit.true"),
+  bool_yes_no: words("unit.no", "unit.yes"),
+  bool_on_off: words("unit.off", "unit.on"),
   // Physics
   hertz: si("Hz", 0, false),
   rothz: beside("Hz"),

@@ -1,9 +1,10 @@
 /** The looks of a view that has nothing to draw: each says what is going on and what to do next. */
 import type { ComponentChildren } from "preact";
 import type { ApiError } from "../api";
-import { refreshPressed, zone } from "../page-state";
+import { surroundings } from "../chart/surroundings";
+import { when } from "../dates";
+import { refreshPressed } from "../page-state";
 import { t } from "../text";
-import { wallClock } from "../time-range";
 
 export function Loading() {
   return (
@@ -36,7 +37,7 @@ export function Failed({ error, what }: { error: ApiError; what?: string }) {
 export function Stale({ error, at }: { error: ApiError; at: number }) {
   return (
     <p class="stale-line" role="status">
-      <span aria-hidden="true">⚠</span> {t("look.stale", { time: wallClock(at, zone.value).slice(11), error: error.message })}
+      <span aria-hidden="true">⚠</span> {t("look.stale", { time: when(at, "clock", surroundings()), error: error.message })}
     </p>
   );
 }

@@ -34,7 +34,7 @@ export function Popover({
       class={`pop ${className}`}
       ref={root}
       onKeyDown={(event) => {
-        if (event.key !== "Escape" || !open) return;
+        if (event.key !== "Escape" || event.isComposing || !open) return;
         event.stopPropagation();
         close();
       }}

@@ -4,6 +4,7 @@ import type { Alert, ApiError, Delivery, Rule, RuleGroup } from "../api";
 import { quantity, whole } from "../chart/format";
 import { surroundings } from "../chart/surroundings";
 import { fromNow, type Surroundings } from "../chart/units";
+import { whenText } from "../dates";
 import { useFetched } from "../fetched";
 import { Badge, Labels, Search, type Tone } from "../parts/bits";
 import { Failed, Loading, Stale } from "../parts/looks";
@@ -113,7 +114,7 @@ function ActiveAlert({ one: { alert, rule }, at }: { one: Active; at: Surroundin
           <span class="alert-value" title={t("alerts.value")}>
             {Number.isNaN(value) ? alert.value : whole(quantity(value, "short", null, at))}
           </span>
-          <time class="alert-age" dateTime={alert.activeAt} title={alert.activeAt}>
+          <time class="alert-age" dateTime={alert.activeAt} title={whenText(alert.activeAt, at)}>
             {fromNow(since, at)}
           </time>
         </summary>
@@ -133,7 +134,7 @@ function ActiveAlert({ one: { alert, rule }, at }: { one: Active; at: Surroundin
           <dt>{t("alerts.value")}</dt>
           <dd>{alert.value}</dd>
           <dt>{t("alerts.since")}</dt>
-          <dd>{alert.activeAt}</dd>
+          <dd>{whenText(alert.activeAt, at)}</dd>
         </dl>
       </details>
     </li>
@@ -146,7 +147,7 @@ function Group({ group, at }: { group: RuleGroup; at: Surroundings }) {
       <h2>
         {group.name}{" "}
         <span class="muted">
-          {group.file} · {t("alerts.every", { interval: whole(quantity(group.interval, "s", null, at)) })}
+          {group.file} · {t("alerts.every", { interval: whole(quantity(group.interval, "dtdurations", null, at)) })}
         </span>
       </h2>
       <div class="scroll">
@@ -198,7 +199,7 @@ function RuleRow({ rule, at }: { rule: Rule; at: Surroundings }) {
       </td>
       <td class="wrap">
         <code>{rule.query}</code>
-        {(rule.lastError ?? "") !== "" && <div class="said">{rule.lastError}</div>}
+        {(rule.lastError ?? "") !== "" && <div class="said">{t("alerts.failed", { error: rule.lastError ?? "" })}</div>}
       </td>
       <td class="right" data-label={t("alerts.for")}>
         {rule.type === "alerting" && (rule.duration ?? 0) > 0 ? whole(quantity(rule.duration ?? 0, "dtdurations", null, at)) : "–"}
@@ -207,7 +208,7 @@ function RuleRow({ rule, at }: { rule: Rule; at: Surroundings }) {
         {waiting ? (
           t("targets.never")
         ) : (
-          <time dateTime={rule.lastEvaluation} title={rule.lastEvaluation}>
+          <time dateTime={rule.lastEvaluation} title={whenText(rule.lastEvaluation, at)}>
             {fromNow(Date.parse(rule.lastEvaluation), at)}
           </time>
         )}
@@ -273,10 +274,10 @@ function Deliveries({
                   <td>{one.receiver}</td>
                   <td class="wrap" title={one.group_key}>
                     <Labels labels={one.labels} />
-                    {one.last !== null && one.last.error !== "" && <div class="said">{one.last.error}</div>}
+                    {one.last !== null && one.last.error !== "" && <div class="said">{t("deliveries.error", { error: one.last.error })}</div>}
                   </td>
                   <td class="right" data-label={t("deliveries.alerts")}>
-                    {one.alerts}
+                    {one.alerts.toLocaleString(clock.language)}
                   </td>
                   <td class="right" data-label={t("deliveries.last")}>
                     {one.last === null ? t("targets.never") : fromNow(one.last.at, clock)}

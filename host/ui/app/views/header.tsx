@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { refreshPressed } from "../page-state";
 import { PageLink } from "../parts/bits";
 import { go, linkTo, prefix, route } from "../router";
-import { t } from "../text";
+import { otherLanguage, switchLanguage, t } from "../text";
 import { theme, toggleTheme } from "../theme";
 
 const pages = [
@@ -40,6 +40,17 @@ export function Header() {
       </nav>
       <button type="button" class="icon" title={t("help.open")} aria-label={t("help.open")} onClick={() => help.current?.showModal()}>
         ?
+      </button>
+      <button
+        type="button"
+        class="language"
+        data-language-switch
+        lang={otherLanguage.value}
+        title={t("language.switch")}
+        aria-label={t("language.switch")}
+        onClick={() => switchLanguage(otherLanguage.value)}
+      >
+        {t("language.name")}
       </button>
       <button type="button" class="icon" data-theme-toggle title={other} aria-label={other} onClick={toggleTheme}>
         {theme.value === "dark" ? "☀" : "☾"}
@@ -85,6 +96,12 @@ export function Header() {
   );
 }
 
+/** The Latin letter of a key, also while the keyboard writes Hangul. */
+function letterOf(event: KeyboardEvent): string {
+  const latin = /^[\x20-\x7e]$/.test(event.key);
+  return latin || !/^Key[A-Z]$/.test(event.code) ? event.key : event.code.slice(3).toLowerCase();
+}
+
 /** Keys of the whole page, except where somebody writes. Answers how to stop listening. */
 function keys(showHelp: () => void): () => void {
   let afterG = 0;
@@ -92,12 +109,13 @@ function keys(showHelp: () => void): () => void {
     const on = event.target as HTMLElement;
     if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (on.closest("input, textarea, select, dialog, [contenteditable]") !== null) return;
-    const page = event.timeStamp - afterG < 1000 ? pages.find(([, , , letter]) => letter === event.key) : undefined;
-    afterG = event.key === "g" ? event.timeStamp : -Infinity;
+    const key = letterOf(event);
+    const page = event.timeStamp - afterG < 1000 ? pages.find(([, , , letter]) => letter === key) : undefined;
+    afterG = key === "g" ? event.timeStamp : -Infinity;
     if (page !== undefined) go(linkTo(page[1]));
-    else if (event.key === "/") document.querySelector<HTMLInputElement>("[data-search]")?.focus();
-    else if (event.key === "?") showHelp();
-    else if (event.key === "r") refreshPressed();
+    else if (key === "/") document.querySelector<HTMLInputElement>("[data-search]")?.focus();
+    else if (key === "?") showHelp();
+    else if (key === "r") refreshPressed();
     else return;
     event.preventDefault();
   };

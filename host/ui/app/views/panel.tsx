@@ -3,15 +3,17 @@ import type { RefObject } from "preact";
 import { useEffect, useErrorBoundary, useRef, useState } from "preact/hooks";
 import { ApiError, ask, type PanelPlace } from "../api";
 import { canDraw, Drawing, emptyReason } from "../chart/drawing";
+import { surroundings } from "../chart/surroundings";
 import { dataTable, TableView } from "../chart/table";
 import type { PanelAnswer } from "../chart/view";
+import { when } from "../dates";
 import { useAsked } from "../fetched";
 import { from, range, to, zone } from "../page-state";
 import { Empty, Failed, Loading } from "../parts/looks";
 import { useSize } from "../parts/size";
 import { t } from "../text";
 import { theme } from "../theme";
-import { type Range, wallClock } from "../time-range";
+import type { Range } from "../time-range";
 
 export type State = "loading" | "empty" | "error" | "stale" | "drawn";
 
@@ -97,6 +99,7 @@ export function Panel({
               : "drawn";
   const title = place.title || t("panel.untitled", { id: String(place.id) });
   const warnings = data?.answer.warnings ?? [];
+  const notes = t("panel.notes", { notes: warnings.join("\n") });
   return (
     <section
       class={`panel${place.transparent ? " transparent" : ""}`}
@@ -114,7 +117,7 @@ export function Panel({
           </span>
         )}
         {warnings.length > 0 && (
-          <span class="hint warn-text" tabIndex={0} role="note" aria-label={warnings.join("\n")} title={warnings.join("\n")}>
+          <span class="hint warn-text" tabIndex={0} role="note" aria-label={notes} title={notes}>
             ▲
           </span>
         )}
@@ -123,9 +126,9 @@ export function Panel({
             class="hint warn-text"
             tabIndex={0}
             role="status"
-            title={t("look.stale", { time: wallClock(fetched.at, zone.value).slice(11), error: fetched.error.message })}
+            title={t("look.stale", { time: when(fetched.at, "clock", surroundings()), error: fetched.error.message })}
           >
-            ⚠ {t("panel.stale", { time: wallClock(fetched.at, zone.value).slice(11) })}
+            ⚠ {t("panel.stale", { time: when(fetched.at, "clock", surroundings()) })}
           </span>
         )}
         {data !== undefined && data.answer.frames.length > 0 && (
@@ -158,7 +161,10 @@ export function Panel({
         ) : asTable ? (
           <DataTables answer={data.answer} title={title} />
         ) : reason !== undefined ? (
-          <Empty>{reason}</Empty>
+          <Empty>
+            {t("panel.empty")}
+            {reason !== "" && <p class="small">{reason}</p>}
+          </Empty>
         ) : (
           <Drawing answer={data.answer} title={title} span={data.span} />
         )}

@@ -61,7 +61,7 @@ function PluginCard({ plugin }: { plugin: Plugin }) {
       </h2>
       <p class="muted">{[...plugin.kinds, plugin.origin === "embedded" ? t("plugins.embedded") : t("plugins.file")].join(" · ")}</p>
       {plugin.summary ? <p>{plugin.summary}</p> : null}
-      {plugin.error !== "" && <p class="said">{plugin.error}</p>}
+      {plugin.error !== "" && <p class="said">{t("plugins.error", { error: plugin.error })}</p>}
       <dl class="facts">
         <dt>{t("plugins.calls")}</dt>
         <dd>

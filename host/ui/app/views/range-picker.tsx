@@ -1,9 +1,10 @@
 /** Chooses the time range, the zone and how often to refresh. */
 import { useState } from "preact/hooks";
+import { between } from "../dates";
 import { from, range, rangeMoves, rangeUnderstood, refresh, refreshPressed, setRange, to, zone, zoneText } from "../page-state";
 import { Popover } from "../parts/popover";
 import { setQuery } from "../router";
-import { type Key, t } from "../text";
+import { type Key, locale, t } from "../text";
 import { parseDuration, parseRange, shifted, wallClock, widened } from "../time-range";
 
 const quick = ["5m", "15m", "30m", "1h", "3h", "6h", "12h", "24h", "2d", "7d", "30d", "90d"];
@@ -16,12 +17,17 @@ function lastOf(start: string, end: string): string | undefined {
   return t(`last.${match[2]}` as Key, { n: Number(match[1]) });
 }
 
+/** An interval of refreshing in words. */
+function everyOf(text: string): string {
+  const match = /^(\d+)([smhdw])$/.exec(text);
+  return match === null ? text : t(`every.${match[2]}` as Key, { n: Number(match[1]) });
+}
+
 /** What the button says. */
 export function describe(start: string, end: string, shown: { from: number; to: number }, where: string): string {
   const last = lastOf(start, end);
   if (last !== undefined) return last;
-  const [a, b] = [wallClock(shown.from, where).slice(0, 16), wallClock(shown.to, where).slice(0, 16)];
-  return `${a} – ${a.slice(0, 10) === b.slice(0, 10) ? b.slice(11) : b}`;
+  return between(shown.from, shown.to, { language: locale.value, zone: where });
 }
 
 export function RangePicker() {
@@ -148,7 +154,7 @@ export function RefreshPicker() {
       >
         {[...new Set([...intervals, known])].map((every) => (
           <option key={every} value={every}>
-            {every === "off" ? t("refresh.off") : every}
+            {every === "off" ? t("refresh.off") : everyOf(every)}
           </option>
         ))}
       </select>

@@ -4,12 +4,14 @@ import type { Target, Targets as TargetsData } from "../api";
 import { quantity, whole } from "../chart/format";
 import { surroundings } from "../chart/surroundings";
 import { fromNow, type Surroundings } from "../chart/units";
+import { whenText } from "../dates";
 import { useFetched } from "../fetched";
 import { Address, Badge, Counts, Labels, Search, type Tone } from "../parts/bits";
 import { Empty, Failed, Loading, Stale } from "../parts/looks";
 import { VirtualRows } from "../parts/virtual-rows";
 import { query, setQuery } from "../router";
-import { language, t } from "../text";
+import { locale, t } from "../text";
+import { parseDuration } from "../time-range";
 import { RefreshPicker } from "./range-picker";
 
 /** Up to so many rows stand in the document with their errors wrapped; more are drawn as one scrolls. */
@@ -33,7 +35,7 @@ export function byJob(targets: readonly Target[]): Job[] {
     if (target.health === "up") job.up += 1;
   }
   const rank = { down: 0, unknown: 1, up: 2 };
-  const order = new Intl.Collator(undefined, { numeric: true }).compare;
+  const order = new Intl.Collator(locale.value, { numeric: true }).compare;
   for (const job of jobs.values())
     job.targets.sort((a, b) => (rank[a.health] ?? 1) - (rank[b.health] ?? 1) || order(a.scrapeUrl, b.scrapeUrl));
   return [...jobs.values()].sort((a, b) => order(a.name, b.name));
@@ -90,7 +92,7 @@ export function Targets() {
         <div class="segments" role="group" aria-label={t("targets.state")}>
           {states.map((one) => (
             <button type="button" key={one} aria-pressed={state === one} onClick={() => setQuery({ state: one === "all" ? null : one })}>
-              {t(`targets.${one}`)} <span class="muted">{count(one).toLocaleString(language)}</span>
+              {t(`targets.${one}`)} <span class="muted">{count(one).toLocaleString(locale.value)}</span>
             </button>
           ))}
         </div>
@@ -211,6 +213,12 @@ function JobHead({ job }: { job: Job }) {
   );
 }
 
+/** `1m30s` as the language of the page writes it. */
+function spoken(duration: string): string {
+  const length = parseDuration(duration);
+  return length === undefined ? duration : whole(quantity(length, "dtdurationms", null, surroundings()));
+}
+
 /** Go's zero time: never scraped. */
 const never = (time: string): boolean => time === "" || time.startsWith("0001-");
 
@@ -237,7 +245,7 @@ function TargetCells({
       </td>
       <td class={wrapped ? "wrap" : ""}>
         <Address url={target.scrapeUrl} />
-        {target.lastError !== "" && <div class="said">{target.lastError}</div>}
+        {target.lastError !== "" && <div class="said">{t("targets.failed", { error: target.lastError })}</div>}
       </td>
       <td class={wrapped ? "wrap" : ""}>
         <Labels labels={target.labels} without={["job"]} />
@@ -246,7 +254,7 @@ function TargetCells({
         {never(target.lastScrape) ? (
           t("targets.never")
         ) : (
-          <time dateTime={target.lastScrape} title={target.lastScrape}>
+          <time dateTime={target.lastScrape} title={whenText(target.lastScrape, at)}>
             {fromNow(Date.parse(target.lastScrape), at)}
           </time>
         )}
@@ -272,7 +280,7 @@ function TargetDetails({ target }: { target: Target }) {
         <Address url={target.globalUrl || target.scrapeUrl} />
       </dd>
       <dt>{t("targets.interval")}</dt>
-      <dd>{t("targets.interval.value", { interval: target.scrapeInterval, timeout: target.scrapeTimeout })}</dd>
+      <dd>{t("targets.interval.value", { interval: spoken(target.scrapeInterval), timeout: spoken(target.scrapeTimeout) })}</dd>
       <dt>{t("targets.labels")}</dt>
       <dd>
         <Labels labels={target.labels} />
