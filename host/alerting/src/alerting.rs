@@ -66,21 +66,22 @@ pub struct AlertingDeps {
 }
 
 /// What follows from a configuration.
-struct Wiring {
-    config: Arc<AlertingConfig>,
-    templates: Arc<Templates>,
-    places: HashMap<(String, usize), Place>,
+pub(crate) struct Wiring {
+    pub(crate) config: Arc<AlertingConfig>,
+    pub(crate) templates: Arc<Templates>,
+    /// By receiver and the place of the entry in it.
+    pub(crate) places: HashMap<(String, usize), Place>,
 }
 
 #[derive(Clone)]
-struct Place {
+pub(crate) struct Place {
     plugin: String,
-    channel: Arc<dyn Channel>,
+    pub(crate) channel: Arc<dyn Channel>,
     permits: Arc<Semaphore>,
 }
 
 impl Wiring {
-    fn new(config: AlertingConfig, channels: &dyn Plugins) -> Result<Self, AlertingError> {
+    pub(crate) fn new(config: AlertingConfig, channels: &dyn Plugins) -> Result<Self, AlertingError> {
         let templates = Templates::new(&config.templates).map_err(|error| AlertingError::Template(error.to_string()))?;
         let mut places = HashMap::new();
         for (receiver, entries) in &config.receivers {
@@ -219,6 +220,18 @@ impl Alerting {
             // A run that was dropped half-way never says that it has ended, so this has an end of its own.
             let _ = tokio::time::timeout(2 * FAREWELL, stopped.wait_for(|stopped| *stopped)).await;
         }
+    }
+
+    pub(crate) fn wiring(&self) -> Arc<Wiring> {
+        Arc::clone(&lock(&self.wiring))
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.deps.clock
+    }
+
+    pub(crate) fn external_url(&self) -> &str {
+        &self.deps.external_url
     }
 
     fn step(&self, event: Event) -> Vec<Action> {

@@ -74,6 +74,19 @@ impl App {
             targets: ask(app(), |app| app.rooms.get().map(|r| r.scraper.snapshot()).unwrap_or_default()),
             rules: ask(app(), |app| app.rooms.get().map(|r| r.rules.groups()).unwrap_or_default()),
             deliveries: ask(app(), |app| app.rooms.get().map(|r| r.alerting.groups()).unwrap_or_default()),
+            receivers: ask(app(), |app| app.rooms.get().map(|r| r.alerting.receivers()).unwrap_or_default()),
+            test_receiver: {
+                let app = app();
+                Arc::new(move |name: &str| {
+                    let (alerting, name) = (app.rooms.get().map(|r| Arc::clone(&r.alerting)), name.to_owned());
+                    Box::pin(async move {
+                        match alerting {
+                            Some(alerting) => alerting.send_test(&name).await,
+                            None => Err(alerting::TestError::Starting),
+                        }
+                    }) as web::TestFuture
+                })
+            },
             plugins: ask(app(), |app| serde_json::json!({ "plugins": app.host.status() })),
             panels: {
                 let app = app();

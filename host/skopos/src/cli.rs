@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use model::format_duration;
+
+mod commands;
+
+pub(crate) use commands::{Check, Command, ConfigFiles, Notify};
 
 /// Skopos: monitoring in one binary, extended by WebAssembly components.
 ///
@@ -17,7 +21,10 @@ use model::format_duration;
   skopos                                        the embedded default configuration
   skopos --config.file=prometheus.yml --alertmanager.config.file=alertmanager.yml
   skopos --config.file=prometheus.yml --dashboards.path=boards/ --plugins.dir=plugins/
-  skopos check config prometheus.yml            exit code 0 if it is good, 1 if not"
+  skopos check config prometheus.yml            is the file good, and where is it not?
+  skopos notify test team                       a test message through the receiver team
+
+`skopos help COMMAND` shows each command with examples. Commands end with 0 if all is good, 1 if not, 2 if they were called wrongly."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -136,30 +143,6 @@ pub(crate) enum LogFormat {
     Logfmt,
     /// One JSON object a line.
     Json,
-}
-
-/// What Skopos does beside serving.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Checks files without starting anything.
-    Check {
-        #[command(subcommand)]
-        what: Check,
-    },
-}
-
-/// What can be checked.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Check {
-    /// A configuration with all files it names: rules, routing, dashboards, sections of plugins.
-    Config {
-        /// The files.
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-        /// The directory of plugins. [default: plugins beside the file]
-        #[arg(long = "plugins.dir", value_name = "DIR")]
-        plugins_dir: Option<PathBuf>,
-    },
 }
 
 fn duration(text: &str) -> Result<u64, String> {

@@ -1,5 +1,27 @@
-//! Subcommands: they call what the server calls.
+//! Subcommands: they call what the server calls. Exit codes are 0 for good, 1 for bad, 2 for a wrong call.
 
 mod check;
+mod loaded;
+mod notify;
 
-pub(crate) use check::check_config;
+use std::process::ExitCode;
+
+use crate::cli::{Check, Command, Notify};
+use crate::out;
+
+/// The exit code of a command that was called wrongly, as clap has it.
+const USAGE: u8 = 2;
+
+/// Does what was asked for.
+pub(crate) fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Check(Check::Config { files, plugins_dir }) => check::check_config(&files, plugins_dir.as_deref()),
+        Command::Notify(Notify::Test { receiver, files, external_url }) => notify::test(&receiver, &files, &external_url),
+    }
+}
+
+/// Tells why a command did not do what it should.
+fn failed(error: impl std::fmt::Display) -> ExitCode {
+    out::error(error);
+    ExitCode::FAILURE
+}

@@ -212,7 +212,9 @@ impl Reader<'_> {
             _ => None,
         };
         if let Some(path) = self.source.alertmanager_file.clone().or(from_key) {
-            if let (Some(node), true) = (node, self.source.alertmanager_file.is_some()) {
+            // What is embedded gives way to what the operator names.
+            let written = node.filter(|_| self.source.files == Files::Disk);
+            if let (Some(node), true) = (written, self.source.alertmanager_file.is_some()) {
                 return Err(located(node.error("both --alertmanager.config.file and alertmanager are given; leave one out")));
             }
             let name = path.display().to_string();

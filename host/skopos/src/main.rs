@@ -1,6 +1,7 @@
 //! The binary: flags, configuration, wiring, reload, shutdown. The only place that knows every room.
 //!
 //! Start at [`start::run`]; `config.rs` reads the configuration, `reload.rs` takes a changed one up, `app.rs` is what runs.
+//! What Skopos does beside serving is in `commands/`.
 
 mod app;
 mod banner;
@@ -24,12 +25,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Check, Cli, Command};
+use cli::Cli;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         None => start::run(cli.server),
-        Some(Command::Check { what: Check::Config { files, plugins_dir } }) => commands::check_config(&files, plugins_dir.as_deref()),
+        Some(command) => commands::run(command),
     }
 }

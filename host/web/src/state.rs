@@ -11,6 +11,9 @@ use crate::plugins::MountedHandler;
 /// What a reload answers: an error is a text for people.
 pub type ReloadFuture = BoxFuture<'static, Result<(), String>>;
 
+/// What a test message answers: one result for each place of the receiver.
+pub type TestFuture = BoxFuture<'static, Result<Vec<alerting::TestResult>, alerting::TestError>>;
+
 type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
 type AskByName<T> = Arc<dyn Fn(&str) -> T + Send + Sync>;
 
@@ -27,6 +30,11 @@ pub struct State {
     pub rules: Ask<Vec<rules::snapshot::GroupSnapshot>>,
     /// All groups of alerts with their last delivery.
     pub deliveries: Ask<Vec<alerting::snapshot::AlertGroupSnapshot>>,
+    /// The receivers of notifications, by name, for `GET /api/v1/receivers`.
+    pub receivers: Ask<Vec<alerting::ReceiverSnapshot>>,
+    /// Sends a test message to a receiver, for `POST /api/v1/receivers/<name>/test`. Takes as long as the places take, half a
+    /// minute at most.
+    pub test_receiver: AskByName<TestFuture>,
     /// `data` of `GET /api/v1/plugins`.
     pub plugins: Ask<serde_json::Value>,
     /// What draws panels of a type.

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use model::seams::{
     AlertSink, BoxFuture, Channel, MetricSource, PanelRender, PluginError, PluginKind, Plugins, TargetSource, TemplateField,
 };
-use model::{Alert, AlertStatus, Clock, LabelSet, Notification, Receipt, SendError, TimestampMs};
+use model::{Alert, AlertStatus, Clock, LabelSet, Notification, Reason, Receipt, SendError, TimestampMs};
 
 use super::world::{config, labels};
 use crate::{Alerting, AlertingDeps};
@@ -202,6 +202,42 @@ async fn the_ledger_survives_a_restart() {
         running.await.expect("it ends");
     }
     assert_eq!(fake.heard.lock().expect("no panic").len(), 2);
+}
+
+#[tokio::test]
+async fn a_test_message_goes_to_every_place_once_and_past_the_ledger() {
+    let dir = Dir::new("test-message");
+    let fake = Arc::new(Fake {
+        answers: Mutex::new([retry(None)].into()),
+        fields: vec![("/title", r#"{{ template "slack.default.title" . }}"#)],
+        ..Fake::default()
+    });
+    let text = "route: {receiver: quiet}\nreceivers: [{name: quiet}, {name: team, fake_configs: [{}, {}]}]";
+    let deps = AlertingDeps {
+        channels: Arc::new(Shared(Arc::clone(&fake))),
+        clock: Arc::new(Wall),
+        external_url: "http://skopos.example".to_owned(),
+        ledger_dir: dir.0.clone(),
+    };
+    let alerting = Alerting::new(config(text).expect("it is good"), deps).expect("it begins");
+    let receivers: Vec<(String, usize)> = alerting.receivers().into_iter().map(|r| (r.name, r.integrations.len())).collect();
+    assert_eq!(receivers, [("quiet".to_owned(), 0), ("team".to_owned(), 2)]);
+
+    let results = alerting.send_test("team").await.expect("the receiver is there");
+    let mut outcomes: Vec<(bool, &str)> = results.iter().map(|r| (r.ok, r.error.as_str())).collect();
+    outcomes.sort_unstable();
+    assert_eq!(outcomes, [(false, "429 Too Many Requests"), (true, "")], "one attempt each: a retryable error is told at once");
+    assert_eq!(results.iter().map(|r| r.integration.as_str()).collect::<Vec<_>>(), ["fake[0]", "fake[1]"]);
+    let heard = fake.heard.lock().expect("no panic").clone();
+    let (message, fields) = &heard[0];
+    assert_eq!((heard.len(), message.reason, message.status), (1, Reason::Test, AlertStatus::Firing));
+    assert_eq!(fields[0], "[FIRING:1] SkoposTest (team none)");
+    assert!(message.text.contains("Test message from Skopos to the receiver team"), "{}", message.text);
+
+    assert_eq!(alerting.send_test("quiet").await.expect("there").len(), 0);
+    let error = alerting.send_test("tem").await.expect_err("not there").to_string();
+    assert_eq!(error, r#"no receiver is called "tem"; did you mean "team"? (receivers: quiet, team)"#);
+    assert!(alerting.groups().is_empty() && alerting.stats().channels.is_empty());
 }
 
 #[test]

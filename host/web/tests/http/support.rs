@@ -108,6 +108,16 @@ pub(crate) fn state(seen: &Seen) -> State {
         targets: Arc::new(fakes::targets),
         rules: Arc::new(fakes::rules),
         deliveries: Arc::new(Vec::new),
+        receivers: Arc::new(|| vec![alerting::ReceiverSnapshot { name: "team".into(), integrations: vec!["slack".into()] }]),
+        test_receiver: Arc::new(|name| {
+            let known = name == "team";
+            Box::pin(async move {
+                if !known {
+                    return Err(alerting::TestError::UnknownReceiver("no receiver is called that".to_owned()));
+                }
+                Ok(vec![alerting::TestResult { integration: "slack[0]".into(), ok: true, error: String::new() }])
+            })
+        }),
         plugins: Arc::new(|| serde_json::json!({"plugins": []})),
         panels: Arc::new(|name| match name {
             "timeseries" | "stat" => Ok(Arc::new(Echo)),

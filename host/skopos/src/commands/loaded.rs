@@ -1,0 +1,47 @@
+//! A configuration with its plugins, for commands that use it without serving.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use model::Clock;
+use plugin_host::PluginHost;
+
+use crate::cli::ConfigFiles;
+use crate::clock::SystemClock;
+use crate::config::{Config, ConfigSource};
+use crate::files::Files;
+use crate::start::{plugin_options, resolver};
+use crate::watch::WatchedFiles;
+
+/// A configuration as the server would take it up, with the plugins that serve it.
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    pub(crate) host: PluginHost,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// The embedded configuration names the address that the server listens on; no command needs another one.
+const ADDRESS: &str = "127.0.0.1:9090";
+
+impl Loaded {
+    /// Reads everything that the server would read. The error is for people and names file and line.
+    pub(crate) fn read(files: &ConfigFiles) -> Result<Self, String> {
+        let disk = if files.config_file.is_some() { Files::Disk } else { Files::Embedded { address: ADDRESS.to_owned() } };
+        let source = ConfigSource {
+            file: files.config_file.clone(),
+            alertmanager_file: files.alertmanager_config_file.clone(),
+            dashboard_folders: Vec::new(),
+            files: disk,
+        };
+        let mut watched = WatchedFiles::default();
+        let main = source.read_main(&mut watched).map_err(|e| e.to_string())?;
+        let resolver = resolver(&main.resolver)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        // Compiled components are not kept: a command leaves nothing behind.
+        let scratch: PathBuf = std::env::temp_dir();
+        let options = plugin_options(&main, files.plugins_dir.as_deref(), None, &scratch, &resolver, &clock);
+        let host = PluginHost::new(options).map_err(|e| e.to_string())?;
+        let config = source.read(main, &host, &mut watched).map_err(|e| e.to_string())?;
+        Ok(Self { config, host, clock })
+    }
+}
