@@ -11,6 +11,9 @@
 //! assert_eq!(host.kv("a"), Some(b"1".to_vec()));
 //! ```
 
+mod disk;
+mod machine;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,6 +50,8 @@ struct State {
     observations: BTreeMap<Series, Vec<f64>>,
     declared: BTreeMap<String, String>,
     lines: Vec<(Level, String)>,
+    disk: disk::Disk,
+    machine: machine::Machine,
 }
 
 /// Leaves the host when dropped.
@@ -210,6 +215,9 @@ pub(crate) mod http {
         }
     }
 }
+
+pub(crate) use disk::files;
+pub(crate) use machine::host_info;
 
 pub(crate) mod dns {
     use super::{Answer, DnsError, RecordType, current};

@@ -1,6 +1,6 @@
 //! What the host offers to plugins. On wasm32 each function is the contract's import; natively [`crate::fake`] answers.
 
-pub use crate::bindings::skopos::plugin::{files, host_info, net, types};
+pub use crate::bindings::skopos::plugin::{net, types};
 
 /// Calls the import on wasm32, and the fake of the host natively.
 macro_rules! host {
@@ -53,6 +53,72 @@ pub mod dns {
     /// [`Error::NotFound`] for a name that does not exist. A name without such records is `Ok` and empty.
     pub fn resolve(name: &str, record_type: RecordType) -> Result<Vec<Answer>, Error> {
         host!(dns::resolve(name, record_type))
+    }
+}
+
+/// Files of the machine, for reading. Grant: `read`.
+pub mod files {
+    pub use crate::bindings::skopos::plugin::files::{Chunk, Entry, Error, Kind, Metadata};
+
+    /// A whole file of at most `max` bytes.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] for more than that, [`Error::Denied`] if the operator has not granted it.
+    pub fn read(path: &str, max: u32) -> Result<Vec<u8>, Error> {
+        host!(files::read(path, max))
+    }
+
+    /// At most `max` bytes from `offset` on; empty past the end.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] if the operator has not granted it; [`Error::TooLarge`] once the call has read all it may.
+    pub fn read_at(path: &str, offset: u64, max: u32) -> Result<Chunk, Error> {
+        host!(files::read_at(path, offset, max))
+    }
+
+    /// Where a link leads, as it stands in the link.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] for what is no link.
+    pub fn read_link(path: &str) -> Result<String, Error> {
+        host!(files::read_link(path))
+    }
+
+    /// The entries of a directory by name, those with a grant only.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] for what is no directory.
+    pub fn list(path: &str) -> Result<Vec<Entry>, Error> {
+        host!(files::list(path))
+    }
+
+    /// What a path leads to.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub fn stat(path: &str) -> Result<Metadata, Error> {
+        host!(files::stat(path))
+    }
+}
+
+/// Facts of the machine that no file tells. Grant: `host-info`.
+pub mod host_info {
+    pub use crate::bindings::skopos::plugin::host_info::{Error, Filesystem, Space, SystemInfo};
+
+    /// Every mounted file system that the host sees, once per mount point.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] if the operator has not granted it.
+    pub fn filesystems() -> Result<Vec<Filesystem>, Error> {
+        host!(host_info::filesystems())
+    }
+
+    /// What `uname` says, and a few numbers.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] if the operator has not granted it.
+    pub fn system() -> Result<SystemInfo, Error> {
+        host!(host_info::system())
     }
 }
 
