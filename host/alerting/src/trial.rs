@@ -155,7 +155,10 @@ fn message(receiver: &str, integration: &str, clock: &dyn Clock, external_url: &
     let labels = LabelSet::from_pairs([("alertname", ALERT_NAME), ("receiver", receiver), ("severity", "none")]);
     let annotations = LabelSet::from_pairs([
         ("summary", format!("Test message from Skopos to the receiver {receiver}")),
-        ("description", "Somebody asked for this message to see that it arrives. Nothing is wrong, and nothing needs to be done.".to_owned()),
+        (
+            "description",
+            "Somebody asked for this message to see that it arrives. Nothing is wrong, and nothing needs to be done.".to_owned(),
+        ),
     ]);
     let alert = Alert { labels, annotations, starts_at: now, ends_at: None, generator_url: external_url.to_owned(), value: None };
     let group_labels = LabelSet::from_pairs([("alertname", ALERT_NAME)]);

@@ -66,7 +66,7 @@ impl App {
     }
 
     /// What the web interface asks.
-    pub(crate) fn web_state(self: &Arc<Self>, listen: Vec<String>, read_only: bool) -> web::State {
+    pub(crate) fn web_state(self: &Arc<Self>, listen: Vec<String>, access: Arc<web::Access>) -> web::State {
         let app = || Arc::clone(self);
         web::State {
             select: Arc::clone(&self.storage) as _,
@@ -123,7 +123,7 @@ impl App {
                 compiler: String::new(),
             },
             enable_lifecycle: self.flags.enable_lifecycle,
-            read_only,
+            access,
             external_url: self.external_url.clone(),
             route_prefix: String::new(),
             listen,

@@ -34,7 +34,11 @@ pub(crate) fn text(app: &App, config: &Config, report: &RecoveryReport, listen: 
     let addresses: Vec<String> = listen.iter().map(|address| format!("http://{address}")).collect();
     row(&mut text, "address", &addresses.join(" "));
     if read_only {
-        row(&mut text, "", "read-only: an address that is not loopback has no users yet, so nothing can be changed through it");
+        row(
+            &mut text,
+            "",
+            "read-only: others can reach this address and there are no users; --web.config.file gives it some (config/README.md)",
+        );
     }
     text.trim_end().to_owned()
 }

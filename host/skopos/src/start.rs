@@ -88,7 +88,8 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
         tracing::warn!("{flag} is accepted and has no effect yet");
     }
     let external_url = flags.external_url.clone().unwrap_or_else(|| format!("http://{}", listen[0]));
-    let read_only = listeners.iter().any(|(_, listener)| listener.local_addr().is_ok_and(|a| !a.ip().is_loopback()));
+    let loopback = listeners.iter().all(|(_, listener)| listener.local_addr().is_ok_and(|a| a.ip().is_loopback()));
+    let access = Arc::new(web::Access::new(loopback)?);
     let app = Arc::new(App {
         source,
         clock: Arc::clone(&clock),
@@ -116,7 +117,7 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
 
     // The web interface is up while the log is read: alive, and not ready.
     let (stop_web, stopped) = watch::channel(false);
-    let router = web::router(app.web_state(listen.clone(), read_only));
+    let router = web::router(app.web_state(listen.clone(), Arc::clone(&access)));
     let servers: Vec<_> =
         listeners.into_iter().map(|(_, listener)| tokio::spawn(serve_web(listener, router.clone(), stopped.clone()))).collect();
 
@@ -131,7 +132,7 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
     let rooms = rooms(&app, &db, &resolver, &config)?;
     // Set once, here.
     let _ = app.rooms.set(rooms);
-    let summary = banner::text(&app, &config, &report, &listen, read_only);
+    let summary = banner::text(&app, &config, &report, &listen, access.is_read_only());
     app.apply(config).await?;
     {
         let mut facts = app.reload_facts();

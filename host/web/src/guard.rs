@@ -9,23 +9,34 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::access::{Access, User};
 use crate::error::ApiError;
 
 /// Everything comes from here; nothing frames the pages; nothing inline runs.
 pub(crate) const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; \
      connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'";
 
+/// What pages send along with a change.
+const TOKEN: HeaderName = HeaderName::from_static("x-skopos-token");
+
+/// What browsers send by themselves, and scripts do not.
+const MARKS_OF_BROWSERS: [HeaderName; 3] = [header::ORIGIN, HeaderName::from_static("sec-fetch-site"), header::COOKIE];
+
+/// Why nothing can be changed, and what to do.
+const READ_ONLY: &str = "this server is read-only: it listens beyond this machine and has no users. Give it a --web.config.file with \
+     basic_auth_users (config/README.md has three lines that do), or listen on a loopback address";
+
 /// What the checks need to know.
 pub(crate) struct Guard {
     hosts: Hosts,
-    read_only: bool,
+    access: Arc<Access>,
     /// Where the API begins, as `/skopos/api/v1/`.
     api: String,
 }
 
 impl Guard {
-    pub(crate) fn new(listen: &[String], external_url: &str, prefix: &str, read_only: bool) -> Self {
-        Self { hosts: Hosts::new(listen, external_url), read_only, api: format!("{prefix}/api/v1/") }
+    pub(crate) fn new(listen: &[String], external_url: &str, prefix: &str, access: Arc<Access>) -> Self {
+        Self { hosts: Hosts::new(listen, external_url), access, api: format!("{prefix}/api/v1/") }
     }
 
     fn check(&self, request: &Request) -> Result<(), ApiError> {
@@ -38,13 +49,29 @@ impl Guard {
             return Ok(());
         }
         check_origin(request.headers(), host.as_deref(), &self.hosts)?;
-        if self.read_only && !request.uri().path().strip_prefix(&self.api).is_some_and(only_reads) {
-            return Err(ApiError::forbidden(
-                "this server is read-only: it listens beyond this machine, and users (--web.config.file) are not supported yet. Listen on a \
-                 loopback address to change something",
-            ));
+        if request.uri().path().strip_prefix(&self.api).is_some_and(only_reads) {
+            return Ok(());
         }
-        Ok(())
+        if self.access.is_read_only() {
+            return Err(ApiError::forbidden(READ_ONLY));
+        }
+        self.check_token(request)
+    }
+
+    /// What a browser sends needs the token, which only this server's own pages can read.
+    fn check_token(&self, request: &Request) -> Result<(), ApiError> {
+        let headers = request.headers();
+        if !MARKS_OF_BROWSERS.iter().any(|name| headers.contains_key(name)) {
+            return Ok(());
+        }
+        let user = request.extensions().get::<User>().map(|User(name)| name.as_str());
+        match headers.get(TOKEN) {
+            Some(given) if self.access.is_token(user, given.as_bytes()) => Ok(()),
+            Some(_) => Err(ApiError::forbidden("the header X-Skopos-Token is not that of this user and this process: load the page again")),
+            None => {
+                Err(ApiError::forbidden("changes from a browser need the header X-Skopos-Token, with the token of GET /api/v1/session"))
+            }
+        }
     }
 }
 
@@ -187,8 +214,8 @@ fn check_origin(headers: &HeaderMap, host: Option<&str>, hosts: &Hosts) -> Resul
         return Err(refused());
     }
     let Some(origin) = text(header::ORIGIN) else {
-        // A browser sends Origin with every POST. One that hides it but sends cookies is not to be trusted.
-        return if headers.contains_key(header::COOKIE) { Err(refused()) } else { Ok(()) };
+        // What a browser hides here, the token shows.
+        return Ok(());
     };
     let same_host = origin.split_once("://").zip(host).is_some_and(|((_, authority), host)| authority == host.to_ascii_lowercase());
     if same_host || hosts.external_origin.as_ref() == Some(&origin) { Ok(()) } else { Err(refused()) }
@@ -238,7 +265,6 @@ mod tests {
             (vec![("origin", "null")], false),
             (vec![("sec-fetch-site", "cross-site")], false),
             (vec![("sec-fetch-site", "same-site")], false),
-            (vec![("cookie", "a=b")], false),
             (vec![("origin", "http://127.0.0.1:9090"), ("sec-fetch-site", "cross-site")], false),
         ] {
             let map: HeaderMap = headers.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect();

@@ -5,6 +5,7 @@
 //!
 //! The only crate that names axum. [`serve`] accepts connections with limits that hold before a request is read.
 
+mod access;
 mod api;
 mod compress;
 mod encode;
@@ -18,6 +19,7 @@ mod run;
 mod serve;
 mod state;
 
+pub use access::Access;
 pub use axum::Router;
 pub use error::ApiError;
 pub use plugins::{MountedHandler, listener_router};

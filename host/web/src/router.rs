@@ -9,7 +9,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 
-use crate::api::{boards, federate, lifecycle, panel, query, rules, series, status, targets};
+use crate::api::{boards, federate, lifecycle, panel, query, receivers, rules, series, session, status, targets};
 use crate::compress::compress;
 use crate::error::ApiError;
 use crate::guard::{Guard, guard};
@@ -23,13 +23,15 @@ use crate::state::State;
 pub(crate) struct App {
     pub(crate) state: Arc<State>,
     pub(crate) runner: Runner,
+    /// Held while a message is on trial.
+    pub(crate) testing: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// All addresses this server answers.
 pub fn router(state: State) -> Router {
     let prefix = normal_prefix(&state.route_prefix);
-    let checks = Arc::new(Guard::new(&state.listen, &state.external_url, &prefix, state.read_only));
-    let app = App { runner: Runner::new(state.limits.queries), state: Arc::new(state) };
+    let checks = Arc::new(Guard::new(&state.listen, &state.external_url, &prefix, Arc::clone(&state.access)));
+    let app = App { runner: Runner::new(state.limits.queries), testing: Arc::default(), state: Arc::new(state) };
     let routes = Router::new()
         .nest("/api/v1", api().layer(from_fn_with_state(app.clone(), when_ready)))
         .merge(lifecycle_routes())
@@ -83,7 +85,10 @@ fn api() -> Router<App> {
         .route("/status/walreplay", get(status::wal_replay))
         // Ours.
         .route("/plugins", get(status::plugins))
+        .route("/session", get(session::session))
         .route("/deliveries", get(rules::deliveries))
+        .route("/receivers", get(receivers::list))
+        .route("/receivers/{name}/test", post(receivers::test))
         .route("/dashboards", get(boards::list))
         .route("/dashboards/{uid}", get(boards::one))
         .route("/dashboards/{uid}/panels/{id}/view", post(panel::view))
@@ -138,7 +143,7 @@ fn page_routes(prefix: &str) -> Router<App> {
 /// Answers the API only once storage does. What tells how the server is stays open.
 async fn when_ready(Shared(app): Shared<App>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let open = path.contains("/status/") || path.ends_with("/plugins");
+    let open = path.contains("/status/") || path.ends_with("/plugins") || path == "/session";
     if open || (app.state.ready)() {
         next.run(request).await
     } else {

@@ -6,6 +6,7 @@ use dashboards::Dashboard;
 use model::seams::{BoxFuture, PanelRender, PluginError, Select};
 use model::{Clock, LabelSet, TimestampMs};
 
+use crate::access::Access;
 use crate::plugins::MountedHandler;
 
 /// What a reload answers: an error is a text for people.
@@ -65,8 +66,8 @@ pub struct State {
     pub build: BuildInfo,
     /// `--web.enable-lifecycle`
     pub enable_lifecycle: bool,
-    /// Refuses whatever changes state: an address that is not loopback, while there are no users.
-    pub read_only: bool,
+    /// Who may come in and who may change something.
+    pub access: Arc<Access>,
     /// Where others reach this server, as `https://monitor.example/skopos`; empty if it was not told.
     pub external_url: String,
     /// What all paths begin with, as `/skopos`; empty for none.

@@ -94,7 +94,7 @@ async fn what_is_missing_is_said() {
 #[tokio::test]
 async fn a_view_asks_and_changes_nothing() {
     let mut read_only = state(&Seen::default());
-    read_only.read_only = true;
+    read_only.access = std::sync::Arc::new(web::Access::new(false).expect("random numbers"));
     let body = r#"{"from":0,"to":600000,"width":10,"height":10}"#;
     let request = "POST /api/v1/dashboards/home/panels/1/view";
     assert_eq!(ask_of(read_only.clone(), request, &[("origin", "http://localhost:9090")], body).await.status, 200);

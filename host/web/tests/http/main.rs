@@ -1,5 +1,6 @@
 //! The server as a client sees it, over fakes: no storage, no plugins, no network beyond loopback.
 
+mod access;
 mod api;
 mod boards;
 mod corpus;

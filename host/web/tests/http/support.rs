@@ -14,7 +14,7 @@ use model::{LabelSet, ManualClock};
 use promql::Memory;
 use serde_json::Value;
 use tower::ServiceExt;
-use web::{BuildInfo, Limits, MountedHandler, RuntimeInfo, State, router};
+use web::{Access, BuildInfo, Limits, MountedHandler, RuntimeInfo, State, router};
 
 /// Ten minutes of data begin at zero; this is near their end.
 pub(crate) const NOW: i64 = 600_000;
@@ -108,14 +108,21 @@ pub(crate) fn state(seen: &Seen) -> State {
         targets: Arc::new(fakes::targets),
         rules: Arc::new(fakes::rules),
         deliveries: Arc::new(Vec::new),
-        receivers: Arc::new(|| vec![alerting::ReceiverSnapshot { name: "team".into(), integrations: vec!["slack".into()] }]),
+        receivers: Arc::new(|| {
+            vec![alerting::ReceiverSnapshot { name: "team".into(), integrations: vec!["slack".into(), "webhook".into()] }]
+        }),
         test_receiver: Arc::new(|name| {
             let known = name == "team";
             Box::pin(async move {
                 if !known {
                     return Err(alerting::TestError::UnknownReceiver("no receiver is called that".to_owned()));
                 }
-                Ok(vec![alerting::TestResult { integration: "slack[0]".into(), ok: true, error: String::new() }])
+                let result = |integration: &str, error: &str| alerting::TestResult {
+                    integration: integration.into(),
+                    ok: error.is_empty(),
+                    error: error.into(),
+                };
+                Ok(vec![result("slack[0]", ""), result("webhook[0]", "refused")])
             })
         }),
         plugins: Arc::new(|| serde_json::json!({"plugins": []})),
@@ -139,7 +146,7 @@ pub(crate) fn state(seen: &Seen) -> State {
         flags: BTreeMap::from([("web.listen-address".to_owned(), "127.0.0.1:9090".to_owned())]),
         build: BuildInfo { compatible_version: "3.4.0".into(), version: "0.1.0".into(), ..BuildInfo::default() },
         enable_lifecycle: true,
-        read_only: false,
+        access: Arc::new(Access::new(true).expect("random numbers")),
         external_url: String::new(),
         route_prefix: String::new(),
         listen: vec!["127.0.0.1:9090".to_owned()],

@@ -26,14 +26,23 @@ async fn hosts_that_are_not_ours_are_refused() {
 async fn other_sites_change_nothing() {
     for (headers, status) in [
         (vec![], 200),
-        (vec![("origin", "http://localhost:9090"), ("sec-fetch-site", "same-origin")], 200),
+        // Our own pages send the token, which other sites cannot read.
+        (vec![("origin", "http://localhost:9090"), ("sec-fetch-site", "same-origin")], 403),
+        (vec![("origin", "http://localhost:9090"), ("sec-fetch-site", "same-origin"), ("x-skopos-token", "TOKEN")], 200),
+        (vec![("origin", "http://evil.example"), ("x-skopos-token", "TOKEN")], 403),
+        (vec![("origin", "http://localhost:9090"), ("x-skopos-token", "0123456789")], 403),
+        (vec![("sec-fetch-site", "none")], 403),
         (vec![("origin", "http://evil.example")], 403),
         (vec![("origin", "null")], 403),
         (vec![("sec-fetch-site", "cross-site")], 403),
         (vec![("cookie", "a=b")], 403),
     ] {
         let seen = Seen::default();
-        let answer = ask_of(state(&seen), "POST /-/reload", &headers, "").await;
+        let state = state(&seen);
+        let session = ask_of(state.clone(), "GET /api/v1/session", &[], "").await.json();
+        let token = session["data"]["token"].as_str().expect("a token");
+        let headers: Vec<(&str, &str)> = headers.into_iter().map(|(n, v)| (n, if v == "TOKEN" { token } else { v })).collect();
+        let answer = ask_of(state, "POST /-/reload", &headers, "").await;
         assert_eq!((answer.status, seen.reloads.load(Ordering::SeqCst)), (status, usize::from(status == 200)), "{headers:?}");
     }
 }
@@ -42,7 +51,7 @@ async fn other_sites_change_nothing() {
 async fn a_read_only_server_says_so() {
     let seen = Seen::default();
     let mut read_only = state(&seen);
-    read_only.read_only = true;
+    read_only.access = Arc::new(web::Access::new(false).expect("random numbers"));
     for request in [
         "POST /-/reload",
         "POST /-/quit",
@@ -52,7 +61,7 @@ async fn a_read_only_server_says_so() {
         "POST /api/v1/scrap",
     ] {
         let answer = ask_of(read_only.clone(), request, &[], "").await;
-        assert!(answer.status == 403 && answer.body.contains("Listen on a loopback address"), "{request}: {}", answer.body);
+        assert!(answer.status == 403 && answer.body.contains("--web.config.file"), "{request}: {}", answer.body);
     }
     assert_eq!(seen.reloads.load(Ordering::SeqCst), 0);
     let form = [("content-type", "application/x-www-form-urlencoded")];
