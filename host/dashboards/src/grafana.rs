@@ -6,6 +6,8 @@ mod singlestat;
 mod table;
 mod variable;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use crate::error::ImportError;
@@ -18,6 +20,9 @@ pub const DASHBOARD_BYTES_MAX: usize = 16 << 20;
 const PANELS_MAX: usize = 2_000;
 const VARIABLES_MAX: usize = 200;
 const TAGS_MAX: usize = 100;
+/// Languages, and texts of one, that a board can be translated into.
+const LANGUAGES_MAX: usize = 20;
+const TRANSLATIONS_MAX: usize = 5000;
 /// More warnings help nobody.
 const WARNINGS_MAX: usize = 100;
 const UID_BYTES_MAX: usize = 64;
@@ -62,11 +67,22 @@ pub fn from_json_value(value: Value) -> Result<Dashboard, ImportError> {
         timezone: or(json::text(&root, "timezone"), "browser"),
         variables: variables(&root, &mut warnings)?,
         panels: panels(&root, &mut warnings)?,
+        translations: translations(&root),
         warnings: Vec::new(),
         title,
     };
     other_parts(&root, &mut warnings);
     Ok(Dashboard { warnings: warnings.finish(), ..dashboard })
+}
+
+/// `{"ko": {"Memory": "메모리"}}`; what is no text is left out.
+fn translations(root: &Object) -> BTreeMap<String, BTreeMap<String, String>> {
+    let of = |texts: &Object| -> BTreeMap<String, String> {
+        let all = texts.iter().filter_map(|(text, other)| Some((text.clone(), other.as_str()?.to_owned())));
+        all.take(TRANSLATIONS_MAX).collect()
+    };
+    let languages = json::object(root, "translations").into_iter().flatten();
+    languages.filter_map(|(tag, texts)| Some((tag.clone(), of(texts.as_object()?)))).take(LANGUAGES_MAX).collect()
 }
 
 /// Sentences about what was not understood, at most [`WARNINGS_MAX`] of them.

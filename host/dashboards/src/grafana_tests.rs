@@ -2,6 +2,15 @@ use serde_json::json;
 
 use super::*;
 
+#[test]
+fn texts_in_other_languages_are_kept() {
+    let board = board(json!({"title": "Memory", "panels": [], "translations": {"ko": {"Memory": "메모리", "n": 1}, "de": "no", "fr": {}}}));
+    assert_eq!(board.translations["ko"]["Memory"], "메모리");
+    assert_eq!(board.translations["ko"].len(), 1);
+    assert_eq!(board.translations.keys().collect::<Vec<_>>(), ["fr", "ko"]);
+    assert_eq!(board.warnings, [] as [String; 0]);
+}
+
 fn board(value: Value) -> Dashboard {
     from_json_value(value).expect("it is a dashboard")
 }
@@ -40,7 +49,7 @@ fn wrong_types_everywhere_are_no_panic() {
         json!(1e300),
     ];
     let keys =
-        ["panels", "rows", "title", "uid", "tags", "time", "refresh", "templating", "annotations", "links", "__inputs", "schemaVersion"];
+        ["panels", "rows", "title", "uid", "tags", "time", "refresh", "templating", "annotations", "links", "__inputs", "schemaVersion", "translations"];
     let panel_keys = [
         "id",
         "type",

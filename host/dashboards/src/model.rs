@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use crate::variable::Variable;
@@ -25,6 +27,9 @@ pub struct Dashboard {
     pub variables: Vec<Variable>,
     /// In the order of the file. Panels of a row follow it.
     pub panels: Vec<Panel>,
+    /// Its texts in other languages: by the tag of the language, then by the text as it stands in the board. A key of ours,
+    /// `translations`, that other programs leave alone.
+    pub translations: BTreeMap<String, BTreeMap<String, String>>,
     /// What was not understood, in sentences.
     pub warnings: Vec<String>,
 }

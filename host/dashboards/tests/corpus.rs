@@ -144,7 +144,13 @@ fn our_own_boards_are_whole() {
         let board = import(&std::fs::read_to_string(&path).expect("it can be read")).expect("it is a dashboard");
         assert_eq!(board.warnings, [] as [String; 0], "{}", path.display());
         for panel in board.panels.iter().filter(|panel| panel.kind == PanelKind::Panel) {
-            assert!(["timeseries", "stat"].contains(&panel.type_name.as_str()), "{}: {}", path.display(), panel.type_name);
+            assert!(["timeseries", "stat", "table"].contains(&panel.type_name.as_str()), "{}: {}", path.display(), panel.type_name);
+            // Every title and description in each language.
+            for (tag, texts) in &board.translations {
+                for text in [&panel.title, &panel.description, &board.description].into_iter().filter(|text| !text.is_empty()) {
+                    assert!(texts.contains_key(text), "{}: {tag} lacks {text:?}", path.display());
+                }
+            }
         }
         count += 1;
     }

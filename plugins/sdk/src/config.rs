@@ -83,6 +83,13 @@ impl Options {
         Some(list.iter().filter_map(|value| value.as_str()).map(str::to_owned).collect())
     }
 
+    /// The objects of the list below a key; empty if there is no list.
+    #[must_use]
+    pub fn objects(&self, key: &str) -> Vec<Self> {
+        let list = self.0.get(key).and_then(|value| value.as_array());
+        list.into_iter().flatten().filter_map(|value| value.as_object()).cloned().map(Self).collect()
+    }
+
     /// The finite numbers of the list below a key; empty if there is no list.
     #[must_use]
     pub fn numbers(&self, key: &str) -> Vec<f64> {

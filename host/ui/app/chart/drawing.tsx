@@ -43,7 +43,7 @@ export function Drawing({ answer, title, span }: { answer: PanelAnswer; title: s
     case "bar-gauges":
       return <BarGaugeView bars={view.value} frames={frames} configs={configs} />;
     case "table":
-      return <TableView table={view.value} frames={frames} configs={configs} title={title} />;
+      return <TableView table={view.value} frames={frames} configs={configs} title={title} span={span} />;
     case "text":
       // Markup is shown as it was written: turning it into elements needs a sanitiser, which this page does not have.
       return <pre class={view.value.format.kind === "code" ? "text code" : "text"}>{view.value.content}</pre>;

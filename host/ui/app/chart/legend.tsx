@@ -28,7 +28,7 @@ export function toggled(hidden: ReadonlySet<number>, clicked: number, count: num
 }
 
 /** What people call a calculation; one without a name of its own shows its id. */
-const calculationName = (id: string): string => (has(`calculation.${id}`) ? t(`calculation.${id}` as Key) : id);
+export const calculationName = (id: string): string => (has(`calculation.${id}`) ? t(`calculation.${id}` as Key) : id);
 
 /** More names than anybody reads. */
 const most = 200;

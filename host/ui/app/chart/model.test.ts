@@ -3,8 +3,10 @@ import { toggled } from "./legend";
 import { nameOf, ready, yEnds } from "./model";
 import { lonely, nearestRow, timeEnds } from "./plot";
 import { columnsFor, sparkPaths } from "./readings";
-import { compare } from "./table";
-import type { Axis, Chart, FieldConfig, Frame, Series } from "./view";
+import { compare, rowsOf } from "./table";
+import type { Axis, Chart, Field, FieldConfig, Frame, Series } from "./view";
+
+const texts = new Intl.Collator("en", { numeric: true });
 
 const config: FieldConfig = {
   unit: "",
@@ -175,6 +177,27 @@ it("a small line has a gap where there is no value", () => {
 });
 
 it("cells sort by size, words by the language, what is missing last", () => {
-  expect([3, NaN, 1, null, 2].toSorted(compare).slice(0, 3)).toEqual([1, 2, 3]);
-  expect(["b10", "b9", "a"].toSorted(compare)).toEqual(["a", "b9", "b10"]);
+  expect([3, NaN, 1, null, 2].toSorted((a, b) => compare(a, b, texts)).slice(0, 3)).toEqual([1, 2, 3]);
+  expect(["b10", "b9", "a"].toSorted((a, b) => compare(a, b, texts))).toEqual(["a", "b9", "b10"]);
+});
+
+it("rows of a table are filtered by what is shown, then sorted, and what is missing stands last", () => {
+  const percent = { ...config, unit: "percent" };
+  const column = (name: string, values: Field["values"]): Field => ({ name, labels: {}, display_name: name, config: 0, values });
+  const columns = [
+    { field: column("name", { kind: "strings", value: ["b", "a10", "a9", "c"] }), config },
+    { field: column("load", { kind: "numbers", value: [50, null, 7, 90] }), config: percent },
+  ];
+  const at = { language: "ko", zone: "UTC", now: 0 };
+  const rows = (sort: [number, "ascending" | "descending"] | null, filters: [number, string][] = [], some: number[] | null = null): number[] =>
+    rowsOf({ rows: some }, columns, sort, new Map(filters), at);
+  expect(rows(null)).toEqual([0, 1, 2, 3]);
+  expect(rows(null, [], [3, 0, 99])).toEqual([3, 0]);
+  expect(rows([0, "ascending"])).toEqual([2, 1, 0, 3]);
+  expect(rows([1, "ascending"])).toEqual([2, 0, 3, 1]);
+  expect(rows([1, "descending"])).toEqual([3, 0, 2, 1]);
+  expect(rows([7, "descending"])).toEqual([0, 1, 2, 3]);
+  expect(rows([0, "descending"], [[0, " A"]])).toEqual([1, 2]);
+  expect(rows(null, [[1, "90%"]])).toEqual([3]);
+  expect(rows(null, [[9, "x"], [1, ""]])).toEqual([0, 1, 2, 3]);
 });

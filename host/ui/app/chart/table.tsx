@@ -1,16 +1,19 @@
 /** Rows and columns, sorted by a click. Only the rows in sight are in the document. */
 import { useMemo, useState } from "preact/hooks";
 import { VirtualRows } from "../parts/virtual-rows";
-import { locale, t } from "../text";
+import { follow } from "../router";
+import { t } from "../text";
 import { theme } from "../theme";
 import { drawable, fieldOf, numbersOf, thinned } from "./columns";
 import { cellOf, colorFor, isMissing, partOf, type Raw, showCell, whole } from "./format";
+import { calculationName } from "./legend";
+import { linkOf, type LinkPlace } from "./links";
 import { readable, wantsWhite } from "./palette";
 import { sparkPaths } from "./readings";
 import { reduce } from "./reduce";
 import { surroundings } from "./surroundings";
 import type { Surroundings } from "./units";
-import type { Field, FieldConfig, Frame, Order, Table, TableColumn } from "./view";
+import type { DataLink, Field, FieldConfig, Frame, Order, Table, TableColumn } from "./view";
 
 const plainConfig: FieldConfig = {
   unit: "",
@@ -26,10 +29,62 @@ const plainConfig: FieldConfig = {
 };
 
 /** Numbers by size, texts by the language; what is missing stands last. */
-export function compare(a: Raw, b: Raw): number {
+export function compare(a: Raw, b: Raw, texts: Intl.Collator): number {
   if (isMissing(a) || isMissing(b)) return Number(isMissing(a)) - Number(isMissing(b));
   if (typeof a === "number" && typeof b === "number") return a - b;
-  return String(a).localeCompare(String(b), locale.value, { numeric: true });
+  return texts.compare(String(a), String(b));
+}
+
+interface Drawn {
+  spec: TableColumn;
+  field: Field;
+  config: FieldConfig;
+  align: string;
+  title: string;
+  /** Lowest and highest value, for bars and scales without ends of their own. */
+  ends: [number, number];
+}
+
+function drawnColumn(spec: TableColumn, table: Table, frames: readonly Frame[], configs: readonly FieldConfig[]): Drawn {
+  const field = fieldOf(frames, { frame: table.frame, field: spec.field });
+  const config = configs[field.config] ?? plainConfig;
+  const numbers = spec.cell.kind === "gauge" || config.color.kind === "scale" ? numbersOf(field).filter(Number.isFinite) : [];
+  const end = (id: string, other: number): number => (numbers.length > 0 ? (reduce(numbers, id) ?? other) : other);
+  return {
+    spec,
+    field,
+    config,
+    align: spec.align === "auto" ? (field.values.kind === "numbers" ? "right" : "left") : spec.align,
+    title: spec.title || field.display_name || field.name,
+    ends: [end("min", 0), end("max", 100)],
+  };
+}
+
+/** Which rows are shown, in which order: those that fit every filter, sorted by a column. */
+export function rowsOf(
+  table: Pick<Table, "rows">,
+  columns: readonly Pick<Drawn, "field" | "config">[],
+  sort: readonly [number, Order] | null,
+  filters: ReadonlyMap<number, string>,
+  at: Surroundings,
+): number[] {
+  const length = columns[0]?.field.values.value.length ?? 0;
+  let order = table.rows === null ? Array.from({ length }, (_, i) => i) : table.rows.filter((row) => row < length);
+  for (const [i, text] of filters) {
+    const column = columns[i];
+    const wanted = text.trim().toLowerCase();
+    if (column === undefined || wanted === "") continue;
+    order = order.filter((row) => whole(showCell(column.field.values, row, column.config, at)).toLowerCase().includes(wanted));
+  }
+  const by = sort === null ? undefined : columns[sort[0]];
+  if (by === undefined || sort === null) return order;
+  const sign = sort[1] === "ascending" ? 1 : -1;
+  const texts = new Intl.Collator(at.language, { numeric: true });
+  const keys = new Map(order.map((row) => [row, cellOf(by.field.values, row)]));
+  return order.toSorted((a, b) => {
+    const [left, right] = [keys.get(a) ?? null, keys.get(b) ?? null];
+    return compare(left, right, texts) * (isMissing(left) || isMissing(right) ? 1 : sign);
+  });
 }
 
 export function TableView({
@@ -37,31 +92,21 @@ export function TableView({
   frames,
   configs,
   title,
+  span,
 }: {
   table: Table;
   frames: readonly Frame[];
   configs: readonly FieldConfig[];
   title: string;
+  /** What the answer was asked for, for links. */
+  span?: { from: number; to: number };
 }) {
   const [sort, setSort] = useState<[number, Order] | null>(table.sort);
+  const [filters, setFilters] = useState<ReadonlyMap<number, string>>(new Map());
   const at = surroundings();
-  const columns = table.columns.map((spec) => {
-    const field = fieldOf(frames, { frame: table.frame, field: spec.field });
-    return { spec, field, config: configs[field.config] ?? plainConfig };
-  });
-  const rows = useMemo(() => {
-    const length = columns[0]?.field.values.value.length ?? 0;
-    const order = table.rows === null ? Array.from({ length }, (_, i) => i) : table.rows.filter((row) => row < length);
-    const by = sort === null ? undefined : columns[sort[0]];
-    if (by === undefined || sort === null) return order;
-    const sign = sort[1] === "ascending" ? 1 : -1;
-    return order.toSorted((a, b) => {
-      const [left, right] = [cellOf(by.field.values, a), cellOf(by.field.values, b)];
-      return compare(left, right) * (isMissing(left) || isMissing(right) ? 1 : sign);
-    });
-  }, [table, frames, sort]);
-  const align = ({ spec, field }: { spec: TableColumn; field: Field }): string =>
-    spec.align === "auto" ? (field.values.kind === "numbers" ? "right" : "left") : spec.align;
+  const columns = useMemo(() => table.columns.map((spec) => drawnColumn(spec, table, frames, configs)), [table, frames, configs]);
+  const rows = useMemo(() => rowsOf(table, columns, sort, filters, at), [table, columns, sort, filters, at.language, at.zone]);
+  const fields = frames[table.frame]?.fields ?? [];
   const footers = columns.some(({ spec }) => spec.footer !== "");
   return (
     <VirtualRows
@@ -69,38 +114,59 @@ export function TableView({
       count={rows.length}
       rowHeight={29}
       head={
-        table.header && (
-          <tr>
-            {columns.map((column, i) => (
-              <th
-                key={i}
-                scope="col"
-                class={align(column)}
-                style={column.spec.width === null ? {} : { width: `${column.spec.width}px` }}
-                aria-sort={sort?.[0] === i ? sort[1] : "none"}
-              >
-                <button
-                  type="button"
-                  class="sort"
-                  onClick={() => setSort(sort?.[0] !== i ? [i, "ascending"] : sort[1] === "ascending" ? [i, "descending"] : null)}
+        <>
+          {table.header && (
+            <tr>
+              {columns.map(({ spec, align, title }, i) => (
+                <th
+                  key={i}
+                  scope="col"
+                  class={align}
+                  style={spec.width === null ? {} : { width: `${spec.width}px`, minWidth: `${spec.width}px`, maxWidth: `${spec.width}px` }}
+                  aria-sort={sort?.[0] === i ? sort[1] : "none"}
                 >
-                  {column.spec.title || column.field.display_name || column.field.name}
-                  {sort?.[0] === i && <span aria-hidden="true">{sort[1] === "ascending" ? " ▲" : " ▼"}</span>}
-                </button>
-              </th>
-            ))}
-          </tr>
-        )
+                  <button
+                    type="button"
+                    class="sort"
+                    title={t("table.sort", { column: title })}
+                    onClick={() => setSort(sort?.[0] !== i ? [i, "ascending"] : sort[1] === "ascending" ? [i, "descending"] : null)}
+                  >
+                    {title}
+                    {sort?.[0] === i && <span aria-hidden="true">{sort[1] === "ascending" ? " ▲" : " ▼"}</span>}
+                  </button>
+                </th>
+              ))}
+            </tr>
+          )}
+          {columns.some(({ spec }) => spec.filter) && (
+            <tr class="filters">
+              {columns.map(({ spec, title }, i) => (
+                <td key={i}>
+                  {spec.filter && (
+                    <input
+                      type="search"
+                      value={filters.get(i) ?? ""}
+                      placeholder={t("table.filter")}
+                      aria-label={t("table.filter-column", { column: title })}
+                      spellcheck={false}
+                      onInput={(event) => setFilters(new Map(filters).set(i, event.currentTarget.value))}
+                    />
+                  )}
+                </td>
+              ))}
+            </tr>
+          )}
+        </>
       }
       row={(i) => {
         const row = rows[i] ?? 0;
-        return columns.map((column, k) => <Cell key={k} column={column} row={row} frames={frames} at={at} align={align(column)} />);
+        return columns.map((column, k) => <Cell key={k} column={column} row={row} frames={frames} fields={fields} at={at} span={span} />);
       }}
       foot={
         footers && (
           <tr>
             {columns.map((column, i) => (
-              <td key={i} class={align(column)}>
+              <td key={i} class={column.align} title={calculationName(column.spec.footer)}>
                 {footer(column, rows, at)}
               </td>
             ))}
@@ -111,14 +177,9 @@ export function TableView({
   );
 }
 
-interface Drawn {
-  spec: TableColumn;
-  field: Field;
-  config: FieldConfig;
-}
-
 function footer({ spec, field, config }: Drawn, rows: readonly number[], at: Surroundings): string {
   if (spec.footer === "") return "";
+  if (spec.footer === "count") return t("table.rows", { n: rows.length });
   const numbers = numbersOf(field);
   const result = reduce(
     rows.map((row) => numbers[row] ?? NaN),
@@ -129,17 +190,19 @@ function footer({ spec, field, config }: Drawn, rows: readonly number[], at: Sur
 }
 
 function Cell({
-  column: { spec, field, config },
+  column: { spec, field, config, align, ends },
   row,
   frames,
+  fields,
   at,
-  align,
+  span,
 }: {
   column: Drawn;
   row: number;
   frames: readonly Frame[];
+  fields: readonly Field[];
   at: Surroundings;
-  align: string;
+  span: { from: number; to: number } | undefined;
 }) {
   const shown = showCell(field.values, row, config, at);
   const text = whole(shown);
@@ -162,40 +225,58 @@ function Cell({
       </td>
     );
   }
-  const color = colorFor(number, config, 0, theme.value, [0, 100], shown.color);
+  const color = colorFor(number, config, 0, theme.value, ends, shown.color);
+  const linked = <Linked links={config.links} place={{ field, fields, row, text, from: span?.from ?? 0, to: span?.to ?? at.now }} />;
   if (cell.kind === "colored-text")
     return (
       <td class={align} style={{ color: readable(color, theme.value) }} title={text}>
-        {text}
+        {linked}
       </td>
     );
-  if (cell.kind === "colored-background")
+  // A missing value has no colour to show.
+  if (cell.kind === "colored-background" && (!isMissing(value) || shown.color !== undefined))
     return (
-      <td class={align} style={{ background: color, color: wantsWhite(color) ? "#ffffff" : "#10151c" }} title={text}>
-        {text}
+      <td class={`${align} painted`} style={{ background: color, color: wantsWhite(color) ? "#ffffff" : "#10151c" }} title={text}>
+        {linked}
       </td>
     );
   if (cell.kind === "gauge") {
-    const low = config.min ?? 0;
-    const high = config.max ?? Math.max(1, reduce(numbersOf(field), "max") || 1);
+    const low = config.min ?? Math.min(0, ends[0]);
+    const high = config.max ?? Math.max(ends[1], low + 1e-9);
     return (
-      <td class="cell-gauge">
-        <div class="bar-track">
-          <div class={`bar-fill ${cell.value}`} style={{ width: `${(partOf(number, low, high) * 100).toFixed(1)}%`, color }} />
+      <td class={align} title={text}>
+        <div class="cell-gauge">
+          <div class="bar-track">
+            <div class={`bar-fill ${cell.value}`} style={{ width: `${(partOf(number, low, high) * 100).toFixed(1)}%`, color }} />
+          </div>
+          <span>{linked}</span>
         </div>
-        <span>{text}</span>
       </td>
     );
   }
   return (
     <td
-      class={`${align}${cell.kind === "json" ? " code" : ""}${spec.wrap ? " wrap" : ""}`}
+      class={`${align}${cell.kind === "json" ? " code" : ""}`}
       style={shown.color === undefined ? {} : { color: readable(color, theme.value) }}
       title={text}
     >
-      {text}
+      {linked}
     </td>
   );
+}
+
+/** The text of a cell, as a link to the first address that may be followed. */
+function Linked({ links, place }: { links: readonly DataLink[]; place: LinkPlace }) {
+  for (const { url, title, new_tab } of links) {
+    const address = linkOf(url, place);
+    if (address === undefined) continue;
+    return (
+      <a href={address} title={title || undefined} onClick={follow} {...(new_tab ? { target: "_blank", rel: "noreferrer noopener" } : {})}>
+        {place.text}
+      </a>
+    );
+  }
+  return <>{place.text}</>;
 }
 
 /** The same numbers as any other view shows, for whoever would rather read than look. */

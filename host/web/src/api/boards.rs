@@ -1,5 +1,6 @@
 //! `dashboards`: which there are, and what stands where on one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State as Shared};
@@ -19,7 +20,12 @@ use crate::state::State;
 /// `GET /api/v1/dashboards`
 pub(crate) async fn list(Shared(app): Shared<App>) -> Result<Response, ApiError> {
     let boards = (app.state.dashboards)();
-    success(&boards.iter().map(|board| json!({"uid": board.uid, "title": board.title, "tags": board.tags})).collect::<Vec<Value>>())
+    let name = |board: &Arc<Dashboard>| {
+        let titles: BTreeMap<&str, &str> =
+            board.translations.iter().filter_map(|(tag, texts)| Some((tag.as_str(), texts.get(&board.title)?.as_str()))).collect();
+        json!({"uid": board.uid, "title": board.title, "tags": board.tags, "titles": titles})
+    };
+    success(&boards.iter().map(name).collect::<Vec<Value>>())
 }
 
 /// The board of this name.
@@ -98,7 +104,7 @@ fn board_json(state: &State, board: &Dashboard, variables: &Variables) -> Value 
     json!({
         "uid": board.uid, "title": board.title, "description": board.description, "tags": board.tags,
         "time": {"from": board.from, "to": board.to}, "refresh": board.refresh, "timezone": board.timezone,
-        "warnings": warnings, "variables": shown, "panels": panels,
+        "warnings": warnings, "variables": shown, "panels": panels, "translations": board.translations,
     })
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn a_board_says_what_stands_where() {
     let list = ask("GET /api/v1/dashboards").await.json();
-    assert_eq!(list["data"], json!([{"uid": "home", "title": "Home", "tags": ["a"]}]));
+    assert_eq!(list["data"], json!([{"uid": "home", "title": "Home", "tags": ["a"], "titles": {}}]));
     let board = ask("GET /api/v1/dashboards/home").await.json();
     for (pointer, expected) in [
         ("/data/time", json!({"from": "now-5m", "to": "now"})),
@@ -28,6 +28,7 @@ async fn a_board_says_what_stands_where() {
         ("/data/panels/1/reason", json!("no plugin draws panels of the type \"gauge\": put gauge.wasm into plugins/")),
         ("/data/panels/6/kind", json!("row")),
         ("/data/panels/7/type", json!("stat")),
+        ("/data/translations", json!({})),
     ] {
         assert_eq!(board.pointer(pointer), Some(&expected), "{pointer}");
     }

@@ -30,7 +30,7 @@ impl panel::Guest for Stat {
     fn render(request: Request) -> Result<Rendering, Error> {
         let options = Options::parse(&request.options)?;
         let readings = readings::readings(&options, &request)?;
-        let view = if readings.is_empty() { View::Empty("No data".to_owned()) } else { View::Stats(stats(&options, readings)) };
+        let view = if readings.is_empty() { View::Empty(String::new()) } else { View::Stats(stats(&options, readings)) };
         Ok(Rendering { view, frames: Vec::new() })
     }
 }

@@ -17,7 +17,7 @@ pub fn view(request: &Request) -> Result<View, Error> {
     let plotted = plotted(request);
     if plotted.is_empty() {
         let numbers = request.frames.iter().flat_map(|frame| &frame.fields).any(has_value);
-        let what = if numbers { "The data has no time field: a query over a range is needed" } else { "No data" };
+        let what = if numbers { "The data has no time field: a query over a range is needed" } else { "" };
         return Ok(View::Empty(what.to_owned()));
     }
     let mut axes = Axes::default();
