@@ -1,4 +1,5 @@
 /** What the server answers. Shapes of the Prometheus API as upstream has them, ours as `host/web` writes them. */
+import type { Translations } from "./board-text";
 import { prefix } from "./router";
 import { t } from "./text";
 
@@ -193,6 +194,8 @@ export interface Plugin {
 export interface DashboardName {
   uid: string;
   title: string;
+  /** The title by language. */
+  titles?: Record<string, string>;
   tags?: string[];
 }
 
@@ -231,4 +234,5 @@ export interface Dashboard {
   warnings: string[];
   variables: Variable[];
   panels: PanelPlace[];
+  translations?: Translations;
 }

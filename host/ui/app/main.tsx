@@ -3,6 +3,7 @@ import { Fragment, render } from "preact";
 import { useEffect } from "preact/hooks";
 import { startClock } from "./page-state";
 import { route } from "./router";
+import { startSession } from "./session";
 import { type Key, language, startLanguage, t } from "./text";
 import { applyTheme } from "./theme";
 import { Alerts } from "./views/alerts";
@@ -12,6 +13,7 @@ import { Header } from "./views/header";
 import { Missing } from "./views/missing";
 import { Plugins } from "./views/plugins";
 import { Targets } from "./views/targets";
+import { Welcome } from "./views/welcome";
 
 /** The dashboard that the first page shows. */
 const home = "home";
@@ -35,6 +37,8 @@ function Page() {
       return <Alerts />;
     case "plugins":
       return <Plugins />;
+    case "welcome":
+      return <Welcome />;
     case "missing":
       return <Missing path={here.path} />;
   }
@@ -54,6 +58,7 @@ function App() {
 
 applyTheme();
 startClock();
+startSession();
 const root = document.getElementById("page");
 if (root === null) throw new Error("index.html has no element #page");
 await startLanguage();

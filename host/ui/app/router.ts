@@ -17,6 +17,7 @@ export type Route =
   | { page: "targets" }
   | { page: "alerts" }
   | { page: "plugins" }
+  | { page: "welcome" }
   | { page: "missing"; path: string };
 
 /** What goes along from page to page; everything else belongs to the page that it was set on. */
@@ -46,6 +47,10 @@ addEventListener("popstate", () => {
 export const query = computed(() => new URLSearchParams(place.value.query));
 export const route = computed(() => routeOf(place.value.path));
 
+const simplePages = ["dashboards", "targets", "alerts", "plugins", "welcome"] as const;
+type SimplePage = (typeof simplePages)[number];
+const isPage = (name: string): name is SimplePage => (simplePages as readonly string[]).includes(name);
+
 /** Which page a path means. */
 export function routeOf(path: string): Route {
   const [first = "", second, ...more] = path.split("/").filter((part) => part !== "");
@@ -55,8 +60,7 @@ export function routeOf(path: string): Route {
     const uid = decode(second);
     if (uid !== undefined) return { page: "dashboard", uid };
   }
-  if (second === undefined && (first === "dashboards" || first === "targets" || first === "alerts" || first === "plugins"))
-    return { page: first };
+  if (second === undefined && isPage(first)) return { page: first };
   return { page: "missing", path };
 }
 

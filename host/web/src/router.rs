@@ -129,7 +129,7 @@ fn page_routes(prefix: &str) -> Router<App> {
         .route("/d/{uid}", get(pages::page))
         .route("/d/{uid}/{*slug}", get(pages::page))
         .route("/graph", get(async move |request: Request| pages::graph(&graph_prefix, request)));
-    for path in ["/", "/targets", "/alerts", "/plugins", "/explore", "/dashboards"] {
+    for path in ["/", "/targets", "/alerts", "/plugins", "/explore", "/dashboards", "/welcome"] {
         routes = routes.route(path, get(pages::page));
     }
     // Upstream's pages that have another name here.

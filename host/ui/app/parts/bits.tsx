@@ -1,6 +1,6 @@
 /** Small things that several pages show. */
 import type { Labels as LabelMap } from "../api";
-import { follow, linkTo } from "../router";
+import { changed, follow, linkTo } from "../router";
 import { t } from "../text";
 
 export function Labels({ labels, without = [] }: { labels: LabelMap; without?: readonly string[] }) {
@@ -30,9 +30,30 @@ export function Badge({ tone, children }: { tone: Tone; children: string }) {
   );
 }
 
-export function PageLink({ to, children, current }: { to: string; children: string; current?: boolean }) {
+export function PageLink({
+  to,
+  children,
+  current,
+  with: parameters,
+  button = false,
+}: {
+  to: string;
+  children: string;
+  current?: boolean;
+  /** Of the page's own query. */
+  with?: Record<string, string>;
+  /** Whether it looks like one. */
+  button?: boolean;
+}) {
+  const [path, query = ""] = linkTo(to).split("?");
+  const more = changed(query, parameters ?? {});
   return (
-    <a href={linkTo(to)} onClick={follow} aria-current={current ? "page" : undefined}>
+    <a
+      href={`${path}${more && `?${more}`}`}
+      onClick={follow}
+      class={button ? "button primary" : undefined}
+      aria-current={current ? "page" : undefined}
+    >
       {children}
     </a>
   );

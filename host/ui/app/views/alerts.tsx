@@ -11,6 +11,7 @@ import { Failed, Loading, Stale } from "../parts/looks";
 import { query, setQuery } from "../router";
 import { t } from "../text";
 import { RefreshPicker } from "./range-picker";
+import { Receivers } from "./receivers";
 
 const tones: Record<string, Tone> = { firing: "bad", pending: "warn", inactive: "good", unknown: "calm" };
 const severities = ["critical", "error", "warning", "info"];
@@ -90,6 +91,7 @@ export function Alerts() {
             {found.length > most && <p class="muted">{t("alerts.more", { n: found.length - most })}</p>}
           </section>
           <Deliveries {...deliveries} clock={at} />
+          <Receivers />
           {groups.map((group) => (
             <Group key={`${group.file} ${group.name}`} group={group} at={at} />
           ))}

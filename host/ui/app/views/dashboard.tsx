@@ -1,6 +1,7 @@
 /** A dashboard: its variables and its grid of panels. */
 import { useEffect, useState } from "preact/hooks";
 import type { Dashboard as DashboardData, PanelPlace } from "../api";
+import { inLanguage } from "../board-text";
 import { useFetched } from "../fetched";
 import { defaults, pressed, usual } from "../page-state";
 import { PageLink } from "../parts/bits";
@@ -10,6 +11,7 @@ import { t } from "../text";
 import { Panel } from "./panel";
 import { RangePicker, RefreshPicker } from "./range-picker";
 import { chosen, Variables } from "./variables";
+import { WelcomeCard } from "./welcome";
 
 /** A row and the panels below it. The first one may have no heading. */
 export interface Section {
@@ -51,7 +53,7 @@ export function Dashboard({ uid, home }: { uid: string; home: boolean }) {
   useEffect(() => {
     if (data?.uid !== uid) return;
     defaults.value = { from: data.time.from || usual.from, to: data.time.to || usual.to, refresh: data.refresh, timezone: data.timezone };
-    document.title = `${data.title} · Skopos`;
+    document.title = `${inLanguage(data.translations, data.title)} · Skopos`;
     setReadyFor(uid);
   }, [data, uid]);
   useEffect(
@@ -77,12 +79,13 @@ export function Dashboard({ uid, home }: { uid: string; home: boolean }) {
   return (
     <>
       <div class="toolbar">
-        <h1 title={data.description}>{data.title}</h1>
+        <h1 title={inLanguage(data.translations, data.description)}>{inLanguage(data.translations, data.title)}</h1>
         <Variables variables={data.variables} />
         <span class="spring" />
         <RangePicker />
         <RefreshPicker />
       </div>
+      {home && <WelcomeCard />}
       {error !== undefined && <Stale error={error} at={at} />}
       {data.warnings.length > 0 && (
         <details class="notes">
@@ -113,7 +116,7 @@ function Row({ section: { row, panels }, dashboard }: { section: Section; dashbo
       {row !== undefined && (
         <h2 class="row">
           <button type="button" aria-expanded={open} onClick={() => setOpen(!open)}>
-            <span aria-hidden="true">{open ? "▾" : "▸"}</span> {row.title}
+            <span aria-hidden="true">{open ? "▾" : "▸"}</span> {inLanguage(dashboard.translations, row.title)}
             {!open && <span class="muted"> {t("dashboard.folded", { n: panels.length })}</span>}
           </button>
         </h2>
@@ -126,7 +129,7 @@ function Row({ section: { row, panels }, dashboard }: { section: Section; dashbo
               class={place.grid.w <= 8 && place.grid.h <= 5 ? "cell narrow" : "cell"}
               style={gridLines(place)}
             >
-              <Panel uid={dashboard.uid} place={place} variables={variables} order={order} />
+              <Panel uid={dashboard.uid} place={place} variables={variables} order={order} translations={dashboard.translations} />
             </div>
           ))}
         </div>

@@ -4,13 +4,14 @@ import { useFetched } from "../fetched";
 import { Counts, PageLink, Search } from "../parts/bits";
 import { Empty, Failed, Loading, Stale } from "../parts/looks";
 import { query, setQuery } from "../router";
-import { t } from "../text";
+import { language, t } from "../text";
 
 export function Dashboards() {
   const { data, error, at } = useFetched<DashboardName[]>("/api/v1/dashboards");
   const wanted = query.value.get("q") ?? "";
-  const found = (data ?? []).filter(({ title, uid, tags }) =>
-    [title, uid, ...(tags ?? [])].some((text) => text.toLowerCase().includes(wanted.toLowerCase())),
+  const titleOf = ({ title, titles }: DashboardName): string => titles?.[language.value] ?? title;
+  const found = (data ?? []).filter(({ title, titles, uid, tags }) =>
+    [title, ...Object.values(titles ?? {}), uid, ...(tags ?? [])].some((text) => text.toLowerCase().includes(wanted.toLowerCase())),
   );
   return (
     <>
@@ -35,9 +36,9 @@ export function Dashboards() {
         <Empty>{t("search.none")}</Empty>
       ) : (
         <ul class="list">
-          {found.map(({ uid, title, tags }) => (
+          {found.map(({ uid, title, titles, tags }) => (
             <li key={uid}>
-              <PageLink to={uid === "home" ? "/" : `/d/${encodeURIComponent(uid)}`}>{title}</PageLink>
+              <PageLink to={uid === "home" ? "/" : `/d/${encodeURIComponent(uid)}`}>{titleOf({ uid, title, ...(titles && { titles }) })}</PageLink>
               <span class="muted">{uid}</span>
               <span class="labels">
                 {(tags ?? []).map((tag) => (

@@ -2,9 +2,10 @@
 import { useEffect, useRef } from "preact/hooks";
 import { refreshPressed } from "../page-state";
 import { PageLink } from "../parts/bits";
-import { go, linkTo, prefix, route } from "../router";
+import { follow, go, linkTo, prefix, route } from "../router";
 import { otherLanguage, switchLanguage, t } from "../text";
 import { theme, toggleTheme } from "../theme";
+import { ReadOnlySign } from "./welcome";
 
 const pages = [
   ["home", "/", "nav.home", "h"],
@@ -38,6 +39,7 @@ export function Header() {
           </PageLink>
         ))}
       </nav>
+      <ReadOnlySign />
       <button type="button" class="icon" title={t("help.open")} aria-label={t("help.open")} onClick={() => help.current?.showModal()}>
         ?
       </button>
@@ -83,6 +85,17 @@ export function Header() {
           </dt>
           <dd>{t("help.open")}</dd>
         </dl>
+        <p>
+          <a
+            href={linkTo("/welcome")}
+            onClick={(event) => {
+              help.current?.close();
+              follow(event);
+            }}
+          >
+            {t("nav.welcome")}
+          </a>
+        </p>
         <p>
           <a href={`${prefix}/licenses.txt`} target="_blank" rel="noopener">
             {t("help.licences")}

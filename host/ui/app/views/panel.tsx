@@ -2,6 +2,7 @@
 import type { RefObject } from "preact";
 import { useEffect, useErrorBoundary, useRef, useState } from "preact/hooks";
 import { ApiError, ask, type PanelPlace } from "../api";
+import { answerInLanguage, inLanguage, type Translations } from "../board-text";
 import { canDraw, Drawing, emptyReason } from "../chart/drawing";
 import { surroundings } from "../chart/surroundings";
 import { dataTable, TableView } from "../chart/table";
@@ -40,11 +41,13 @@ export function Panel({
   place,
   variables,
   order,
+  translations,
 }: {
   uid: string;
   place: PanelPlace;
   variables: Record<string, string[]>;
   order: number;
+  translations: Translations | undefined;
 }) {
   const root = useRef<HTMLElement>(null);
   const { ref: body, size } = useSize<HTMLDivElement>();
@@ -68,7 +71,7 @@ export function Panel({
     async (signal) => {
       const span = range.peek();
       const answer = await ask<PanelAnswer>(path, { body: { from: Math.round(span.from), to: Math.round(span.to), ...request }, signal });
-      return { answer, span };
+      return { answer: answerInLanguage(translations, answer), span };
     },
     { enabled: drawable && size.width > 0 && (inSight || (later && !drawnOnce)), keep: true },
   );
@@ -97,7 +100,9 @@ export function Panel({
             : reason !== undefined
               ? "empty"
               : "drawn";
-  const title = place.title || t("panel.untitled", { id: String(place.id) });
+  const ownTitle = inLanguage(translations, place.title);
+  const description = inLanguage(translations, place.description);
+  const title = ownTitle || t("panel.untitled", { id: String(place.id) });
   const warnings = data?.answer.warnings ?? [];
   const notes = t("panel.notes", { notes: warnings.join("\n") });
   return (
@@ -110,9 +115,9 @@ export function Panel({
       aria-busy={state === "loading"}
     >
       <div class="panel-head">
-        <h3 title={place.description || place.title}>{place.title}</h3>
-        {place.description !== "" && (
-          <span class="hint" tabIndex={0} role="note" aria-label={place.description} title={place.description}>
+        <h3 title={description || ownTitle}>{ownTitle}</h3>
+        {description !== "" && (
+          <span class="hint" tabIndex={0} role="note" aria-label={description} title={description}>
             i
           </span>
         )}

@@ -40,10 +40,10 @@ export function Variables({ variables }: { variables: readonly Variable[] }) {
 function Choice({ variable, now }: { variable: Variable; now: readonly string[] }) {
   const label = variable.label || variable.name;
   const set = (values: string[], replace = false): void => setQuery({ [`var-${variable.name}`]: values }, replace);
+  // The server names this one in English.
+  const named = variable.options.map((option) => (option.value === all ? { ...option, text: t("variables.all") } : option));
   const options =
-    variable.include_all && !variable.options.some(({ value }) => value === all)
-      ? [{ text: t("variables.all"), value: all }, ...variable.options]
-      : variable.options;
+    variable.include_all && !named.some(({ value }) => value === all) ? [{ text: t("variables.all"), value: all }, ...named] : named;
   const name = variable.hide === 1 ? null : <span class="variable-name">{label}</span>;
   if (variable.type === "textbox") {
     return (
