@@ -27,7 +27,7 @@ fn the_default_configuration_watches_itself() {
 
     let plugins = skopos.get("/api/v1/plugins").json();
     let names: Vec<&str> = plugins["data"]["plugins"].as_array().expect("a list").iter().filter_map(|p| p["name"].as_str()).collect();
-    for name in ["dns", "opengraph", "access-log", "slack", "timeseries", "stat"] {
+    for name in ["dns", "opengraph", "access-log", "slack", "timeseries", "stat", "table"] {
         assert!(names.contains(&name), "{name} is embedded: {plugins}");
     }
     let home = skopos.get("/api/v1/dashboards/home").json();

@@ -2,18 +2,25 @@
 import { Fragment, render } from "preact";
 import { useEffect } from "preact/hooks";
 import { startClock } from "./page-state";
+import { fetchLater, Later, type Loaded } from "./parts/later";
 import { route } from "./router";
 import { startSession } from "./session";
 import { type Key, language, startLanguage, t } from "./text";
 import { applyTheme } from "./theme";
-import { Alerts } from "./views/alerts";
 import { Dashboard } from "./views/dashboard";
 import { Dashboards } from "./views/dashboards";
 import { Header } from "./views/header";
 import { Missing } from "./views/missing";
-import { Plugins } from "./views/plugins";
-import { Targets } from "./views/targets";
-import { Welcome } from "./views/welcome";
+
+/** Pages besides the first. */
+const later = {
+  targets: { load: async () => (await import("./views/targets")).Targets },
+  alerts: { load: async () => (await import("./views/alerts")).Alerts },
+  plugins: { load: async () => (await import("./views/plugins")).Plugins },
+  welcome: { load: async () => (await import("./views/welcome")).Welcome },
+} satisfies Record<string, Loaded>;
+/** When the others are fetched, so that going there is as quick as staying. */
+const idleMs = 3000;
 
 /** The dashboard that the first page shows. */
 const home = "home";
@@ -32,13 +39,13 @@ function Page() {
     case "dashboards":
       return <Dashboards />;
     case "targets":
-      return <Targets />;
+      return <Later key="targets" page={later.targets} />;
     case "alerts":
-      return <Alerts />;
+      return <Later key="alerts" page={later.alerts} />;
     case "plugins":
-      return <Plugins />;
+      return <Later key="plugins" page={later.plugins} />;
     case "welcome":
-      return <Welcome />;
+      return <Later key="welcome" page={later.welcome} />;
     case "missing":
       return <Missing path={here.path} />;
   }
@@ -63,3 +70,7 @@ const root = document.getElementById("page");
 if (root === null) throw new Error("index.html has no element #page");
 await startLanguage();
 render(<App />, root);
+setTimeout(() => {
+  // One that fails is asked for again by who goes there.
+  for (const page of Object.values(later)) fetchLater(page).catch(() => undefined);
+}, idleMs);

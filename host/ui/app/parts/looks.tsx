@@ -19,13 +19,13 @@ export function Empty({ children }: { children: ComponentChildren }) {
   return <div class="look">{children}</div>;
 }
 
-export function Failed({ error, what }: { error: ApiError; what?: string }) {
+export function Failed({ error, what, again = refreshPressed }: { error: ApiError; what?: string; again?: () => void }) {
   return (
     <div class="look failed" role="alert">
       <strong>{what ?? t("look.failed")}</strong>
       <p class="said">{error.message}</p>
       <p>
-        <button type="button" onClick={refreshPressed}>
+        <button type="button" onClick={again}>
           {t("look.again")}
         </button>
       </p>

@@ -11,7 +11,7 @@ import { t } from "../text";
 import { Panel } from "./panel";
 import { RangePicker, RefreshPicker } from "./range-picker";
 import { chosen, Variables } from "./variables";
-import { WelcomeCard } from "./welcome";
+import { WelcomeCard } from "./access";
 
 /** A row and the panels below it. The first one may have no heading. */
 export interface Section {

@@ -5,7 +5,7 @@ import { PageLink } from "../parts/bits";
 import { follow, go, linkTo, prefix, route } from "../router";
 import { otherLanguage, switchLanguage, t } from "../text";
 import { theme, toggleTheme } from "../theme";
-import { ReadOnlySign } from "./welcome";
+import { ReadOnlySign } from "./access";
 
 const pages = [
   ["home", "/", "nav.home", "h"],

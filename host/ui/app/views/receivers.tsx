@@ -6,7 +6,7 @@ import { Badge } from "../parts/bits";
 import { Failed, Loading } from "../parts/looks";
 import { session } from "../session";
 import { t } from "../text";
-import { ReadOnlyNote } from "./welcome";
+import { ReadOnlyNote } from "./access";
 
 interface Receiver {
   name: string;

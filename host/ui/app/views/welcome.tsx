@@ -1,36 +1,13 @@
 /** The first minute: what this is, what it watches, how to add to it, who may reach it, and how to be told. */
-import { signal } from "@preact/signals";
 import type { Session, Target, Targets } from "../api";
 import { useFetched } from "../fetched";
 import { Badge, PageLink } from "../parts/bits";
 import { Failed, Loading } from "../parts/looks";
 import { Snippet } from "../parts/snippet";
-import { prefix } from "../router";
 import { session } from "../session";
 import { t } from "../text";
+import type { Flags } from "./access";
 import { byJob } from "./targets";
-
-const key = "skopos.welcome";
-
-function seen(): boolean {
-  try {
-    return localStorage.getItem(key) === "seen";
-  } catch {
-    return false;
-  }
-}
-const dismissed = signal(seen());
-
-function dismiss(): void {
-  dismissed.value = true;
-  try {
-    localStorage.setItem(key, "seen");
-  } catch {
-    // It comes again with the next visit.
-  }
-}
-
-type Flags = Record<string, string>;
 
 /** The whole file where there is none yet, else what is added to it. */
 function targetYaml(whole: boolean): string {
@@ -127,7 +104,7 @@ const mostJobs = 12;
 const waiting = (targets: readonly Target[]): boolean => targets.every(({ health }) => health !== "down");
 
 /** Who may reach this server and what they may do, in a sentence or two. */
-export function AccessState({ now }: { now: Session }) {
+function AccessState({ now }: { now: Session }) {
   return (
     <ul class="plain">
       <li>
@@ -147,51 +124,5 @@ export function AccessState({ now }: { now: Session }) {
         </li>
       )}
     </ul>
-  );
-}
-
-/** On the home page as long as nobody has set anything up, until somebody puts it away. */
-export function WelcomeCard() {
-  const flags = useFetched<Flags>("/api/v1/status/flags", { enabled: !dismissed.value });
-  const now = session.value;
-  if (dismissed.value || flags.data === undefined || now === undefined) return null;
-  const fresh = (flags.data["config.file"] ?? "") === "" || (!now.users && !now.loopback);
-  if (!fresh) return null;
-  return (
-    <section class="card welcome-card" aria-label={t("welcome.title")}>
-      <div>
-        <h2>{t("welcome.card")}</h2>
-        <p>{now.read_only ? t("access.read-only.why") : t("welcome.card.text")}</p>
-      </div>
-      <PageLink to="/welcome" button>
-        {t("welcome.title")}
-      </PageLink>
-      <button type="button" onClick={dismiss}>
-        {t("welcome.dismiss")}
-      </button>
-    </section>
-  );
-}
-
-/** Above what would change something, if nothing may be changed. */
-export function ReadOnlyNote() {
-  if (session.value?.read_only !== true) return null;
-  return (
-    <p class="stale-line" role="note">
-      <span aria-hidden="true">⚠</span> {t("access.read-only.why")} <PageLink to="/welcome">{t("access.how")}</PageLink>
-    </p>
-  );
-}
-
-/** In the header of every page: a lock, with its meaning beside it where there is room. */
-export function ReadOnlySign() {
-  if (session.value?.read_only !== true) return null;
-  return (
-    <a class="read-only" href={`${prefix}/welcome`} title={t("access.read-only.why")} aria-label={t("access.read-only")}>
-      <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">
-        <path d="M4 7V5a4 4 0 0 1 8 0v2M3 7h10v7H3z" fill="none" stroke="currentColor" stroke-width="1.6" />
-      </svg>
-      <span>{t("access.read-only")}</span>
-    </a>
   );
 }
