@@ -32,5 +32,5 @@ pub use error::{EvalError, ParseError};
 pub use eval::{instant, range};
 pub use limits::{Limits, Stats};
 pub use memory::Memory;
-pub use parse::parse;
+pub use parse::{parse, parse_series};
 pub use value::{Point, QueryResult, Sample, Series, Value};

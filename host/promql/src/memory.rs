@@ -34,9 +34,14 @@ impl Memory {
 
     /// Adds a series as test scripts write it, `up{job="a"}` and `0+1x10 _ stale`, its points `step_ms` apart from time 0.
     pub fn load_text(&self, series: &str, points: &str, step_ms: i64) -> Result<(), String> {
+        self.load_text_from(series, points, 0, step_ms)
+    }
+
+    /// The same, from another time on.
+    pub fn load_text_from(&self, series: &str, points: &str, start: TimestampMs, step_ms: i64) -> Result<(), String> {
         let labels = crate::parse::parse_series(series).map_err(|e| e.to_string())?;
         let points = crate::script::points(points)?;
-        let times = (0_i64..).map(|at| at.saturating_mul(step_ms));
+        let times = (0_i64..).map(|at| start.saturating_add(at.saturating_mul(step_ms)));
         self.load(&labels, times.zip(points).filter_map(|(time, value)| Some((time, value?))));
         Ok(())
     }

@@ -35,7 +35,7 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
 }
 
 /// Reads one series as test scripts and rule tests write them: a name and labels, all matched by equality.
-pub(crate) fn parse_series(text: &str) -> Result<model::LabelSet, ParseError> {
+pub fn parse_series(text: &str) -> Result<model::LabelSet, ParseError> {
     let mut parser = Parser { text, tokens: lex::lex(text), at: 0, depth: 0 };
     let selector = parser.plain_selector()?;
     if parser.peek() != &Kind::End {

@@ -16,6 +16,7 @@ pub mod snapshot;
 mod stats;
 #[cfg(test)]
 mod tests;
+pub mod unit_test;
 
 pub use deps::RulesDeps;
 pub use file::RuleFile;

@@ -1,0 +1,176 @@
+//! Runs tests: rounds of evaluation over a store in memory.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use model::seams::{AlertSink, Append, Select};
+use model::{Alert, Clock, LabelSet, ManualClock};
+use promql::{Memory, Value};
+
+use super::{AlertTest, ExpressionTest, TestCase, TestFile, report};
+use crate::deps::{Context, RulesDeps};
+use crate::file::{GroupConfig, RuleFile};
+use crate::group::Group;
+use crate::snapshot::GroupSnapshot;
+
+/// Labels and annotations of alerts.
+pub(super) type Alerts = Vec<(LabelSet, LabelSet)>;
+
+/// Most rounds of one test: a year of minutes, and some.
+const ROUNDS_MAX: i64 = 1_000_000;
+
+const NO_HISTOGRAMS: &str = "native histograms are not supported yet";
+
+/// What did not come out as the test says, as promtool words it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure(pub String);
+
+/// Alerts go nowhere.
+struct Nobody;
+
+impl AlertSink for Nobody {
+    fn submit(&self, _: Vec<Alert>) {}
+}
+
+/// Runs the tests of a file whose names satisfy `wanted` over the rules of its rule files, and answers how many ran and all that failed.
+pub fn run(file: &TestFile, rules: &[RuleFile], wanted: impl Fn(&str) -> bool) -> (usize, Vec<Failure>) {
+    let mut groups: Vec<&GroupConfig> = rules.iter().flat_map(|file| &file.groups).collect();
+    // Stable: groups that are not named stay behind, in their order.
+    groups.sort_by_key(|group| file.group_order.iter().position(|name| *name == group.name).unwrap_or(usize::MAX));
+    let mut failures = Vec::new();
+    let mut ran = 0;
+    for name in &file.group_order {
+        if !groups.iter().any(|group| group.name == *name) {
+            failures.push(Failure(format!("    group_eval_order names the group {name:?}, which no rule file has")));
+        }
+    }
+    for case in file.tests.iter().filter(|case| wanted(&case.name)) {
+        ran += 1;
+        failures.extend(run_case(file, case, &groups).into_iter().map(Failure));
+    }
+    (ran, failures)
+}
+
+fn run_case(file: &TestFile, case: &TestCase, groups: &[&GroupConfig]) -> Vec<String> {
+    let store = Arc::new(Memory::new());
+    let mut unsupported = Vec::new();
+    for (series, points) in &case.input {
+        if points.contains("{{") {
+            unsupported.push(format!("    {}series {series}: {NO_HISTOGRAMS}", name_line(case)));
+        } else if let Err(error) = store.load_text_from(series, points, case.start, case.interval_ms) {
+            return vec![format!("    {}series {series}: {error}", name_line(case))];
+        }
+    }
+    let clock = Arc::new(ManualClock::at(case.start));
+    let context = Context::new(RulesDeps {
+        select: Arc::clone(&store) as Arc<dyn Select>,
+        append: Arc::clone(&store) as Arc<dyn Append>,
+        sink: Arc::new(Nobody),
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        external_url: case.external_url.clone(),
+        external_labels: case.external_labels.clone(),
+    });
+    let mut groups: Vec<Group> = groups.iter().map(|config| Group::new((*config).clone(), true)).collect();
+    let end_ms = case.alerts.iter().map(|test| test.at_ms).chain(case.expressions.iter().map(|test| test.at_ms)).max().unwrap_or(0);
+    if end_ms / file.evaluation_interval_ms > ROUNDS_MAX {
+        return vec![format!("    {}more than {ROUNDS_MAX} evaluations up to {}", name_line(case), report::time(end_ms))];
+    }
+    let mut failures = Vec::new();
+    let mut since_ms = 0;
+    while since_ms <= end_ms {
+        let now = case.start + since_ms;
+        clock.set(now);
+        let mut shown = Vec::with_capacity(groups.len());
+        for group in &mut groups {
+            group.evaluate(&context, now);
+            let snapshot = group.snapshot(&context);
+            for rule in snapshot.rules.iter().filter(|rule| !rule.last_error.is_empty()) {
+                failures.push(format!("    rule: {}, time: {}, err: {}", rule.name, report::time(since_ms), rule.last_error));
+            }
+            shown.push(snapshot);
+        }
+        // What cannot be evaluated makes what follows from it meaningless.
+        if !failures.is_empty() {
+            return failures;
+        }
+        // An alert is looked at as of the last evaluation before its time.
+        let next_ms = since_ms.saturating_add(file.evaluation_interval_ms);
+        let due: BTreeSet<i64> = case.alerts.iter().map(|test| test.at_ms).filter(|at| (since_ms..next_ms).contains(at)).collect();
+        for at in due {
+            for test in case.alerts.iter().filter(|test| test.at_ms == at) {
+                failures.extend(check_alert(case, test, &shown));
+            }
+        }
+        since_ms = next_ms;
+    }
+    for test in &case.expressions {
+        failures.extend(check_expression(file, case, test, &store));
+    }
+    failures.extend(unsupported);
+    failures
+}
+
+fn name_line(case: &TestCase) -> String {
+    if case.name.is_empty() { String::new() } else { format!("name: {},\n    ", case.name) }
+}
+
+fn check_alert(case: &TestCase, test: &AlertTest, groups: &[GroupSnapshot]) -> Option<String> {
+    let rules = groups.iter().flat_map(|group| &group.rules).filter(|rule| rule.name == test.name).filter_map(|rule| rule.alerting.as_ref());
+    let mut found: Alerts =
+        rules.flat_map(|rule| &rule.alerts).filter(|alert| alert.firing).map(|alert| (alert.labels.clone(), alert.annotations.clone())).collect();
+    let mut expected = test.expected.clone();
+    found.sort();
+    expected.sort();
+    (found != expected).then(|| {
+        format!(
+            "    {}alertname: {}, time: {}, \n        exp:{}, \n        got:{}",
+            name_line(case),
+            test.name,
+            report::time(test.at_ms),
+            report::alerts(&expected),
+            report::alerts(&found)
+        )
+    })
+}
+
+fn check_expression(file: &TestFile, case: &TestCase, test: &ExpressionTest, store: &Memory) -> Option<String> {
+    let failure = |error: String| format!("    {}expr: {:?}, time: {}, err: {error}", name_line(case), test.expr, report::time(test.at_ms));
+    if test.histograms {
+        return Some(failure(NO_HISTOGRAMS.to_owned()));
+    }
+    let mut found = match query(test, case.start + test.at_ms, store) {
+        Ok(found) => found,
+        Err(error) => return Some(failure(error)),
+    };
+    let mut expected = test.expected.clone();
+    let by_labels = |a: &(LabelSet, f64), b: &(LabelSet, f64)| a.0.cmp(&b.0);
+    found.sort_by(by_labels);
+    expected.sort_by(by_labels);
+    let same = found.len() == expected.len() && found.iter().zip(&expected).all(|(a, b)| a.0 == b.0 && equal(a.1, b.1, file.fuzzy));
+    (!same).then(|| {
+        format!(
+            "    {}expr: {:?}, time: {},\n        exp: {}\n        got: {}",
+            name_line(case),
+            test.expr,
+            report::time(test.at_ms),
+            report::samples(&expected),
+            report::samples(&found)
+        )
+    })
+}
+
+/// Equal, or with `fuzzy` next to each other.
+fn equal(a: f64, b: f64, fuzzy: bool) -> bool {
+    a == b || (a.is_nan() && b.is_nan()) || (fuzzy && (a.next_up() == b || a.next_down() == b))
+}
+
+fn query(test: &ExpressionTest, at: i64, store: &Memory) -> Result<Vec<(LabelSet, f64)>, String> {
+    let expr = promql::parse(&test.expr).map_err(|error| error.to_string())?;
+    let limits = promql::Limits { experimental: true, ..promql::Limits::default() };
+    let result = promql::instant(&expr, at, store, &limits).map_err(|error| error.to_string())?;
+    match result.value {
+        Value::Vector(samples) => Ok(samples.into_iter().map(|sample| (sample.labels, sample.point.value)).collect()),
+        Value::Scalar(point) => Ok(vec![(LabelSet::default(), point.value)]),
+        _ => Err("rule result is not a vector or scalar".to_owned()),
+    }
+}
