@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use model::seams::{
@@ -135,18 +135,19 @@ impl Select for Memory {
 impl Append for Memory {
     /// Any number of writers: nothing is kept per group.
     fn open_group(&self, _key: &str) -> Result<Box<dyn GroupAppend>, AppendError> {
-        Ok(Box::new(Writer { memory: self.clone(), columns: Vec::new() }))
+        Ok(Box::new(Writer { memory: self.clone(), columns: Vec::new(), known: HashMap::new() }))
     }
 }
 
 struct Writer {
     memory: Memory,
     columns: Vec<LabelSet>,
+    known: HashMap<LabelSet, usize>,
 }
 
 impl GroupAppend for Writer {
     fn column(&mut self, labels: &LabelSet) -> Result<ColumnId, ColumnError> {
-        let at = self.columns.iter().position(|known| known == labels).unwrap_or_else(|| {
+        let at = *self.known.entry(labels.clone()).or_insert_with(|| {
             self.columns.push(labels.clone());
             self.columns.len() - 1
         });

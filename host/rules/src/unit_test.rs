@@ -70,7 +70,8 @@ impl TestFile {
         let evaluation_interval_ms = section.optional("evaluation_interval").map_or(Ok(60_000), duration)?.max(1);
         let fuzzy = section.optional("fuzzy_compare").map_or(Ok(false), Node::as_bool)?;
         let group_order = section.optional("group_eval_order").map_or(Ok(Vec::new()), Node::as_strings)?;
-        let tests = list(section.optional("tests"))?.iter().map(|node| test_case(node, evaluation_interval_ms)).collect::<Result<_, _>>()?;
+        let tests =
+            list(section.optional("tests"))?.iter().map(|node| test_case(node, evaluation_interval_ms)).collect::<Result<_, _>>()?;
         section.finish()?;
         Ok(Self { rule_files, evaluation_interval_ms, fuzzy, group_order, tests })
     }

@@ -8,7 +8,7 @@ use model::format_duration;
 
 mod commands;
 
-pub(crate) use commands::{Check, Command, ConfigFiles, Notify};
+pub(crate) use commands::{Check, Command, ConfigFiles, Notify, Test};
 
 /// Skopos: monitoring in one binary, extended by WebAssembly components.
 ///

@@ -3,10 +3,11 @@
 mod check;
 mod loaded;
 mod notify;
+mod test_rules;
 
 use std::process::ExitCode;
 
-use crate::cli::{Check, Command, Notify};
+use crate::cli::{Check, Command, Notify, Test};
 use crate::out;
 
 /// The exit code of a command that was called wrongly, as clap has it.
@@ -16,6 +17,7 @@ const USAGE: u8 = 2;
 pub(crate) fn run(command: Command) -> ExitCode {
     match command {
         Command::Check(Check::Config { files, plugins_dir }) => check::check_config(&files, plugins_dir.as_deref()),
+        Command::Test(Test::Rules { files, run }) => test_rules::test_rules(&files, &run),
         Command::Notify(Notify::Test { receiver, files, external_url }) => notify::test(&receiver, &files, &external_url),
     }
 }

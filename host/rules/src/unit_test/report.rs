@@ -63,7 +63,9 @@ mod tests {
 
     #[test]
     fn exponents_are_gos() {
-        for (value, text) in [(1.0, "1E+00"), (0.0, "0E+00"), (1234.5, "1.2345E+03"), (-1e-7, "-1E-07"), (1e300, "1E+300"), (f64::NAN, "NaN")] {
+        for (value, text) in
+            [(1.0, "1E+00"), (0.0, "0E+00"), (1234.5, "1.2345E+03"), (-1e-7, "-1E-07"), (1e300, "1E+300"), (f64::NAN, "NaN")]
+        {
             assert_eq!(exponent(value), text);
         }
     }

@@ -115,9 +115,13 @@ fn name_line(case: &TestCase) -> String {
 }
 
 fn check_alert(case: &TestCase, test: &AlertTest, groups: &[GroupSnapshot]) -> Option<String> {
-    let rules = groups.iter().flat_map(|group| &group.rules).filter(|rule| rule.name == test.name).filter_map(|rule| rule.alerting.as_ref());
-    let mut found: Alerts =
-        rules.flat_map(|rule| &rule.alerts).filter(|alert| alert.firing).map(|alert| (alert.labels.clone(), alert.annotations.clone())).collect();
+    let rules =
+        groups.iter().flat_map(|group| &group.rules).filter(|rule| rule.name == test.name).filter_map(|rule| rule.alerting.as_ref());
+    let mut found: Alerts = rules
+        .flat_map(|rule| &rule.alerts)
+        .filter(|alert| alert.firing)
+        .map(|alert| (alert.labels.clone(), alert.annotations.clone()))
+        .collect();
     let mut expected = test.expected.clone();
     found.sort();
     expected.sort();

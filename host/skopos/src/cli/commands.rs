@@ -13,6 +13,9 @@ pub(crate) enum Command {
     /// Tries out how notifications are sent.
     #[command(subcommand)]
     Notify(Notify),
+    /// Runs tests of what you have written.
+    #[command(subcommand)]
+    Test(Test),
 }
 
 /// Which configuration a command reads. The names are the server's.
@@ -64,5 +67,24 @@ Ends with 0 if every place took the message, 1 if one did not (its reason is tol
         /// The address under which others reach this Skopos, for links in the message.
         #[arg(long = "web.external-url", value_name = "URL", default_value = "http://127.0.0.1:9090")]
         external_url: String,
+    },
+}
+
+/// What can be tested.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Test {
+    /// Unit tests of rules, in the files that `promtool test rules` reads: series go in, alerts and results must come out.
+    #[command(after_help = "Examples:
+  skopos test rules cpu.test.yml
+  skopos test rules --run '^disk' rules/*.test.yml
+
+A test file names its rules in `rule_files`, relative to itself. Ends with 0 if all hold, 1 if one does not.")]
+    Rules {
+        /// The test files.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Only tests whose name matches this regular expression. May come more than once.
+        #[arg(long, value_name = "REGEX")]
+        run: Vec<regex::Regex>,
     },
 }

@@ -1,0 +1,85 @@
+//! `skopos test rules`: on the examples that we ship, and on the peers' own test files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use test_support::{conformance, workspace_root};
+
+fn run(file: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_skopos")).args(["test", "rules"]).arg(file).output().expect("the binary starts")
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn yaml_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("the folder is there");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml"));
+    files.sort();
+    files
+}
+
+/// One tested file per alarm.
+#[test]
+fn every_example_has_a_test_that_passes() {
+    let files = yaml_files(&workspace_root().join("config/examples/rules"));
+    let (tests, rules): (Vec<PathBuf>, Vec<PathBuf>) = files.into_iter().partition(|path| path.to_string_lossy().ends_with(".test.yml"));
+    for file in &rules {
+        let test = file.with_extension("test.yml");
+        assert!(tests.contains(&test), "{} has no test {}", file.display(), test.display());
+        let output = run(&test);
+        assert!(output.status.success(), "{}", said(&output));
+        // Each alert that the file defines is expected to fire by its test.
+        let (text, test_text) = (fs::read_to_string(file).expect("a file"), fs::read_to_string(&test).expect("a file"));
+        for alert in text.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+            let fires =
+                test_text.split(&format!("alertname: {alert}\n")).nth(1).is_some_and(|rest| rest.trim_start().starts_with("exp_alerts:\n"));
+            assert!(fires, "{}: nothing lets {alert} fire", test.display());
+        }
+    }
+    println!("example rules: {} files passed, 0 failed", rules.len());
+    assert!(rules.len() >= 10);
+}
+
+/// What promtool's own tests state about its exit code, by the purpose in the names of the files.
+#[test]
+fn the_peers_files() {
+    let Some(folder) = conformance("rules/promtool") else { return };
+    // Native histograms are part 4.
+    let good = ["at-modifier-test.yml", "no-test-group-interval.yml", "start-time-test.yml"];
+    let bad = [
+        "bad-input-series.yml",
+        "bad-promql.yml",
+        "bad-rules-error-test.yml",
+        "bad-rules-syntax-test.yml",
+        "failing.yml",
+        "rules_run.yml",
+        "rules_run_extrafields.yml",
+        "rules_run_no_fuzzy.yml",
+    ];
+    for (files, expected) in [(&good[..], true), (&bad[..], false)] {
+        for name in files {
+            let output = run(&folder.join(name));
+            assert_eq!(output.status.success(), expected, "{name}: {}", said(&output));
+        }
+    }
+    let correct = Command::new(env!("CARGO_BIN_EXE_skopos"))
+        .args(["test", "rules", "--run", "^correct"])
+        .arg(folder.join("rules_run.yml"))
+        .output()
+        .expect("the binary starts");
+    assert!(correct.status.success(), "{}", said(&correct));
+    let histograms = run(&folder.join("unittest.yml"));
+    let failures = said(&histograms).lines().filter(|line| line.starts_with("    ") && line.contains("err")).count();
+    assert!(!histograms.status.success() && failures == 3, "all but native histograms holds: {}", said(&histograms));
+    let mixin = yaml_files(&conformance("rules/unit_tests/kubernetes-mixin").expect("beside the other").join("tests"));
+    for file in &mixin {
+        let output = run(file);
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    println!("rule unit tests: promtool {} passed, 0 failed, 1 skipped (3 checks need native histograms)", good.len() + bad.len());
+    println!("rule unit tests: kubernetes-mixin {} files passed, 0 failed", mixin.len());
+}
