@@ -1,3 +1,5 @@
+mod openmetrics;
+
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
@@ -26,12 +28,37 @@ pub struct Summary {
 /// Reads a body with the stricter rules that Prometheus' libraries for writers have, as `promtool check metrics` does:
 /// beyond what [`Reader`] refuses, the last line must end, `# HELP` and `# TYPE` come once for a family and the latter
 /// before its samples, bounds of buckets and quantiles are numbers, and only known escapes are used.
+///
+/// OpenMetrics is checked against all of its specification that a single body can show.
 pub fn check(body: &[u8], format: Format) -> Result<Summary, ParseError> {
+    match format {
+        Format::Text => check_text(body),
+        Format::OpenMetrics => check_openmetrics(body),
+    }
+}
+
+fn check_openmetrics(body: &[u8]) -> Result<Summary, ParseError> {
+    let mut reader = Reader::new(body, Format::OpenMetrics);
+    let (mut summary, mut families, mut strict) = (Summary::default(), Families::default(), openmetrics::Strict::default());
+    let refused = |(at, message): openmetrics::Fault| ParseError::at(body, at, message);
+    // The line that was read last is known only when it has been looked at.
+    let mut at = reader.offset();
+    while let Some(line) = reader.read_line()? {
+        strict.line(&line, body, at).map_err(refused)?;
+        families.count(&line, &mut summary);
+        at = reader.offset();
+    }
+    strict.finish().map_err(refused)?;
+    families.summarize(&mut summary);
+    Ok(summary)
+}
+
+fn check_text(body: &[u8]) -> Result<Summary, ParseError> {
     if !body.is_empty() && !body.ends_with(b"\n") {
         return Err(ParseError::at(body, body.len(), "the last line does not end in a newline"));
     }
     check_quotes(body)?;
-    let mut reader = Reader::new(body, format);
+    let mut reader = Reader::new(body, Format::Text);
     let (mut summary, mut families) = (Summary::default(), Families::default());
     loop {
         let outcome = match reader.read_line()? {
@@ -40,16 +67,7 @@ pub fn check(body: &[u8], format: Format) -> Result<Summary, ParseError> {
         };
         outcome.map_err(|message| ParseError::at(body, reader.line_offset(), message))?;
     }
-    summary.names = families.names.len();
-    let mut kinds: Vec<(FamilyKind, usize)> = Vec::new();
-    for kind in families.types.values() {
-        match kinds.iter_mut().find(|(known, _)| known == kind) {
-            Some((_, count)) => *count += 1,
-            None => kinds.push((*kind, 1)),
-        }
-    }
-    kinds.sort_by_key(|(kind, _)| kind.as_str());
-    summary.families = kinds;
+    families.summarize(&mut summary);
     Ok(summary)
 }
 
@@ -61,6 +79,31 @@ struct Families {
 }
 
 impl Families {
+    /// Takes what is in a line that was found good.
+    fn count(&mut self, line: &Line<'_>, summary: &mut Summary) {
+        match line {
+            Line::Help(..) => summary.help_lines += 1,
+            Line::Type(name, kind) => _ = self.types.insert(name.to_string(), *kind),
+            Line::Unit(..) => {}
+            Line::Sample(sample) => {
+                summary.samples += 1;
+                summary.samples_with_time += usize::from(sample.timestamp.is_some());
+                self.remember(sample.name());
+            }
+        }
+    }
+
+    fn summarize(&self, summary: &mut Summary) {
+        summary.names = self.names.len();
+        for kind in self.types.values() {
+            match summary.families.iter_mut().find(|(known, _)| known == kind) {
+                Some((_, count)) => *count += 1,
+                None => summary.families.push((*kind, 1)),
+            }
+        }
+        summary.families.sort_by_key(|(kind, _)| kind.as_str());
+    }
+
     fn line(&mut self, line: &Line<'_>, summary: &mut Summary) -> Result<(), String> {
         match line {
             Line::Help(name, text) => {

@@ -13,6 +13,8 @@
 mod check;
 mod encode;
 mod error;
+mod exemplar;
+mod families;
 mod format;
 mod line;
 mod number;
@@ -23,6 +25,8 @@ mod text;
 pub use check::{Summary, check};
 pub use encode::encode;
 pub use error::ParseError;
+pub use exemplar::Exemplar;
+pub use families::{FamilyLine, family_lines};
 pub use format::{CONTENT_TYPE, Format, FormatError};
 pub use number::{format_float, parse_float};
 pub use reader::{LABELS_MAX, LINE_BYTES_MAX, Line, Reader, Sample};

@@ -3,6 +3,7 @@
 use model::FamilyKind;
 
 use crate::error::{ParseError, quote};
+use crate::exemplar::Exemplar;
 use crate::format::Format;
 use crate::reader::LABELS_MAX;
 use crate::tail::{Tail, read_tail_within, skip_blanks};
@@ -34,6 +35,7 @@ impl Cursor<'_> {
         match self.peek() {
             None => Ok(None),
             Some(b'\n') if self.format == Format::OpenMetrics => Err(self.error("a blank line, which OpenMetrics does not allow")),
+            Some(b' ' | b'\t') => Err(self.error("the line begins with a blank, which OpenMetrics does not allow")),
             Some(b'\n') => {
                 self.at += 1;
                 Ok(None)
@@ -61,8 +63,17 @@ impl Cursor<'_> {
         }
         let Some(name) = name else { return Err(self.error_at(start, "the braces hold no metric name, and none stands before them")) };
         self.check_names(start, labels)?;
+        if self.format == Format::OpenMetrics {
+            if self.peek() != Some(b' ') {
+                return Err(self.expected("a space and a value"));
+            }
+            self.at += 1;
+        }
         let value_at = self.at;
-        let tail = read_tail_within(self.body, self.bytes, value_at, self.format)?;
+        let mut tail = read_tail_within(self.body, self.bytes, value_at, self.format)?;
+        if let Some(at) = tail.exemplar_at {
+            tail.end = Exemplar::read_within(self.body, self.bytes, at)?.end;
+        }
         self.at = tail.end;
         Ok(Parts::Sample { name, value_at, tail })
     }
@@ -147,13 +158,19 @@ impl Cursor<'_> {
 
     /// A label name comes once, and the metric's name is not given as a label too.
     fn check_names(&self, start: usize, labels: &[(Span, Span)]) -> Result<(), ParseError> {
-        let twice = |name: Span| Err(self.error_at(name.start, format!("the label {:?} comes twice", resolve(self.body, name))));
         let raw = |span: Span| &self.bytes[span.start..span.end];
         if let Some((name, _)) = labels.iter().find(|(name, _)| raw(*name) == model::METRIC_NAME.as_bytes()) {
             return Err(
                 self.error_at(name.start.max(start), format!("the label {:?}, but the name stands before the braces", model::METRIC_NAME))
             );
         }
+        self.check_twice(labels)
+    }
+
+    /// No label name comes twice.
+    pub(crate) fn check_twice(&self, labels: &[(Span, Span)]) -> Result<(), ParseError> {
+        let twice = |name: Span| Err(self.error_at(name.start, format!("the label {:?} comes twice", resolve(self.body, name))));
+        let raw = |span: Span| &self.bytes[span.start..span.end];
         if labels.len() <= 16 && !labels.iter().any(|(name, _)| name.escaped) {
             for (at, (name, _)) in labels.iter().enumerate() {
                 if labels[..at].iter().any(|(other, _)| raw(*other) == raw(*name)) {
@@ -166,12 +183,16 @@ impl Cursor<'_> {
         labels.iter().find(|(name, _)| !seen.insert(resolve(self.body, *name))).map_or(Ok(()), |(name, _)| twice(*name))
     }
 
-    /// A line that begins with `#`.
+    /// A line that begins with `#`. In OpenMetrics it is metadata or the end; in the older format anything.
     fn comment(&mut self) -> Result<Option<Parts>, ParseError> {
+        let open_metrics = self.format == Format::OpenMetrics;
         let start = self.at;
         let end = memchr::memchr(b'\n', &self.bytes[start..]).map_or(self.bytes.len(), |length| start + length);
         self.at = start + 1;
         self.skip_blanks();
+        if open_metrics && self.peek() == Some(b' ') {
+            self.at += 1;
+        }
         let keyword_end = self.bytes[self.at..end].iter().position(|b| matches!(b, b' ' | b'\t')).map_or(end, |length| self.at + length);
         let keyword = &self.bytes[self.at..keyword_end];
         let spaced = self.at > start + 1;
@@ -179,10 +200,15 @@ impl Cursor<'_> {
         let parts = match keyword {
             b"HELP" if spaced => self.help(end)?,
             b"TYPE" if spaced => self.family_type(end)?,
-            b"UNIT" if spaced && self.format == Format::OpenMetrics => self.unit(end)?,
-            b"EOF" if spaced && keyword_end == end && self.format == Format::OpenMetrics => Some(Parts::Eof),
+            b"UNIT" if spaced && open_metrics => self.unit(end)?,
+            b"EOF" if spaced && open_metrics && keyword_end < end => return Err(self.error("text after \"# EOF\"")),
+            b"EOF" if spaced && open_metrics => Some(Parts::Eof),
             _ => None,
         };
+        if open_metrics && parts.is_none() {
+            let message = "a comment, which OpenMetrics does not allow: expected \"# HELP \", \"# TYPE \", \"# UNIT \" or \"# EOF\"";
+            return Err(self.error_at(start, message));
+        }
         self.at = self.bytes.len().min(end + 1);
         Ok(parts)
     }
@@ -190,8 +216,14 @@ impl Cursor<'_> {
     /// Name and text of a line of metadata. None if nothing follows the keyword, which then is a comment.
     fn metadata(&mut self, end: usize, keyword: &str) -> Result<Option<(Span, Span)>, ParseError> {
         self.skip_blanks();
+        if self.format == Format::OpenMetrics && self.peek() == Some(b' ') {
+            self.at += 1;
+        }
         if self.at >= end {
-            return Ok(None);
+            return match self.format {
+                Format::Text => Ok(None),
+                Format::OpenMetrics => Err(self.error_at(end, format!("expected a metric name after {keyword}"))),
+            };
         }
         let name = if self.peek() == Some(b'"') {
             self.quoted("a metric name")?
@@ -204,6 +236,9 @@ impl Cursor<'_> {
             return Err(
                 self.error_at(name.start, format!("expected a metric name after {keyword}, found {}", quote(self.body, name.start)))
             );
+        }
+        if self.format == Format::OpenMetrics && self.peek() != Some(b' ') {
+            return Err(self.error_at(self.at, format!("expected a space and a text after the metric name in {keyword}")));
         }
         let start = end.min(self.at + 1);
         Ok(Some((name, Span { start, end, escaped: memchr::memchr(b'\\', &self.bytes[start..end]).is_some() })))
@@ -221,6 +256,12 @@ impl Cursor<'_> {
         let Some((name, text)) = self.metadata(end, "UNIT")? else { return Ok(None) };
         if std::str::from_utf8(&self.bytes[text.start..text.end]).is_err() {
             return Err(self.error_at(text.start, "a unit that is not valid UTF-8"));
+        }
+        let (family, unit) = (resolve(self.body, name), resolve(self.body, text));
+        let fits = unit.is_empty() || family.strip_suffix(unit.as_ref()).is_some_and(|rest| rest.ends_with('_'));
+        if !fits {
+            let message = format!("the unit {unit:?} is not at the end of the metric's name {family:?}: expected {family}_{unit}");
+            return Err(self.error_at(text.start, message));
         }
         Ok(Some(Parts::Unit(name, text)))
     }
@@ -256,8 +297,11 @@ impl Cursor<'_> {
         self.bytes.get(self.at).copied()
     }
 
+    /// Goes over blanks where the format allows them. OpenMetrics does nowhere: where it wants one, that is looked for.
     pub(crate) fn skip_blanks(&mut self) {
-        self.at = skip_blanks(self.bytes, self.at);
+        if self.format == Format::Text {
+            self.at = skip_blanks(self.bytes, self.at);
+        }
     }
 
     fn expected(&self, what: &str) -> ParseError {

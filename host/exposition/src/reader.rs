@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use model::{FamilyKind, TimestampMs};
 
 use crate::error::ParseError;
+use crate::exemplar::Exemplar;
 use crate::format::Format;
 use crate::line::{Cursor, Parts};
 use crate::number::canonical_bound;
@@ -60,6 +61,8 @@ pub struct Sample<'r> {
     pub value: f64,
     /// The time, if one is given.
     pub timestamp: Option<TimestampMs>,
+    /// Where an exemplar begins: it is good, and [`Exemplar::read`] reads it.
+    pub exemplar_at: Option<usize>,
     /// Where the value begins in the body: what stands before it names the series.
     pub value_at: usize,
 }
@@ -84,6 +87,18 @@ impl<'r> Sample<'r> {
             let canonical = if is_bound { canonical_bound(&value) } else { None };
             (name, canonical.map_or(value, Cow::Owned))
         })
+    }
+
+    /// Like [`Sample::labels`], with values as the line has them.
+    pub(crate) fn written_labels(&self) -> impl Iterator<Item = (Cow<'r, str>, Cow<'r, str>)> {
+        self.labels.iter().map(|(name, value)| (resolve(self.body, *name), resolve(self.body, *value)))
+    }
+
+    /// The exemplar, if there is one.
+    #[must_use]
+    pub fn exemplar(&self) -> Option<Exemplar<'r>> {
+        // It was read once before, so it is good.
+        self.exemplar_at.and_then(|at| Exemplar::read(self.body, at).ok())
     }
 
     /// How many labels there are, without the name.
@@ -180,7 +195,8 @@ impl<'a> Reader<'a> {
     }
 
     fn sample(&self, name: Span, value_at: usize, tail: Tail) -> Sample<'_> {
-        Sample { body: self.body, name, labels: &self.labels, kind: self.kind, value: tail.value, timestamp: tail.timestamp, value_at }
+        let Tail { value, timestamp, exemplar_at, end: _ } = tail;
+        Sample { body: self.body, name, labels: &self.labels, kind: self.kind, value, timestamp, exemplar_at, value_at }
     }
 
     fn line(&self, parts: Parts) -> Line<'_> {

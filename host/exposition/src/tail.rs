@@ -4,7 +4,6 @@ use model::TimestampMs;
 
 use crate::error::{ParseError, quote};
 use crate::format::Format;
-use crate::line::Cursor;
 use crate::number::read_float;
 use crate::reader::LINE_BYTES_MAX;
 
@@ -15,12 +14,14 @@ pub struct Tail {
     pub value: f64,
     /// The time, if one is given.
     pub timestamp: Option<TimestampMs>,
+    /// Where an exemplar begins, with its `#`. [`crate::Exemplar::read`] reads it and says whether it is good.
+    pub exemplar_at: Option<usize>,
     /// Where the next line begins.
     pub end: usize,
 }
 
-/// Reads what follows a sample's labels: the value, the time if one is given, an exemplar (which is skipped), the end of the
-/// line. `value_at` is where the value begins.
+/// Reads what follows a sample's labels: the value, the time if one is given, the end of the line. `value_at` is where the
+/// value begins. An exemplar is found but not read.
 #[inline]
 pub fn read_tail(body: &[u8], value_at: usize, format: Format) -> Result<Tail, ParseError> {
     let tail = read_tail_within(body, body, value_at, format)?;
@@ -36,8 +37,8 @@ pub(crate) fn read_tail_within(body: &[u8], bytes: &[u8], value_at: usize, forma
     let Some((value, length)) = number else { return Err(bad_value(body, value_at)) };
     let end = value_at + length;
     match bytes.get(end) {
-        Some(b'\n') => Ok(Tail { value, timestamp: None, end: end + 1 }),
-        None => Ok(Tail { value, timestamp: None, end }),
+        Some(b'\n') => Ok(Tail { value, timestamp: None, exemplar_at: None, end: end + 1 }),
+        None => Ok(Tail { value, timestamp: None, exemplar_at: None, end }),
         Some(b' ' | b'\t') => rest_of_line(body, bytes, end, value, format),
         Some(_) => Err(bad_value(body, value_at)),
     }
@@ -60,9 +61,9 @@ fn bad_value(body: &[u8], at: usize) -> ParseError {
     ParseError::at(body, at, message)
 }
 
-/// What follows the value and at least one blank.
+/// What follows the value and a blank.
 fn rest_of_line(body: &[u8], bytes: &[u8], at: usize, value: f64, format: Format) -> Result<Tail, ParseError> {
-    let mut at = skip_blanks(bytes, at);
+    let mut at = blanks(body, bytes, at, format)?;
     let mut timestamp = None;
     if matches!(bytes.get(at), Some(b'0'..=b'9' | b'-' | b'+' | b'.')) {
         let (time, next) = match format {
@@ -74,14 +75,29 @@ fn rest_of_line(body: &[u8], bytes: &[u8], at: usize, value: f64, format: Format
             return Err(bad_timestamp(body, at, format));
         }
         timestamp = Some(time);
-        at = skip_blanks(bytes, next);
+        at = if matches!(bytes.get(next), Some(b' ' | b'\t')) { blanks(body, bytes, next, format)? } else { next };
     }
+    let tail = Tail { value, timestamp, exemplar_at: None, end: at };
     match bytes.get(at) {
-        None => Ok(Tail { value, timestamp, end: at }),
-        Some(b'\n') => Ok(Tail { value, timestamp, end: at + 1 }),
-        Some(b'#') if format == Format::OpenMetrics => skip_exemplar(body, bytes, at).map(|end| Tail { value, timestamp, end }),
+        None => Ok(tail),
+        // In OpenMetrics a blank stands before it, or this would not have been reached without a time.
+        Some(b'\n') if format == Format::Text || bytes.get(at - 1) != Some(&b' ') => Ok(Tail { end: at + 1, ..tail }),
+        Some(b'\n') => Err(ParseError::at(body, at - 1, "a blank at the end of the line, which OpenMetrics does not allow")),
+        Some(b'#') if format == Format::OpenMetrics => {
+            let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length + 1);
+            Ok(Tail { exemplar_at: Some(at), end, ..tail })
+        }
         Some(b'\r') => Err(ParseError::at(body, at, "a carriage return at the end of the line: lines end in a newline alone")),
         Some(_) => Err(ParseError::at(body, at, format!("expected a time or the end of the line, found {}", quote(body, at)))),
+    }
+}
+
+/// Goes over what separates parts of a line: any blanks in the text format, one space in OpenMetrics.
+fn blanks(body: &[u8], bytes: &[u8], at: usize, format: Format) -> Result<usize, ParseError> {
+    match format {
+        Format::Text => Ok(skip_blanks(bytes, at)),
+        Format::OpenMetrics if bytes.get(at) == Some(&b' ') && !matches!(bytes.get(at + 1), Some(b' ' | b'\t')) => Ok(at + 1),
+        Format::OpenMetrics => Err(ParseError::at(body, at, "expected one space, as OpenMetrics has between parts of a line")),
     }
 }
 
@@ -101,34 +117,9 @@ fn read_milliseconds(bytes: &[u8], at: usize) -> Option<(TimestampMs, usize)> {
 }
 
 /// A time beyond what milliseconds hold becomes the last one that they do, which storage refuses and counts.
-fn read_seconds(bytes: &[u8], at: usize) -> Option<(TimestampMs, usize)> {
+pub(crate) fn read_seconds(bytes: &[u8], at: usize) -> Option<(TimestampMs, usize)> {
     let (seconds, length) = read_float(&bytes[at..])?;
     seconds.is_finite().then_some(((seconds * 1000.0) as TimestampMs, at + length))
-}
-
-/// Passes over `# {labels} value [time]` after checking its form.
-fn skip_exemplar(body: &[u8], bytes: &[u8], at: usize) -> Result<usize, ParseError> {
-    let open = skip_blanks(bytes, at + 1);
-    let bad = |offset: usize| {
-        ParseError::at(body, offset, format!("expected an exemplar such as # {{trace_id=\"1\"}} 1, found {}", quote(body, offset)))
-    };
-    if bytes.get(open) != Some(&b'{') {
-        return Err(bad(open));
-    }
-    let mut cursor = Cursor { body, bytes, at: open + 1, format: Format::OpenMetrics };
-    cursor.braces(&mut None, &mut Vec::new())?;
-    cursor.skip_blanks();
-    let (_, length) = read_float(bytes.get(cursor.at..).unwrap_or_default()).ok_or_else(|| bad(cursor.at))?;
-    cursor.at += length;
-    cursor.skip_blanks();
-    if matches!(cursor.peek(), Some(b) if b != b'\n') {
-        (_, cursor.at) = read_seconds(bytes, cursor.at).ok_or_else(|| bad(cursor.at))?;
-    }
-    match cursor.peek() {
-        None => Ok(cursor.at),
-        Some(b'\n') => Ok(cursor.at + 1),
-        Some(_) => Err(bad(cursor.at)),
-    }
 }
 
 #[inline]

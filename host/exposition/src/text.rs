@@ -48,6 +48,31 @@ pub(crate) fn quoted(bytes: &[u8], at: usize, newline_allowed: bool) -> Result<(
     }
 }
 
+/// The text of a `# HELP` line of the older format, where a quotation mark needs no backslash and keeps one that stands there.
+pub(crate) fn unescape_help(body: &[u8], span: Span) -> Cow<'_, str> {
+    let text = std::str::from_utf8(&body[span.start..span.end]).unwrap_or_default();
+    if !span.escaped || !text.contains("\\\"") {
+        return resolve(body, span);
+    }
+    // In pairs from the left, so that the backslash of `\\"` belongs to the one before it.
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, chars.peek()) {
+            ('\\', Some('\\')) => {
+                chars.next();
+                out.push('\\');
+            }
+            ('\\', Some('n')) => {
+                chars.next();
+                out.push('\n');
+            }
+            _ => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// Resolves `\\`, `\n` and `\"`; any other backslash stays as it is, as upstream.
 pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
     if !text.contains('\\') {

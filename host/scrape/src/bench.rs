@@ -28,7 +28,7 @@ impl Commits {
             limits: Limits::default(),
             metric_relabel: Arc::default(),
         };
-        Self(Committer::new(append, "bench".to_owned(), KeyHasher::new(1), Arc::new(rules)))
+        Self(Committer::new(append, Arc::default(), "bench".to_owned(), KeyHasher::new(1), Arc::new(rules)))
     }
 
     /// Commits one body; returns the lines that were read, or why it failed.

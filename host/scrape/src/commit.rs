@@ -14,6 +14,7 @@ use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, Gro
 use model::{LabelSet, METRIC_NAME, TimestampMs, stale};
 
 use crate::layout::{KeyHasher, Layout, Resync, Slot};
+use crate::metadata::{Families, SharedMetadata};
 use crate::report::{REPORT_NAMES, REPORT_NAMES_EXTRA, Report};
 use crate::sample_labels::{SampleRules, series_labels};
 use crate::timed::{Taken, TimedGroups};
@@ -45,6 +46,11 @@ pub(crate) struct Committer {
     /// Series that ended but whose stale marker could not be written.
     ended: Vec<ColumnId>,
     timed: TimedGroups,
+    shared_metadata: Arc<SharedMetadata>,
+    /// What the last good body said of its families.
+    metadata: Families,
+    /// The hash of what stood behind its last sample.
+    rest_hash: Option<u64>,
     duplicate_lines: u64,
     refused_lines: u64,
     refused_reason: String,
@@ -87,6 +93,8 @@ pub(crate) struct Committed {
     pub(crate) lost: u64,
     /// What storage said of the rest.
     pub(crate) report: AppendReport,
+    /// What the target says of its families, where a good body says something new.
+    pub(crate) metadata: Option<Families>,
 }
 
 /// What is counted while a body is read.
@@ -97,6 +105,8 @@ struct Counts {
     added: u64,
     duplicates: u64,
     refused: u64,
+    /// Of what stands behind the last sample.
+    rest_hash: u64,
 }
 
 /// Where reading stands.
@@ -112,9 +122,18 @@ struct Scan<'a> {
 
 impl Committer {
     /// Nothing is opened before the first scrape.
-    pub(crate) fn new(append: Arc<dyn Append>, key: String, hasher: KeyHasher, rules: Arc<SampleRules>) -> Self {
+    pub(crate) fn new(
+        append: Arc<dyn Append>,
+        shared_metadata: Arc<SharedMetadata>,
+        key: String,
+        hasher: KeyHasher,
+        rules: Arc<SampleRules>,
+    ) -> Self {
         Self {
             append,
+            shared_metadata,
+            metadata: Families::default(),
+            rest_hash: None,
             key,
             hasher,
             rules,
@@ -158,9 +177,16 @@ impl Committer {
             Ok((body, format)) => self.read(body, *format),
             Err(error) => Err((error.clone(), Counts::default())),
         };
+        let mut metadata = None;
         let (counts, error) = match read {
-            Ok((counts, None)) => (counts, None),
-            Ok((counts, Some(fresh))) => (self.reconcile(fresh, counts), None),
+            Ok((counts, fresh)) => {
+                metadata = self.read_metadata(scrape, counts.rest_hash, fresh.is_some());
+                let counts = match fresh {
+                    Some(fresh) => self.reconcile(fresh, counts),
+                    None => counts,
+                };
+                (counts, None)
+            }
             Err((error, counts)) => {
                 self.end_all();
                 (counts, Some(error))
@@ -177,7 +203,21 @@ impl Committer {
             sample_limit: self.rules.limits.samples,
             body_bytes: body_bytes as u64,
         };
-        self.write(scrape.time, &report, counts, error)
+        Committed { metadata, ..self.write(scrape.time, &report, counts, error) }
+    }
+
+    /// What the body says of its families, if that is new. Comments belong to the lines that are compared, so there is
+    /// nothing to look at in a body like the last one.
+    fn read_metadata(&mut self, scrape: &Scrape<'_>, rest_hash: u64, changed: bool) -> Option<Families> {
+        let (body, format) = scrape.body.as_ref().ok()?;
+        if !changed && self.rest_hash == Some(rest_hash) {
+            return None;
+        }
+        self.rest_hash = Some(rest_hash);
+        let found = self.shared_metadata.read(body, *format, &self.metadata);
+        let new = !Arc::ptr_eq(&found, &self.metadata);
+        self.metadata = Arc::clone(&found);
+        new.then_some(found)
     }
 
     /// Writes stale markers for everything, because the target is gone.
@@ -280,7 +320,10 @@ impl Committer {
             if scan.cursor > from {
                 reader.seek(scan.at, known.kind(scan.cursor - 1));
             }
-            let Some(sample) = reader.read_sample().map_err(|error| error.to_string())? else { break };
+            let Some(sample) = reader.read_sample().map_err(|error| error.to_string())? else {
+                scan.counts.rest_hash = self.hasher.hash(scan.body.get(scan.at..).unwrap_or_default());
+                break;
+            };
             if fresh.is_none() && self.duplicate_lines > 0 {
                 // What is a duplicate may be none in the body at hand: look at all of it.
                 return self.read_again(scan);
@@ -291,7 +334,7 @@ impl Committer {
                 layout
             });
             let key = self.hasher.key(&scan.body[scan.at..sample.value_at], sample.kind);
-            let tail = Tail { value: sample.value, timestamp: sample.timestamp, end: 0 };
+            let tail = Tail { value: sample.value, timestamp: sample.timestamp, exemplar_at: None, end: 0 };
             let found = resync.find(key, scan.cursor).filter(|at| self.take(known.slot(*at), tail, &mut scan.counts));
             let slot = match found {
                 Some(at) => {

@@ -37,7 +37,7 @@ struct Bench {
 impl Bench {
     fn new(rules: SampleRules) -> Self {
         let store = Store::default();
-        let committer = Committer::new(store.shared(), "g".to_owned(), KeyHasher::new(3), Arc::new(rules));
+        let committer = Committer::new(store.shared(), Arc::default(), "g".to_owned(), KeyHasher::new(3), Arc::new(rules));
         Self { store, committer, time: 0 }
     }
 

@@ -11,12 +11,6 @@ use crate::config::JobConfig;
 use crate::egress::PoolEgress;
 use crate::target::Target;
 
-/// What targets are asked for. Versions 0.0.4 and 1.0.0 are read alike; the latter tells that quoted names are understood.
-const ACCEPT: &str = "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
-
-/// For jobs that limit names to the classic characters.
-const ACCEPT_LEGACY: &str = "text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
-
 const USER_AGENT: &str = "Skopos";
 
 const REDIRECTS_MAX: usize = 10;
@@ -60,7 +54,7 @@ async fn fetch_http(client: &Client, job: &JobConfig, target: &Target, body: &mu
     let header = |name: &str, value: String| (name.to_owned(), value);
     let request = Request {
         headers: vec![
-            header("accept", if job.switches.legacy_names { ACCEPT_LEGACY } else { ACCEPT }.to_owned()),
+            header("accept", job.switches.accept()),
             header("user-agent", USER_AGENT.to_owned()),
             header("x-prometheus-scrape-timeout-seconds", (target.timeout_ms as f64 / 1000.0).to_string()),
         ],
@@ -82,6 +76,8 @@ async fn fetch_http(client: &Client, job: &JobConfig, target: &Target, body: &mu
     let content_type = response.headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.as_str());
     match (Format::from_content_type(content_type), job.fallback) {
         (Ok(format), _) => Ok(Fetched { format, assumed: false }),
+        // What says that it is something else than text is not text.
+        (Err(error @ FormatError::Unsupported(_)), _) => Err(wrong_content_type(&error, &response.final_url)),
         (Err(_), Some(format)) => Ok(Fetched { format, assumed: false }),
         (Err(FormatError::Missing), None) => Ok(Fetched { format: Format::Text, assumed: true }),
         (Err(error), None) => Err(wrong_content_type(&error, &response.final_url)),
@@ -113,8 +109,10 @@ fn wrong_content_type(error: &FormatError, url: &str) -> String {
         FormatError::Foreign(text) if text.starts_with("text/html") => {
             "a page for people: check metrics_path, and whether a login or a proxy answers instead of the target"
         }
-        FormatError::Foreign(_) => "check metrics_path",
-        _ => "the target did not heed the Accept header",
+        FormatError::Unsupported(_) => {
+            return format!("{error} (from {url}; the target did not heed the Accept header, which asks for text)");
+        }
+        _ => "check metrics_path",
     };
     format!("{error} (from {url}; {cause}). If the body is metrics all the same, set fallback_scrape_protocol: PrometheusText0.0.4")
 }

@@ -14,7 +14,9 @@ mod discovery;
 mod egress;
 mod fetch;
 mod layout;
+mod metadata;
 mod pool;
+pub mod protocols;
 pub mod relabel;
 mod report;
 mod sample_labels;
@@ -32,5 +34,6 @@ mod timed;
 mod store;
 
 pub use config::{Discovery, Exporter, GlobalConfig, JobConfig, Limits, ScrapeConfig};
+pub use metadata::{Families, FamilyMetadata};
 pub use scraper::{Deps, ReloadError, Scraper};
 pub use stats::{PoolStats, Stats};

@@ -11,7 +11,7 @@ use crate::config::{Discovery, JobConfig};
 use crate::fetch::Source;
 use crate::sample_labels::SampleRules;
 use crate::scrape_loop::{self, Command, Context, Settings, SharedStatus};
-use crate::snapshot::{ActiveTarget, DroppedTarget, Health};
+use crate::snapshot::{ActiveTarget, DroppedTarget, Health, TargetMetadata};
 use crate::stats::PoolStats;
 use crate::target::{self, Built, Target, global_url};
 
@@ -197,6 +197,16 @@ impl Pool {
         active.extend(self.invalid.iter().map(|(discovered, reason)| self.show_invalid(discovered, reason)));
         active[start..].sort_by(|a, b| a.scrape_url.cmp(&b.scrape_url));
         dropped.extend(self.dropped.iter().map(|labels| DroppedTarget { discovered_labels: labels.clone(), pool: pool.clone() }));
+    }
+
+    /// What the targets say of their metrics.
+    pub(crate) fn show_metadata(&self, found: &mut Vec<TargetMetadata>) {
+        let mut running: Vec<&Running> = self.active.values().collect();
+        running.sort_by(|a, b| a.target.url.cmp(&b.target.url));
+        found.extend(running.into_iter().map(|running| TargetMetadata {
+            labels: running.target.labels.clone(),
+            families: Arc::clone(&running.status.lock().unwrap_or_else(PoisonError::into_inner).metadata),
+        }));
     }
 
     /// A target that cannot be scraped stands among the others, down, with the reason.

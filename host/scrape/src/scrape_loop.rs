@@ -12,6 +12,7 @@ use crate::commit::{Committed, Committer, Scrape};
 use crate::config::JobConfig;
 use crate::fetch::{Buffers, Fetched, Source, fetch};
 use crate::layout::KeyHasher;
+use crate::metadata::{Families, SharedMetadata};
 use crate::sample_labels::SampleRules;
 use crate::schedule::{next_tick, offset_ms, sample_time};
 use crate::snapshot::Health;
@@ -27,6 +28,7 @@ pub(crate) const WAITING_KIB_MAX: u32 = 256 << 10;
 /// What all loops share.
 pub(crate) struct Context {
     pub(crate) append: Arc<dyn Append>,
+    pub(crate) metadata: Arc<SharedMetadata>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) offset_seed: u64,
     pub(crate) hasher: KeyHasher,
@@ -65,11 +67,14 @@ pub(crate) struct Status {
     pub(crate) last_scrape: Option<TimestampMs>,
     pub(crate) last_duration_seconds: f64,
     pub(crate) health: Health,
+    /// Of the last good scrape.
+    pub(crate) metadata: Families,
 }
 
 impl Default for Status {
     fn default() -> Self {
-        Self { last_error: String::new(), last_scrape: None, last_duration_seconds: 0.0, health: Health::Unknown }
+        let metadata = Families::default();
+        Self { last_error: String::new(), last_scrape: None, last_duration_seconds: 0.0, health: Health::Unknown, metadata }
     }
 }
 
@@ -172,7 +177,7 @@ impl Loop {
             Ok((committer, body, committed)) => {
                 self.committer = Some(committer);
                 context.buffers.give(body);
-                self.tell(&settings.target, &committed, time, began);
+                self.tell(&settings.target, committed, time, began);
             }
             Err(error) => tracing::error!(url = settings.target.url, %error, "a scrape was lost: its body could not be handled"),
         }
@@ -201,7 +206,7 @@ impl Loop {
             lost: 1,
             ..Committed::default()
         };
-        self.tell(target, &committed, time, Instant::now());
+        self.tell(target, committed, time, Instant::now());
     }
 
     fn warn_content_type(&mut self, target: &Target) {
@@ -210,8 +215,8 @@ impl Loop {
         }
     }
 
-    fn tell(&self, target: &Target, committed: &Committed, time: TimestampMs, began: Instant) {
-        count(&self.context.counters, committed);
+    fn tell(&self, target: &Target, committed: Committed, time: TimestampMs, began: Instant) {
+        count(&self.context.counters, &committed);
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         let error = committed.error.as_ref().or(committed.warning.as_ref());
         let url = &target.url;
@@ -228,13 +233,14 @@ impl Loop {
             last_scrape: Some(time),
             last_duration_seconds: began.elapsed().as_secs_f64(),
             health: if committed.error.is_some() { Health::Down } else { Health::Up },
+            metadata: committed.metadata.unwrap_or_else(|| Arc::clone(&status.metadata)),
         };
     }
 }
 
 fn new_committer(context: &Context, settings: &Settings) -> Committer {
     let key = group_key(&settings.job.name, &settings.target.labels);
-    Committer::new(Arc::clone(&context.append), key, context.hasher.clone(), Arc::clone(&settings.rules))
+    Committer::new(Arc::clone(&context.append), Arc::clone(&context.metadata), key, context.hasher.clone(), Arc::clone(&settings.rules))
 }
 
 /// What a blocking thread does of a scrape.
@@ -305,6 +311,7 @@ mod tests {
     fn context(store: &crate::store::Store, waiting_kib: usize) -> Arc<Context> {
         Arc::new(Context {
             append: store.shared(),
+            metadata: Arc::default(),
             clock: Arc::new(WallClock),
             offset_seed: 0,
             hasher: KeyHasher::new(1),

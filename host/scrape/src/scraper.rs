@@ -17,7 +17,7 @@ use crate::fetch::{Buffers, Source};
 use crate::layout::KeyHasher;
 use crate::pool::{Discovered, Pool};
 use crate::scrape_loop::{Command, Context, WAITING_KIB_MAX};
-use crate::snapshot::TargetsSnapshot;
+use crate::snapshot::{TargetMetadata, TargetsSnapshot};
 use crate::stats::{Counters, Stats, add};
 
 /// How long a stop waits for rows that are being written.
@@ -93,6 +93,7 @@ impl Scraper {
         let at_once = std::thread::available_parallelism().map_or(2, usize::from) * 2;
         let context = Context {
             append: deps.append,
+            metadata: Arc::default(),
             clock: deps.clock,
             offset_seed: deps.offset_seed,
             hasher: KeyHasher::new(deps.hash_seed),
@@ -144,6 +145,14 @@ impl Scraper {
             pool.show(self.inner.external_host.as_deref(), &mut snapshot.active, &mut snapshot.dropped);
         }
         snapshot
+    }
+
+    /// What all targets say of their metrics, by pool and URL.
+    #[must_use]
+    pub fn metadata(&self) -> Vec<TargetMetadata> {
+        let mut found = Vec::new();
+        self.inner.lock().iter().for_each(|pool| pool.show_metadata(&mut found));
+        found
     }
 
     /// What was done so far.

@@ -40,6 +40,15 @@ pub struct ActiveTarget {
     pub timeout_ms: u64,
 }
 
+/// What a target says of its metrics.
+#[derive(Clone, Debug)]
+pub struct TargetMetadata {
+    /// The target's labels after relabelling.
+    pub labels: LabelSet,
+    /// Of its last good scrape, sorted by name.
+    pub families: crate::Families,
+}
+
 /// A target that relabelling dropped.
 #[derive(Clone, Debug)]
 pub struct DroppedTarget {

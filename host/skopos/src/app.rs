@@ -72,6 +72,7 @@ impl App {
             select: Arc::clone(&self.storage) as _,
             clock: Arc::clone(&self.clock),
             targets: ask(app(), |app| app.rooms.get().map(|r| r.scraper.snapshot()).unwrap_or_default()),
+            metadata: ask(app(), |app| app.rooms.get().map(|r| r.scraper.metadata()).unwrap_or_default()),
             rules: ask(app(), |app| app.rooms.get().map(|r| r.rules.groups()).unwrap_or_default()),
             deliveries: ask(app(), |app| app.rooms.get().map(|r| r.alerting.groups()).unwrap_or_default()),
             receivers: ask(app(), |app| app.rooms.get().map(|r| r.alerting.receivers()).unwrap_or_default()),

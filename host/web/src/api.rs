@@ -3,6 +3,7 @@
 pub(crate) mod boards;
 pub(crate) mod federate;
 pub(crate) mod lifecycle;
+pub(crate) mod metadata;
 pub(crate) mod panel;
 pub(crate) mod query;
 pub(crate) mod receivers;

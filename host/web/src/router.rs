@@ -9,7 +9,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 
-use crate::api::{boards, federate, lifecycle, panel, query, receivers, rules, series, session, status, targets};
+use crate::api::{boards, federate, lifecycle, metadata, panel, query, receivers, rules, series, session, status, targets};
 use crate::compress::compress;
 use crate::error::ApiError;
 use crate::guard::{Guard, guard};
@@ -70,9 +70,9 @@ fn api() -> Router<App> {
         .route("/series", get(series::series).post(series::series))
         .route("/labels", get(series::names).post(series::names))
         .route("/label/{name}/values", get(series::values))
-        .route("/metadata", get(targets::metadata))
+        .route("/metadata", get(metadata::metadata))
         .route("/targets", get(targets::targets))
-        .route("/targets/metadata", get(targets::target_metadata))
+        .route("/targets/metadata", get(metadata::of_targets))
         .route("/scrape_pools", get(targets::pools))
         .route("/rules", get(rules::rules))
         .route("/alerts", get(rules::alerts))

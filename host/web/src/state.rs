@@ -27,6 +27,8 @@ pub struct State {
     pub clock: Arc<dyn Clock>,
     /// All scrape pools.
     pub targets: Ask<scrape::snapshot::TargetsSnapshot>,
+    /// What all targets say of their metrics.
+    pub metadata: Ask<Vec<scrape::snapshot::TargetMetadata>>,
     /// All rule groups.
     pub rules: Ask<Vec<rules::snapshot::GroupSnapshot>>,
     /// All groups of alerts with their last delivery.

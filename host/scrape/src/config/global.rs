@@ -1,7 +1,7 @@
 use model::LabelSet;
 use model::config::{ConfigError, Node, Section};
 
-use super::job::{Switches, scrape_protocols};
+use super::job::Switches;
 use super::limits::Limits;
 
 /// The section `global`.
@@ -44,9 +44,6 @@ impl GlobalConfig {
             limits: Limits::from_section(&mut section, Limits::default())?,
             switches: Switches::from_section(&mut section, &Switches::default(), warnings)?,
         };
-        if let Some(node) = section.optional("scrape_protocols") {
-            scrape_protocols(node)?;
-        }
         section.finish()?;
         Ok(config)
     }

@@ -9,6 +9,7 @@ use model::{LabelSet, TargetGroup};
 
 use super::global::{GlobalConfig, duration};
 use super::limits::Limits;
+use crate::protocols::{self, Escaping, Protocol};
 use crate::relabel::{Rule, rules_from_node};
 
 /// One entry of `scrape_configs`.
@@ -80,6 +81,18 @@ pub(crate) struct Switches {
     pub(crate) extra_scrape_metrics: bool,
     /// Whether names are limited to the classic characters.
     pub(crate) legacy_names: bool,
+    /// How targets are to write other names.
+    pub(crate) escaping: Escaping,
+    /// What targets are asked for; none is what [`protocols::DEFAULT`] says.
+    pub(crate) protocols: Vec<Protocol>,
+}
+
+impl Switches {
+    /// The `Accept` header of scrapes.
+    pub(crate) fn accept(&self) -> String {
+        let protocols = if self.protocols.is_empty() { &protocols::DEFAULT[..] } else { &self.protocols };
+        protocols::accept(protocols, self.escaping)
+    }
 }
 
 /// Keys that concern native histograms, which no format that is asked for yet can carry.
@@ -108,25 +121,26 @@ impl Switches {
                 other => return Err(node.error(format!("unknown name validation scheme {other:?}: expected utf8 or legacy"))),
             },
         };
-        if let Some(node) = section.optional("metric_name_escaping_scheme") {
-            match node.as_str()? {
-                "allow-utf-8" if legacy_names => {
+        let escaping = match section.optional("metric_name_escaping_scheme") {
+            None if legacy_names => Escaping::Underscores,
+            None => default.escaping,
+            Some(node) => match (node.as_str()?, legacy_names) {
+                ("allow-utf-8", true) => {
                     return Err(node.error("utf8 metric names requested but validation scheme is not set to UTF8"));
                 }
-                "" | "allow-utf-8" => {}
-                "underscores" | "dots" | "values" => {
-                    warnings.push(format!(
-                        "{}: metric_name_escaping_scheme has no effect yet: names are stored as targets write them",
-                        node.path
-                    ));
-                }
-                other => {
-                    return Err(node.error(format!("unknown escaping scheme {other:?}: expected allow-utf-8, underscores, dots or values")));
-                }
-            }
-        }
+                ("", true) => Escaping::Underscores,
+                ("", false) => default.escaping,
+                (other, _) => Escaping::from_name(other).ok_or_else(|| {
+                    node.error(format!("unknown escaping scheme {other:?}: expected allow-utf-8, underscores, dots or values"))
+                })?,
+            },
+        };
+        let protocols = match section.optional("scrape_protocols") {
+            None => default.protocols.clone(),
+            Some(node) => scrape_protocols(node, warnings)?,
+        };
         let extra_scrape_metrics = section.optional("extra_scrape_metrics").map_or(Ok(default.extra_scrape_metrics), Node::as_bool)?;
-        Ok(Self { extra_scrape_metrics, legacy_names })
+        Ok(Self { extra_scrape_metrics, legacy_names, escaping, protocols })
     }
 }
 
@@ -147,9 +161,6 @@ impl JobConfig {
         let flag = |node: Option<&Node>, default: bool| node.map_or(Ok(default), Node::as_bool);
         let switches = Switches::from_section(&mut section, &global.switches, warnings)?;
         native_histogram_limits(&mut section)?;
-        if let Some(node) = section.optional("scrape_protocols") {
-            scrape_protocols(node)?;
-        }
         let job = Self {
             interval_ms,
             timeout_ms,
@@ -224,31 +235,34 @@ fn protocol(node: &Node) -> Result<&str, ConfigError> {
     Err(node.error(format!("unknown scrape protocol {text:?}: expected one of {}", PROTOCOLS.join(", "))))
 }
 
-/// Only the text format is asked for yet, so a list must allow it.
-pub(super) fn scrape_protocols(node: &Node) -> Result<(), ConfigError> {
-    let mut seen: Vec<&str> = Vec::new();
+/// What targets are asked for, in this order.
+fn scrape_protocols(node: &Node, warnings: &mut Vec<String>) -> Result<Vec<Protocol>, ConfigError> {
+    let (mut seen, mut known): (Vec<&str>, Vec<Protocol>) = (Vec::new(), Vec::new());
     for entry in node.as_sequence()? {
         let text = protocol(entry)?;
         if seen.contains(&text) {
             return Err(entry.error(format!("duplicated protocol in scrape_protocols, got {text}")));
         }
         seen.push(text);
+        match Protocol::from_name(text) {
+            Some(protocol) => known.push(protocol),
+            None => warnings.push(format!("{}: {text} is not asked for: this version reads the text formats", entry.path)),
+        }
     }
     if seen.is_empty() {
         return Err(node.error("scrape_protocols cannot be empty"));
     }
-    if !seen.iter().any(|text| text.starts_with("PrometheusText")) {
-        return Err(node.error("this version asks targets for the text format alone: add PrometheusText0.0.4 to scrape_protocols"));
+    if known.is_empty() {
+        return Err(node.error("this version reads the text formats alone: add PrometheusText0.0.4 to scrape_protocols"));
     }
-    Ok(())
+    Ok(known)
 }
 
 fn fallback_protocol(node: &Node) -> Result<Format, ConfigError> {
-    match protocol(node)? {
-        "PrometheusProto" => Err(node.error("this version does not read PrometheusProto: name a text format")),
-        text if text.starts_with("OpenMetrics") => Ok(Format::OpenMetrics),
-        _ => Ok(Format::Text),
-    }
+    let text = protocol(node)?;
+    Protocol::from_name(text)
+        .map(Protocol::format)
+        .ok_or_else(|| node.error(format!("this version does not read {text}: name a text format, such as PrometheusText0.0.4")))
 }
 
 fn static_groups(node: Option<&Node>) -> Result<Vec<TargetGroup>, ConfigError> {

@@ -1,4 +1,4 @@
-//! `targets`, `scrape_pools`, and metadata.
+//! `targets` and `scrape_pools`.
 
 use std::collections::BTreeMap;
 
@@ -90,21 +90,4 @@ pub(crate) async fn pools(Shared(app): Shared<App>) -> Result<Response, ApiError
     let mut pools = (app.state.targets)().pools;
     pools.sort();
     success(&json!({"scrapePools": pools}))
-}
-
-/// `/api/v1/metadata`: types and help texts are not kept, so there is nothing, truthfully.
-pub(crate) async fn metadata(RawQuery(query): RawQuery) -> Result<Response, ApiError> {
-    let params = Params::of_query(query.as_deref());
-    for name in ["limit", "limit_per_metric"] {
-        let text = params.first(name);
-        if !text.is_empty() && text.parse::<i64>().is_err() {
-            return Err(ApiError::bad_data(format!("{name} must be a number")));
-        }
-    }
-    success(&json!({}))
-}
-
-/// `/api/v1/targets/metadata`
-pub(crate) async fn target_metadata() -> ApiError {
-    ApiError::not_found("specified metadata not found")
 }

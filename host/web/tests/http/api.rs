@@ -159,9 +159,35 @@ async fn targets() {
     check("GET /api/v1/targets", 200, "/data/droppedTargetCounts", json!({"node": 1, "web": 0})).await;
     check("GET /api/v1/targets?scrapePool=web", 200, "/data/activeTargets", json!([])).await;
     check("GET /api/v1/scrape_pools", 200, "/data/scrapePools", json!(["node", "web"])).await;
-    check("GET /api/v1/metadata", 200, "/data", json!({})).await;
+}
+
+#[tokio::test]
+async fn metadata() {
+    let (a, b) = (json!({"type": "gauge", "help": "Is it up?", "unit": ""}), json!({"type": "unknown", "help": "Really up?", "unit": ""}));
+    let seconds = json!({"type": "counter", "help": "", "unit": "seconds"});
+    check("GET /api/v1/metadata", 200, "/data", json!({"on": [a, b], "work_seconds": [seconds]})).await;
+    check("GET /api/v1/metadata?limit=1&limit_per_metric=1", 200, "/data", json!({"on": [a]})).await;
+    check("GET /api/v1/metadata?limit=0", 200, "/data", json!({})).await;
+    check("GET /api/v1/metadata?limit=-1&limit_per_metric=0&metric=work_seconds", 200, "/data", json!({"work_seconds": [seconds]})).await;
+    check("GET /api/v1/metadata?metric=other", 200, "/data", json!({})).await;
     refused("GET /api/v1/metadata?limit=x", 400, "bad_data", "limit must be a number").await;
-    refused("GET /api/v1/targets/metadata", 404, "not_found", "specified metadata not found").await;
+    refused("GET /api/v1/metadata?limit_per_metric=x", 400, "bad_data", "limit_per_metric must be a number").await;
+    let entry = |target: &str, metric: &str, description: &serde_json::Value| {
+        let mut entry = json!({"target": {"job": target}, "metric": metric});
+        entry.as_object_mut().expect("an object").extend(description.as_object().expect("an object").clone());
+        entry
+    };
+    let all = json!([entry("a", "on", &a), entry("a", "work_seconds", &seconds), entry("b", "on", &b)]);
+    check("GET /api/v1/targets/metadata", 200, "/data", all.clone()).await;
+    check("GET /api/v1/targets/metadata?match_target=%7B%7D", 200, "/data", all).await;
+    check("GET /api/v1/targets/metadata?limit=1", 200, "/data", json!([entry("a", "on", &a), entry("a", "work_seconds", &seconds)])).await;
+    check("GET /api/v1/targets/metadata?match_target=%7Bjob%21%3D%22a%22%7D", 200, "/data", json!([entry("b", "on", &b)])).await;
+    let mut one = entry("b", "on", &b);
+    one.as_object_mut().expect("an object").remove("metric");
+    check("GET /api/v1/targets/metadata?metric=on&match_target=%7Bjob%3D%22b%22%7D", 200, "/data", json!([one])).await;
+    refused("GET /api/v1/targets/metadata?metric=none", 404, "not_found", "specified metadata not found").await;
+    refused("GET /api/v1/targets/metadata?limit=x", 400, "bad_data", "limit must be a number").await;
+    refused("GET /api/v1/targets/metadata?match_target=%7B", 400, "bad_data", "invalid parameter \"match_target\"").await;
 }
 
 #[tokio::test]

@@ -106,6 +106,7 @@ pub(crate) fn state(seen: &Seen) -> State {
         select: Arc::new(memory),
         clock: Arc::new(ManualClock::at(NOW)),
         targets: Arc::new(fakes::targets),
+        metadata: Arc::new(fakes::metadata),
         rules: Arc::new(fakes::rules),
         deliveries: Arc::new(Vec::new),
         receivers: Arc::new(|| {
@@ -204,7 +205,24 @@ pub(crate) async fn ask(request: &str) -> Answer {
 mod fakes {
     use model::LabelSet;
     use rules::snapshot::{ActiveAlert, AlertingRuleSnapshot, GroupSnapshot, RuleHealth, RuleSnapshot};
-    use scrape::snapshot::{ActiveTarget, DroppedTarget, Health, TargetsSnapshot};
+    use scrape::FamilyMetadata;
+    use scrape::snapshot::{ActiveTarget, DroppedTarget, Health, TargetMetadata, TargetsSnapshot};
+
+    pub(super) fn metadata() -> Vec<TargetMetadata> {
+        let family = |name: &str, kind: model::FamilyKind, help: &str, unit: &str| {
+            std::sync::Arc::new(FamilyMetadata { name: name.into(), kind, help: help.into(), unit: unit.into() })
+        };
+        let target = |job: &str, families: Vec<std::sync::Arc<FamilyMetadata>>| TargetMetadata {
+            labels: LabelSet::from_pairs([("job", job)]),
+            families: families.into(),
+        };
+        let on = |kind, help| family("on", kind, help, "");
+        let seconds = family("work_seconds", model::FamilyKind::Counter, "", "seconds");
+        vec![
+            target("a", vec![on(model::FamilyKind::Gauge, "Is it up?"), seconds]),
+            target("b", vec![on(model::FamilyKind::Unknown, "Really up?")]),
+        ]
+    }
 
     pub(super) fn targets() -> TargetsSnapshot {
         let labels = LabelSet::from_pairs([("job", "node"), ("instance", "a:1")]);
