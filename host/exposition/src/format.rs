@@ -66,9 +66,7 @@ impl Format {
 /// The media type of a `Content-Type`, in small letters. None where it or a parameter does not have the form of RFC 9110, or
 /// where a parameter comes twice.
 fn media_type(header: &str) -> Option<String> {
-    let is_token = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
-    };
+    let is_token = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
     let (media, mut rest) = header.split_once(';').map_or((header, None), |(media, rest)| (media, Some(rest)));
     let media = media.trim().to_ascii_lowercase();
     let (kind, subtype) = media.split_once('/').unwrap_or((&media, "plain"));

@@ -135,7 +135,10 @@ fn a5_a_huge_number_behind_a_known_start() {
     assert!(exposition::read_tail(&body, 2, Format::Text).is_err());
     let zeros = [b"a 0.", vec![b'0'; 2 << 20].as_slice(), b"\n"].concat();
     assert!(exposition::read_tail(&zeros, 2, Format::Text).expect_err("too long").message.contains("longer than 1048576 bytes"));
-    assert_eq!(exposition::read_tail(b"a 1.5 7 \nb", 2, Format::Text), Ok(exposition::Tail { value: 1.5, timestamp: Some(7), exemplar_at: None, end: 9 }));
+    assert_eq!(
+        exposition::read_tail(b"a 1.5 7 \nb", 2, Format::Text),
+        Ok(exposition::Tail { value: 1.5, timestamp: Some(7), exemplar_at: None, end: 9 })
+    );
 }
 
 #[test]
@@ -214,9 +217,9 @@ fn openmetrics_as_a_scrape_reads_it() {
 fn a_known_start_leads_to_an_exemplar() {
     let body = b"a 5 # {t=\"1\"} 0.5 1.25\nb 1\n# EOF\n";
     let tail = exposition::read_tail(body, 2, Format::OpenMetrics).expect("good");
-    assert_eq!((tail.value, tail.timestamp, tail.exemplar_at, tail.end), (5.0, None, Some(4), 24));
+    assert_eq!((tail.value, tail.timestamp, tail.exemplar_at, tail.end), (5.0, None, Some(4), 23));
     let exemplar = exposition::Exemplar::read(body, 4).expect("good");
-    assert_eq!((exemplar.value, exemplar.timestamp, exemplar.end), (0.5, Some(1250), 24));
+    assert_eq!((exemplar.value, exemplar.timestamp, exemplar.end), (0.5, Some(1250), 23));
     assert_eq!(exemplar.labels().collect::<Vec<_>>(), [("t".into(), "1".into())]);
     assert!(exposition::Exemplar::read(b"a 5 # {t=\"1\"\nb\"} 1\n", 4).is_err(), "not across lines");
 }

@@ -154,10 +154,10 @@ mod tests {
         let shared = SharedMetadata::default();
         let a = families(&shared, "# TYPE b counter\n# HELP a first\n# HELP b second\nb 1\n");
         let b = families(&shared, "# HELP a first\n# HELP b other\n");
-        assert_eq!(a.iter().map(|f| (&*f.name, f.kind, &*f.help)).collect::<Vec<_>>(), [
-            ("a", FamilyKind::Unknown, "first"),
-            ("b", FamilyKind::Counter, "second"),
-        ]);
+        assert_eq!(
+            a.iter().map(|f| (&*f.name, f.kind, &*f.help)).collect::<Vec<_>>(),
+            [("a", FamilyKind::Unknown, "first"), ("b", FamilyKind::Counter, "second"),]
+        );
         assert!(Arc::ptr_eq(&a[0], &b[0]));
         assert!(!Arc::ptr_eq(&a[1], &b[1]));
         let same = shared.read(b"# HELP a first\n# HELP b other\n", Format::Text, &b);

@@ -36,9 +36,12 @@ async fn what_is_asked_for() {
     rig.until("a sample", |rig| !rig.store.series("fine{").is_empty() && rig.scraper.snapshot().active[0].health == Health::Up).await;
     let head = heads.lock().expect("not poisoned")[0].clone();
     assert!(head.starts_with("get /probe?module=http+2xx&target=a%26b http/1.1\r\n"), "{head}");
-    for part in
-        ["accept: application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,", "x-prometheus-scrape-timeout-seconds: 0.5", "accept-encoding: gzip", "user-agent: skopos"]
-    {
+    for part in [
+        "accept: application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,",
+        "x-prometheus-scrape-timeout-seconds: 0.5",
+        "accept-encoding: gzip",
+        "user-agent: skopos",
+    ] {
         assert!(head.contains(part), "{part} in {head}");
     }
     let target = &rig.scraper.snapshot().active[0];

@@ -76,7 +76,9 @@ impl Strict {
         match line {
             Line::Help(name, _) => {
                 let family = self.metadata(name, at)?;
-                (!std::mem::replace(&mut family.has_help, true)).then_some(()).ok_or_else(|| fault(format!("a second HELP line for {name:?}")))
+                (!std::mem::replace(&mut family.has_help, true))
+                    .then_some(())
+                    .ok_or_else(|| fault(format!("a second HELP line for {name:?}")))
             }
             Line::Type(name, kind) => {
                 let family = self.metadata(name, at)?;
@@ -140,16 +142,7 @@ impl Strict {
 
 impl Family {
     fn new(name: &str, at: usize) -> Self {
-        Self {
-            name: name.to_owned(),
-            at,
-            kind: None,
-            has_help: false,
-            unit: None,
-            has_samples: false,
-            past: HashSet::new(),
-            group: None,
-        }
+        Self { name: name.to_owned(), at, kind: None, has_help: false, unit: None, has_samples: false, past: HashSet::new(), group: None }
     }
 
     fn kind(&self) -> FamilyKind {
