@@ -25,8 +25,10 @@ const types = {
   ".css": "text/css; charset=utf-8",
   ".svg": "image/svg+xml",
 };
-const pages = /^\/($|targets$|alerts$|plugins$|dashboards$|d\/|nothing)/;
+const pages = /^\/($|targets$|alerts$|plugins$|welcome$|dashboards$|d\/|nothing)/;
 let failing = false;
+let readOnly = false;
+let restarted = 0;
 let more = 0;
 
 // --- Data -----------------------------------------------------------------------------------------------------------------
@@ -324,7 +326,7 @@ const drawings = {
             labels: {},
             display_name: "Instance",
             config: 0,
-            values: { kind: "strings", value: Array.from({ length: 5000 }, (_, i) => `10.0.${i >> 8}.${i & 255}:9100`) },
+            values: { kind: "strings", value: Array.from({ length: 10_000 }, (_, i) => `10.0.${i >> 8}.${i & 255}:9100`) },
           },
           {
             name: "Value",
@@ -333,7 +335,7 @@ const drawings = {
             config: 1,
             values: {
               kind: "numbers",
-              value: Array.from({ length: 5000 }, (_, i) => (i % 37 === 0 ? null : Math.round(1e6 * noise(1, i)))),
+              value: Array.from({ length: 10_000 }, (_, i) => (i % 37 === 0 ? null : Math.round(1e6 * noise(1, i)))),
             },
           },
           {
@@ -341,13 +343,13 @@ const drawings = {
             labels: {},
             display_name: "State",
             config: 2,
-            values: { kind: "numbers", value: Array.from({ length: 5000 }, (_, i) => (i % 9 === 0 ? 0 : 1)) },
+            values: { kind: "numbers", value: Array.from({ length: 10_000 }, (_, i) => (i % 9 === 0 ? 0 : 1)) },
           },
         ],
       },
     ],
     configs: [
-      plain,
+      { ...plain, links: [{ title: "Its board", url: "/d/many?var-instance=${__value.raw}", new_tab: false }] },
       { ...plain, unit: "short" },
       {
         ...plain,
@@ -365,12 +367,12 @@ const drawings = {
         columns: [0, 1, 2].map((field) => ({
           field,
           title: "",
-          cell: { kind: field === 2 ? "colored-background" : "auto" },
+          cell: field === 1 ? { kind: "gauge", value: "gradient" } : { kind: field === 2 ? "colored-background" : "auto" },
           align: "auto",
           width: null,
           wrap: false,
-          filter: false,
-          footer: field === 1 ? "sum" : "",
+          filter: field === 0,
+          footer: ["count", "sum", ""][field],
         })),
         header: true,
         sort: [1, "descending"],
@@ -738,6 +740,36 @@ const plugins = () => ({
   ],
 });
 
+const token = () => `token-${restarted}`;
+const session = () => ({
+  token: token(),
+  read_only: readOnly,
+  reason: readOnly ? "no_users" : "none",
+  loopback: !readOnly,
+  tls: false,
+  users: false,
+  user: null,
+});
+const receivers = () => [
+  { name: "team", integrations: ["slack", "webhook"] },
+  { name: "nobody", integrations: [] },
+];
+const flags = () => ({ "config.file": "" });
+
+/** As the server does it: a change from a page needs the token of this very process. */
+function tested(name, { method, headers }) {
+  if (method !== "POST") return failure(405, "bad_data", "only POST");
+  if (readOnly) return failure(403, "forbidden", "read-only: this address can be reached by others and there are no users");
+  if (headers["x-skopos-token"] !== token()) return failure(403, "forbidden", "the header X-Skopos-Token is not that of this process");
+  if (name !== "team") return failure(404, "not_found", `there is no receiver ${name}`);
+  return success({
+    results: [
+      { integration: "slack[0]", ok: true, error: "" },
+      { integration: "webhook[0]", ok: false, error: "hook.example: connection refused" },
+    ],
+  });
+}
+
 // --- Answers --------------------------------------------------------------------------------------------------------------
 
 const success = (data) => ({ status: 200, body: { status: "success", data } });
@@ -757,7 +789,11 @@ function api(path, body) {
     const found = boards.find(({ uid }) => uid === decodeURIComponent(named[1]));
     return found === undefined ? failure(404, "not_found", `no dashboard has the uid ${named[1]}`) : success(found);
   }
-  const answers = { "/api/v1/targets": targets, "/api/v1/rules": rules, "/api/v1/deliveries": deliveries, "/api/v1/plugins": plugins };
+  const answers = {
+    "/api/v1/session": session,
+    "/api/v1/receivers": receivers,
+    "/api/v1/status/flags": flags,
+    "/api/v1/targets": targets, "/api/v1/rules": rules, "/api/v1/deliveries": deliveries, "/api/v1/plugins": plugins };
   return answers[path] === undefined ? failure(404, "not_found", `nothing at ${path}`) : success(answers[path]());
 }
 
@@ -786,6 +822,19 @@ const server = createServer(async (request, response) => {
     if (pathname === "/mock/targets") {
       more = Math.max(0, Math.min(100_000, Number(searchParams.get("more")) || 0));
       return answer(200, "text/plain", String(more));
+    }
+    if (pathname === "/mock/read-only") {
+      readOnly = searchParams.get("on") === "1";
+      return answer(200, "text/plain", String(readOnly));
+    }
+    if (pathname === "/mock/restart") {
+      restarted += 1;
+      return answer(200, "text/plain", String(restarted));
+    }
+    const trial = /^\/api\/v1\/receivers\/([^/]+)\/test$/.exec(pathname);
+    if (trial !== null) {
+      const { status, body } = tested(decodeURIComponent(trial[1]), request);
+      return answer(status, "application/json", JSON.stringify(body));
     }
     if (pathname.startsWith("/api/")) {
       const { status, body } = api(pathname, await read(request));

@@ -345,6 +345,7 @@ const pages = [
   ["/targets", ".targets tbody tr, .rows tbody tr", "targets"],
   ["/alerts", ".card", "alerts"],
   ["/plugins", ".plugin", "plugins"],
+  ["/welcome", ".welcome li.card", "welcome"],
 ];
 for (const [path, selector, name] of pages) {
   await check(`${path} shows what there is`, async () => {
@@ -411,7 +412,7 @@ await check("an address without a page says so", async () => {
 for (const theme of ["light", "dark"]) {
   await check(`nothing keeps people out, ${theme}`, async () => {
     const found = [];
-    for (const path of ["/", "/targets", "/alerts", "/plugins", "/dashboards"]) {
+    for (const path of ["/", "/targets", "/alerts", "/plugins", "/dashboards", "/welcome"]) {
       await page.goto(`${origin}${path}?theme=${theme}&refresh=off`);
       await page.waitForSelector("[data-panel], .card, .targets, .rows, .list, .look");
       if (path === "/") await allDrawn();
@@ -420,6 +421,109 @@ for (const theme of ["light", "dark"]) {
     assert(found.length === 0, found.join("\n"));
   });
 }
+
+// --- Languages -------------------------------------------------------------------------------------------------------------
+
+const tables = Object.fromEntries(
+  await Promise.all(
+    ["en", "ko"].map(async (tag) => [
+      tag,
+      JSON.parse(await readFile(fileURLToPath(new URL(`../../host/ui/app/text/${tag}.json`, import.meta.url)), "utf8")),
+    ]),
+  ),
+);
+/** Sentences of a language without places, so that one that stayed behind is found. */
+const sentences = (tag) => Object.values(tables[tag]).filter((entry) => typeof entry === "string" && !entry.includes("{") && entry.trim().length > 3);
+
+/** Texts and names that the page shows now. */
+const shownTexts = () =>
+  page.evaluate(() => {
+    const found = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    // The switch names the other language in that language.
+    while (walker.nextNode()) if (walker.currentNode.parentElement?.closest("[lang]") === document.documentElement) found.push(walker.currentNode.data.trim());
+    for (const name of ["aria-label", "title", "placeholder"])
+      for (const one of document.querySelectorAll(`[${name}]`)) if (one.closest("[lang]") === document.documentElement) found.push(one.getAttribute(name).trim());
+    return found;
+  });
+
+/** Buttons, headings and badges whose text does not fit them. */
+const clipped = () =>
+  page.$$eval("button, .button, .badge, h1, h2, thead th, label, .segments, .top, .toolbar, summary", (all) =>
+    all
+      .filter((one) => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== "inline")
+      // What is cut with an ellipsis has its whole text in a title.
+      .filter((one) => one.closest(".legend, .range-text") === null)
+      .map((one) => `${one.tagName} ${one.className}: ${one.textContent.slice(0, 40)}`),
+  );
+
+for (const [tag, other] of [
+  ["en", "ko"],
+  ["ko", "en"],
+]) {
+  await check(`every page in ${tag}, wide and narrow`, async () => {
+    const strangers = new Set(sentences(other).filter((text) => !sentences(tag).includes(text)));
+    const found = [];
+    for (const width of [1280, 360]) {
+      await page.setViewportSize({ width, height: 800 });
+      for (const path of ["/", "/targets", "/alerts", "/plugins", "/dashboards", "/welcome", "/nothing-here"]) {
+        expected = () => path === "/nothing-here";
+        await page.goto(`${origin}${path}?theme=light&lang=${tag}&refresh=off`);
+        await page.waitForSelector("[data-panel], .card, .targets, .rows, .list, .look");
+        if (path === "/nothing-here" && !(await page.evaluate(() => document.documentElement.lang === "en" || document.documentElement.lang === "ko"))) continue;
+        if (path === "/") await allDrawn();
+        await until("what is asked for is there", async () => (await page.locator(".spinner").count()) === 0);
+        const lang = await page.evaluate(() => document.documentElement.lang);
+        if (path !== "/nothing-here" && lang !== tag) found.push(`${path}: the document's language is ${lang}`);
+        const stayed = (await shownTexts()).filter((text) => strangers.has(text));
+        if (stayed.length > 0) found.push(`${path}: in the other language: ${[...new Set(stayed)].join(" | ")}`);
+        const cut = await clipped();
+        if (cut.length > 0) found.push(`${path} at ${width}: cut: ${[...new Set(cut)].slice(0, 6).join(" | ")}`);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+        if (wide > width) found.push(`${path} is ${wide} pixels wide, not ${width}`);
+        await shot(`${tag}-${width}${path === "/" ? "-home" : path.replace("/", "-")}`);
+      }
+    }
+    expected = () => false;
+    await page.setViewportSize({ width: 1440, height: 900 });
+    assert(found.length === 0, found.join("\n"));
+  });
+}
+
+await check("the switch changes the language, the address and what is remembered", async () => {
+  await page.goto(`${origin}/targets?theme=light&lang=en&refresh=off`);
+  await page.waitForSelector(".targets tbody tr, .rows tbody tr");
+  await page.locator("[data-language-switch]").click();
+  await page.waitForURL((url) => url.searchParams.get("lang") === "ko");
+  await until("the page is Korean", async () => (await page.locator("main h1").innerText()) === tables.ko["nav.targets"]);
+  await page.goto(`${origin}/alerts`);
+  await until("the choice is remembered", async () => (await page.locator("main h1").count()) === 1 && (await page.locator("main h1").innerText()) === tables.ko["nav.alerts"]);
+  assert((await page.title()).startsWith(tables.ko["nav.alerts"]), `the title is ${await page.title()}`);
+  await page.goto(`${origin}/alerts?lang=en`);
+  await until("the address wins", async () => (await page.locator("main h1").count()) === 1 && (await page.locator("main h1").innerText()) === tables.en["nav.alerts"]);
+  // What follows expects English.
+  await page.evaluate(() => localStorage.removeItem("skopos.language"));
+});
+
+await check("Enter while a syllable is composed does nothing", async () => {
+  await page.goto(`${origin}/?theme=light&refresh=off`);
+  await page.locator(".range-picker .pop > button").click();
+  const input = page.locator(".popover input").first();
+  await input.fill("now-30m");
+  // What an input method sends for the Enter that ends a syllable, and for the Escape that gives one up.
+  const composed = (key) =>
+    input.evaluate((box, key) => box.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, isComposing: true, keyCode: 229 })), key);
+  await composed("Enter");
+  await composed("Escape");
+  assert((await page.locator(".popover").count()) === 1, "the popover was closed");
+  assert(!page.url().includes("now-30m"), "the range was applied");
+  // With a Hangul keyboard the letters of shortcuts are others.
+  await page.keyboard.press("Escape");
+  await page.evaluate(() => {
+    for (const [key, code] of [["ㅎ", "KeyG"], ["ㅅ", "KeyT"]]) document.body.dispatchEvent(new KeyboardEvent("keydown", { key, code, bubbles: true }));
+  });
+  await page.waitForURL((url) => url.pathname === "/targets");
+});
 
 await check("everything fits 360 pixels", async () => {
   await page.setViewportSize({ width: 360, height: 740 });
@@ -460,8 +564,42 @@ if (mocked !== undefined) {
     const found = await barriers();
     assert(found.length === 0, found.join("\n"));
     assert((await page.title()) === "Every look · Skopos", "the picture ran a script");
-    assert((await page.locator('[data-panel="13"] tbody tr').count()) < 60, "5000 rows stand in the document");
+    assert((await page.locator('[data-panel="13"] tbody tr').count()) < 60, "10,000 rows stand in the document");
     await shot("looks");
+  });
+
+  await check("ten thousand rows of a table are scrolled, sorted, filtered and linked", async () => {
+    const table = page.locator('[data-panel="13"]');
+    const rows = table.locator("tbody tr:not(.gap)");
+    const frames = await table.locator(".rows").evaluate(async (box) => {
+      const times = [];
+      let last = performance.now();
+      for (let i = 0; i < 60; i++) {
+        box.scrollTo(0, (box.scrollHeight * i) / 60);
+        await new Promise((done) => requestAnimationFrame(done));
+        const now = performance.now();
+        times.push(now - last);
+        last = now;
+      }
+      return times.sort((a, b) => a - b);
+    });
+    console.log(`     10,000 rows: a frame takes ${frames[30].toFixed(1)} ms in the middle, ${frames[57].toFixed(1)} ms at most in 95 of 100`);
+    await until("the last row is there", async () => {
+      await table.locator(".rows").evaluate((box) => box.scrollTo(0, box.scrollHeight));
+      return (await table.locator('tr[aria-rowindex="10001"]').count()) === 1;
+    });
+    assert((await rows.count()) < 60, `${await rows.count()} rows stand in the document`);
+    const began = performance.now();
+    await table.locator("th .sort").first().click();
+    await table.locator(".rows").evaluate((box) => box.scrollTo(0, 0));
+    await until("sorted", async () => (await table.locator("th").first().getAttribute("aria-sort")) === "ascending");
+    console.log(`     sorted by a text in ${(performance.now() - began).toFixed(0)} ms`);
+    await until("the first row is the first", async () => (await rows.first().innerText()).trim().startsWith("10.0.0.0:9100"));
+    await table.locator(".filters input").fill("10.0.7.");
+    await until("filtered", async () => (await table.locator("table").getAttribute("aria-rowcount")) === "257");
+    assert((await table.locator("tfoot").innerText()).includes("256 rows"), await table.locator("tfoot").innerText());
+    assert((await rows.first().locator("a").getAttribute("href")) === "/d/many?var-instance=10.0.7.0%3A9100", await rows.first().innerHTML());
+    await table.locator(".filters input").fill("");
   });
 
   await check("variables are chosen, and the address knows", async () => {
@@ -500,6 +638,63 @@ if (mocked !== undefined) {
     await page.waitForSelector(".facts");
     await shot("targets-many");
     await context.request.get(`${origin}/mock/targets?more=0`);
+  });
+
+  await check("a test message is sent, its result shown, its token renewed", async () => {
+    await page.goto(`${origin}/alerts?theme=light&refresh=off`);
+    const team = page.locator('[data-receiver="team"]');
+    await team.locator("button").click();
+    await team.locator(".trial li").nth(1).waitFor();
+    assert((await team.locator(".trial").innerText()).includes("connection refused"), await team.innerText());
+    assert(await page.locator('[data-receiver="nobody"] button').isDisabled(), "nobody can be told nothing");
+    await shot("receivers");
+    // A server that was started anew has another token.
+    await context.request.get(`${origin}/mock/restart`);
+    expected = (url) => url.includes("/test");
+    await team.locator("button").click();
+    await until("sent again", async () => (await team.locator(".trial li").count()) === 2);
+    expected = () => false;
+  });
+
+  await check("where nothing may be changed, pages say why and how to change that", async () => {
+    await context.request.get(`${origin}/mock/read-only?on=1`);
+    for (const lang of ["en", "ko"]) {
+      await page.goto(`${origin}/alerts?theme=light&refresh=off&lang=${lang}`);
+      await page.waitForSelector(".read-only");
+      await page.waitForSelector("#receivers .stale-line a");
+      assert(await page.locator('[data-receiver="team"] button').isDisabled(), "the button can be pressed");
+      assert((await barriers()).length === 0, (await barriers()).join("\n"));
+      await shot(`read-only-${lang}`);
+      await page.locator("#receivers .stale-line a").click();
+      await page.waitForURL((url) => url.pathname === "/welcome");
+      await until("the page tells", async () => (await page.locator(".welcome").innerText()).includes(tables[lang]["access.read-only.why"]));
+      await shot(`welcome-read-only-${lang}`);
+    }
+    await context.request.get(`${origin}/mock/read-only?on=0`);
+  });
+
+  await check("the card on the home page is put away for good", async () => {
+    await page.goto(`${origin}/?theme=light&refresh=off&lang=en`);
+    await page.waitForSelector(".welcome-card");
+    await page.locator(".welcome-card button").click();
+    await page.goto(`${origin}/?theme=light&refresh=off&lang=en`);
+    await allDrawn();
+    assert((await page.locator(".welcome-card").count()) === 0, "it came again");
+  });
+
+  await check("twenty panels of ten series with a thousand points are drawn", async () => {
+    const times = [];
+    for (let i = 0; i < 5; i++) {
+      await page.goto(`${origin}/d/many?theme=light&refresh=off`);
+      await page.waitForSelector("[data-panel]");
+      await allDrawn(20);
+      // From the moment that answers were there until the last canvas was painted, by the page's own clock.
+      times.push(await page.evaluate(() => {
+        const answers = performance.getEntriesByType("resource").filter(({ name }) => name.includes("/view"));
+        return Math.max(...answers.map(({ responseEnd }) => responseEnd)) - Math.min(...answers.map(({ startTime }) => startTime));
+      }));
+    }
+    console.log(`     asked and answered within ${times.map((ms) => ms.toFixed(0)).join(", ")} ms`);
   });
 
   await check("a server that fails leaves the drawings, marked as stale", async () => {

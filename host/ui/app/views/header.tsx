@@ -49,7 +49,6 @@ export function Header() {
         data-language-switch
         lang={otherLanguage.value}
         title={t("language.switch")}
-        aria-label={t("language.switch")}
         onClick={() => switchLanguage(otherLanguage.value)}
       >
         {t("language.name")}
