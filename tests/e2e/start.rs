@@ -122,6 +122,14 @@ fn check_config_says_what_is_wrong() {
     };
     let (code, text) = check("scrape_configs:\n  - job_name: a\n    static_configs: [{targets: ['x:1']}]\n");
     assert_eq!(code, Some(0), "{text}");
+    // What loads and does less than it says is told with its place.
+    for (text, part) in [
+        ("remote_write: [{url: 'http://x'}]\n", "checked.yml:1:16: remote_write[0]: NO SAMPLE IS SENT"),
+        ("rule_files: [missing.yml]\n", "checked.yml:1:14: rule_files[0]: there is no file "),
+    ] {
+        let (code, said) = check(text);
+        assert!(code == Some(0) && said.contains(part), "{said}");
+    }
     for (wrong, parts) in [
         ("scrape_configs:\n  - job_name: a\n    scrape_intervall: 5s\n", vec!["checked.yml:3:5", "scrape_interval"]),
         (
@@ -130,13 +138,13 @@ fn check_config_says_what_is_wrong() {
         ),
         ("scrape_configs:\n  - job_name: a\n    dns_sd_configs: [{names: [x], typ: A}]\n", vec!["checked.yml:3:", "typ"]),
         ("global: {scrape_interval: soon}\n", vec!["checked.yml:1:", "duration"]),
-        ("remote_write: [{url: 'http://x'}]\n", vec!["checked.yml:1:1", "remote_write"]),
+        ("remote_write: [{uri: 'http://x'}]\n", vec!["checked.yml:1:16", "url for remote_write is empty"]),
         ("alertmanager:\n  route: {receiver: a}\n  receivers: [{name: b}]\n", vec!["checked.yml:", "a"]),
         (
             "alertmanager:\n  route: {receiver: a}\n  receivers: [{name: a, kakao_configs: [{to: b}]}]\n",
             vec!["checked.yml:3:", "no plugin serves \"kakao_configs\": put kakao.wasm into plugins/"],
         ),
-        ("rule_files: [missing.yml]\n", vec!["missing.yml"]),
+        ("scrape_config_files: [missing.yml]\n", vec!["checked.yml:1:23", "missing.yml"]),
         ("a: 1\na: 2\n", vec!["checked.yml:2:1", "twice"]),
     ] {
         let (code, text) = check(wrong);

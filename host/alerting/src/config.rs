@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use model::config::{ConfigError, Node, NodeValue, Section, nearest};
+use model::seams::{PluginKind, Plugins};
 use model::{MatchOp, Matcher};
 use serde_json::{Map, Value};
 
@@ -77,6 +78,25 @@ impl AlertingConfig {
             inhibit_rules: rules,
             templates,
         })
+    }
+
+    /// Leaves out the entries of receivers that no plugin serves, and answers their plugins, each with what is to be told and
+    /// where it stands: what would have gone there goes nowhere.
+    pub fn drop_missing(&mut self, channels: &dyn Plugins) -> Vec<(String, ConfigError)> {
+        let mut dropped = Vec::new();
+        for (receiver, entries) in &mut self.receivers {
+            entries.retain(|entry| {
+                let plugin = &entry.plugin;
+                let served = channels.serves(plugin, PluginKind::Channel);
+                if !served {
+                    let advice = format!("no plugin serves \"{plugin}_configs\": put {plugin}.wasm into plugins/");
+                    let text = format!("{advice}; until then NOBODY IS TOLD through this place of the receiver {receiver:?}");
+                    dropped.push((plugin.clone(), entry.node.error(text)));
+                }
+                served
+            });
+        }
+        dropped
     }
 
     /// The plugins that serve its receivers, each with where it is first asked for.

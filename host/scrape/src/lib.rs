@@ -33,7 +33,7 @@ mod timed;
 #[path = "../tests/common/store.rs"]
 mod store;
 
-pub use config::{Discovery, Exporter, GlobalConfig, JobConfig, Limits, ScrapeConfig};
+pub use config::{Discovery, DiscoveryReader, Exporter, GlobalConfig, JobConfig, JobReader, Limits, ScrapeConfig, static_groups};
 pub use metadata::{Families, FamilyMetadata};
 pub use scraper::{Deps, ReloadError, Scraper};
 pub use stats::{PoolStats, Stats};

@@ -2,8 +2,21 @@
 
 mod common;
 
+use std::path::Path;
+
 use common::config;
-use scrape::Limits;
+use scrape::{JobReader, Limits};
+
+/// What is told of a configuration that is good.
+fn warnings(text: &str) -> Vec<String> {
+    let root = yaml::parse(text).expect("YAML");
+    let plugins = common::FakePlugins::default();
+    let mut reader = JobReader::new(root.get("global"), Path::new("/conf"), &plugins, false).expect("good");
+    if let Some(jobs) = root.get("scrape_configs") {
+        reader.add(jobs, Path::new("/conf")).expect("good");
+    }
+    reader.take_warnings().iter().map(ToString::to_string).collect()
+}
 
 #[test]
 fn defaults_are_upstreams() {
@@ -13,7 +26,7 @@ fn defaults_are_upstreams() {
     assert_eq!((job.honor_labels, job.honor_timestamps, job.enable_compression), (false, true, true));
     assert_eq!(job.limits, Limits { body_bytes: 64 << 20, ..Limits::default() });
     assert_eq!(config.global.evaluation_interval_ms, 60_000);
-    assert!(config.warnings.is_empty());
+    assert_eq!(warnings("scrape_configs: [{job_name: a}]"), Vec::<String>::new());
 }
 
 #[test]
@@ -72,10 +85,9 @@ fn mistakes_are_named_with_their_place() {
         ("scrape_configs:\n- {job_name: a, relabel_configs: [null]}", "2:", "empty or null target relabeling rule in scrape config"),
         ("scrape_configs:\n- {job_name: a, metric_relabel_configs: [null]}", "2:", "empty or null metric relabeling rule in scrape config"),
         ("scrape_configs:\n- {job_name: a, body_size_limit: 100}", "2:34", "a size without a unit"),
-        ("scrape_configs:\n- {job_name: a, scrape_protocols: [PrometheusProto]}", "2:", "add PrometheusText0.0.4"),
+        ("scrape_configs:\n- {job_name: a, scrape_protocols: []}", "2:", "scrape_protocols cannot be empty"),
         ("scrape_configs:\n- {job_name: a, scrape_protocols: [Text]}", "2:", "unknown scrape protocol \"Text\""),
         ("scrape_configs:\n- {job_name: a, fallback_scrape_protocol: [PrometheusText0.0.4]}", "2:", "expected a text"),
-        ("scrape_configs:\n- {job_name: a, fallback_scrape_protocol: PrometheusProto}", "2:", "does not read PrometheusProto"),
         ("scrape_configs:\n- {job_name: a, metric_name_validation_scheme: ascii}", "2:", "unknown name validation scheme"),
         ("scrape_configs:\n- {job_name: a, dns_sd_configs: [{refresh_interval: 0s}]}", "2:", "a refresh interval of 0"),
         ("scrape_configs:\n- {job_name: a, sample_limit: many}", "2:31", "expected a number"),
@@ -87,52 +99,53 @@ fn mistakes_are_named_with_their_place() {
 }
 
 #[test]
-fn what_has_no_effect_yet_is_told() {
-    let text = "global: {scrape_native_histograms: true}\nscrape_configs:\n- {job_name: a, convert_classic_histograms_to_nhcb: true, scrape_failure_log_file: f, always_scrape_classic_histograms: false}\n";
-    let config = config(text).expect("good");
-    assert_eq!(config.warnings.len(), 3, "{:?}", config.warnings);
-    assert!(config.warnings[0].starts_with("global.scrape_native_histograms: "), "{:?}", config.warnings);
+fn what_has_no_effect_yet_is_told_with_its_place() {
+    let text = "global: {scrape_native_histograms: true}\nscrape_configs:\n- {job_name: a, convert_classic_histograms_to_nhcb: true, always_scrape_classic_histograms: false}\n- {job_name: b, scrape_protocols: [PrometheusProto], fallback_scrape_protocol: PrometheusProto}\n";
+    let told = warnings(text);
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told[0].starts_with("1:36: global.scrape_native_histograms: "), "{told:?}");
+    assert!(told[2].starts_with("4:35: scrape_configs[1].scrape_protocols: "), "{told:?}");
+    let job = &config(text).expect("good").jobs[1];
+    assert_eq!(job.fallback, None);
 }
 
-/// Of upstream's files those whose `scrape_configs` name no service discovery that nothing serves here.
 #[test]
-fn upstreams_files() {
-    let Some(root) = common::conformance() else { return };
-    let (mut checked, mut unsupported) = (0, 0);
-    for entry in std::fs::read_dir(root.join("config/prometheus")).expect("the folder can be read") {
-        let path = entry.expect("an entry").path();
-        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        // Sections of other rooms, and files that are no whole configuration.
-        let ours = ![
-            "remote_",
-            "otlp",
-            "tsdb",
-            "tracing",
-            "rules",
-            "agent_mode",
-            "static_config.bad",
-            "section_key",
-            "scrape_config_files",
-            "empty_alert",
-            "empty_r",
-            "azure",
+fn failure_logs_of_global_hold_for_jobs() {
+    let text = "global: {metric_name_validation_scheme: legacy, metric_name_escaping_scheme: dots, scrape_failure_log_file: fail.log}\nscrape_configs:\n- job_name: a\n- {job_name: b, metric_name_validation_scheme: utf8, metric_name_escaping_scheme: allow-utf-8, scrape_failure_log_file: /b.log}\n";
+    let config = config(text).expect("good");
+    let (a, b) = (&config.jobs[0], &config.jobs[1]);
+    assert_eq!((a.failure_log.as_deref(), b.failure_log.as_deref()), (Some(Path::new("/conf/fail.log")), Some(Path::new("/b.log"))));
+}
+
+/// Faults D12: what the environment holds is a text, whatever it looks like.
+#[test]
+fn d12_env() {
+    let text = "global: {external_labels: {a: '$SKOPOS_D12_UNSET', b: 'x$$y', c: '${PATH}', d: '${unclosed', e: '$'}}";
+    let path = std::env::var("PATH").expect("tests have a PATH");
+    let labels = config(text).expect("good").global.external_labels;
+    let get = |name| labels.get(name).map(str::to_owned);
+    assert_eq!((get("a"), get("b"), get("c")), (None, Some("x$y".to_owned()), Some(path)));
+    assert_eq!((get("d"), get("e")), (Some("${unclosed".to_owned()), Some("$".to_owned())));
+    assert_eq!(warnings(text), ["1:31: global.external_labels.a: the environment variable SKOPOS_D12_UNSET is not set: it reads as an empty text"]);
+}
+
+#[test]
+fn missing_plugins_can_be_allowed() {
+    let text = "scrape_configs:\n- job_name: a\n  consul_sd_configs: [{server: x, anything: [1]}]\n  static_configs: [{targets: [b]}]";
+    let root = yaml::parse(text).expect("YAML");
+    let plugins = common::FakePlugins::default();
+    let mut reader = JobReader::new(None, Path::new("/conf"), &plugins, true).expect("good");
+    reader.add(root.get("scrape_configs").expect("there"), Path::new("/conf")).expect("allowed");
+    assert_eq!(reader.missing(), ["consul"]);
+    let told: Vec<String> = reader.take_warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "3:3: scrape_configs[0].consul_sd_configs: no plugin serves \"consul_sd_configs\": put consul.wasm into plugins/; until then it finds no targets"
         ]
-        .iter()
-        .any(|other| name.starts_with(other));
-        if path.extension().is_none_or(|extension| extension != "yml") || !ours {
-            continue;
-        }
-        let text = std::fs::read_to_string(&path).expect("the file can be read");
-        let outcome = config(&text);
-        if outcome.as_ref().is_err_and(|error| error.message.starts_with("no plugin serves")) {
-            unsupported += 1;
-            continue;
-        }
-        checked += 1;
-        assert_eq!(outcome.is_err(), name.contains(".bad."), "{name}: {:?}", outcome.map(|_| ()));
-    }
-    println!("{checked} files agree, {unsupported} name a service discovery that nothing serves");
-    assert!(checked > 20);
+    );
+    let config = reader.finish();
+    assert_eq!((config.jobs[0].discoveries.len(), config.jobs[0].static_groups.len()), (0, 1));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the running process is made of, and what the web interface is told of it.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use alerting::Alerting;
@@ -15,7 +16,7 @@ use tokio::sync::Notify;
 use web::MountedHandler;
 
 use crate::cli::ServerFlags;
-use crate::config::ConfigSource;
+use crate::config::{ConfigSource, Storage};
 use crate::listeners::Listeners;
 use crate::process::ProcessFacts;
 use crate::self_metrics::{ReloadFacts, Sources, families};
@@ -34,6 +35,8 @@ pub(crate) struct Current {
     pub(crate) dashboards: Arc<Vec<Arc<Dashboard>>>,
     pub(crate) handlers: Arc<Vec<MountedHandler>>,
     pub(crate) shown: String,
+    /// Plugins that the configuration names and that are not there, where that is allowed.
+    pub(crate) missing_plugins: Vec<String>,
     pub(crate) scrape_interval_ms: u64,
     pub(crate) read_at: TimestampMs,
 }
@@ -47,8 +50,12 @@ pub(crate) struct App {
     pub(crate) host: Arc<PluginHost>,
     pub(crate) resolver_servers: Vec<String>,
     pub(crate) external_labels: LabelSet,
+    /// What the configuration said of storage at the start.
+    pub(crate) storage_section: Storage,
     pub(crate) storage: Arc<LateStorage>,
     pub(crate) rooms: OnceLock<Rooms>,
+    /// Whether the first configuration is taken up and everything answers.
+    pub(crate) ready: AtomicBool,
     pub(crate) current: ArcSwap<Current>,
     /// The files of the configuration that was last read, taken up or not.
     pub(crate) watched: Mutex<WatchedFiles>,
@@ -111,7 +118,7 @@ impl App {
                 let app = app();
                 Arc::new(move || app.quit.notify_one())
             },
-            ready: ask(app(), |app| app.rooms.get().is_some()),
+            ready: ask(app(), |app| app.ready.load(Ordering::Acquire)),
             config_yaml: ask(app(), |app| app.current.load().shown.clone()),
             runtime: ask(app(), |app| app.runtime_info()),
             tsdb_status: None,
@@ -164,7 +171,7 @@ impl App {
             reload_ok: self.reload_facts().successful,
             config_read: self.current.load().read_at,
             corruptions: damage,
-            retention: format_duration(self.flags.retention_ms),
+            retention: format_duration(self.storage_section.retention_ms.unwrap_or(self.flags.retention_ms)),
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("?")).display().to_string(),
             hostname: hostname(),
         }

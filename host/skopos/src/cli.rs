@@ -8,7 +8,7 @@ use model::format_duration;
 
 mod commands;
 
-pub(crate) use commands::{Check, Command, ConfigFiles, Notify, Test};
+pub(crate) use commands::{Check, CheckConfig, Command, ConfigFiles, FileKind, Notify, Test};
 
 /// Skopos: monitoring in one binary, extended by WebAssembly components.
 ///
@@ -42,6 +42,10 @@ pub(crate) struct ServerFlags {
     /// An alertmanager.yml, in place of the section `alertmanager`.
     #[arg(long = "alertmanager.config.file", value_name = "FILE")]
     pub(crate) alertmanager_config_file: Option<PathBuf>,
+    /// Keys that no plugin serves (consul_sd_configs, opsgenie_configs, …) become warnings, and find or tell nobody: for trying out
+    /// a large file.
+    #[arg(long = "config.allow-missing-plugins")]
+    pub(crate) allow_missing_plugins: bool,
     /// A folder of dashboards (Grafana's JSON, or the same as YAML). May come more than once.
     #[arg(long = "dashboards.path", value_name = "DIR")]
     pub(crate) dashboards_path: Vec<PathBuf>,
@@ -99,6 +103,7 @@ impl ServerFlags {
         let pairs = [
             ("config.file", path(&self.config_file)),
             ("alertmanager.config.file", path(&self.alertmanager_config_file)),
+            ("config.allow-missing-plugins", self.allow_missing_plugins.to_string()),
             ("dashboards.path", self.dashboards_path.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(",")),
             ("plugins.dir", path(&self.plugins_dir)),
             ("storage.tsdb.path", self.storage_path.display().to_string()),

@@ -1,14 +1,15 @@
 //! Where configuration files come from: the disk, or what is embedded for the default configuration.
 
+mod glob;
+
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use model::config::{ConfigError, Node, Position};
 
 /// Largest file that a configuration may name, in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 20;
-
-/// Most files that one pattern may match.
-const MATCHES_MAX: usize = 10_000;
 
 /// The default configuration and what it names, as in the folder `config/`.
 const EMBEDDED: [(&str, &str); 3] = [
@@ -33,35 +34,31 @@ pub(crate) enum Files {
 }
 
 impl Files {
-    /// A whole text.
-    pub(crate) fn read(&self, path: &Path) -> io::Result<String> {
+    /// A whole text. The error names the place in the file where one is at fault.
+    pub(crate) fn read(&self, path: &Path) -> Result<String, ConfigError> {
         match self {
-            Self::Disk => {
-                if fs::metadata(path)?.len() > FILE_BYTES_MAX {
-                    return Err(io::Error::other(format!("it is larger than {} MiB", FILE_BYTES_MAX >> 20)));
-                }
-                String::from_utf8(fs::read(path)?).map_err(|e| io::Error::other(format!("it is not UTF-8 text: {}", e.utf8_error())))
-            }
+            Self::Disk => read_disk(path).map_err(|error| match error {
+                ReadError::At(position, message) => ConfigError { position, ..Node::empty_mapping().error(message) },
+                ReadError::Whole(error) => Node::empty_mapping().error(format!("failed to read it: {error}")),
+            }),
             Self::Embedded { address } => {
                 let found = EMBEDDED.iter().find(|(name, _)| Path::new(name) == path);
-                found.map(|(_, text)| text.replace(EMBEDDED_ADDRESS, address)).ok_or_else(|| io::ErrorKind::NotFound.into())
+                let missing = || Node::empty_mapping().error("failed to read it: it is not among what is embedded");
+                found.map(|(_, text)| text.replace(EMBEDDED_ADDRESS, address)).ok_or_else(missing)
             }
         }
     }
 
-    /// The files that a pattern matches, sorted. Only the last part of a path may hold `*` and `?`, as upstream. A path
-    /// without a wildcard is itself, there or not.
-    pub(crate) fn glob(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
-        let Some(name) = pattern.file_name().and_then(|n| n.to_str()).filter(|n| n.contains(['*', '?'])) else {
-            return Ok(vec![pattern.to_owned()]);
-        };
-        let parent = pattern.parent().unwrap_or(Path::new(""));
-        let mut found = self.list(parent)?;
-        found.retain(|path| path.file_name().and_then(|n| n.to_str()).is_some_and(|n| wildcard_match(name, n)));
-        if found.len() > MATCHES_MAX {
-            return Err(io::Error::other(format!("{} matches more than {MATCHES_MAX} files", pattern.display())));
+    /// The files that a pattern matches, sorted. `*`, `?` and `[a-z]` stand for what they stand for in a shell, without
+    /// crossing a slash. A pattern without any of them is one file, which is left out if it is not there.
+    pub(crate) fn glob(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
+        match self {
+            Self::Disk => glob::matching(pattern),
+            Self::Embedded { .. } => {
+                let names = EMBEDDED.iter().map(|(name, _)| PathBuf::from(name));
+                Ok(names.filter(|path| glob::is_match(pattern, path)).collect())
+            }
         }
-        Ok(found)
     }
 
     /// The files of a folder, sorted. A folder that is not there has none.
@@ -85,33 +82,36 @@ impl Files {
     }
 }
 
-/// `*` is any run of characters, `?` one character.
-fn wildcard_match(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t) = (0, 0);
-    // Where to go on if what follows the last star does not fit: one character later.
-    let mut retry: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                retry = Some((p + 1, t));
-                p += 1;
-            }
-            Some(c) if *c == '?' || *c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match retry {
-                Some((after_star, from)) => {
-                    p = after_star;
-                    t = from + 1;
-                    retry = Some((after_star, from + 1));
-                }
-                None => return false,
-            },
-        }
+enum ReadError {
+    /// Something in the file.
+    At(Position, String),
+    /// The file as a whole.
+    Whole(io::Error),
+}
+
+fn read_disk(path: &Path) -> Result<String, ReadError> {
+    let file = fs::File::open(path).map_err(ReadError::Whole)?;
+    if !file.metadata().map_err(ReadError::Whole)?.is_file() {
+        return Err(ReadError::Whole(io::Error::other("it is not a regular file")));
     }
-    pattern[p..].iter().all(|c| *c == '*')
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(ReadError::Whole)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(ReadError::At(place(&bytes), format!("the file goes on after {} MiB, which is the limit", FILE_BYTES_MAX >> 20)));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let (good, at) = (error.utf8_error().valid_up_to(), error.as_bytes());
+        let byte = at.get(good).copied().unwrap_or_default();
+        ReadError::At(place(&at[..good]), format!("not UTF-8 text: the byte 0x{byte:02x} begins no character; save the file as UTF-8"))
+    })
+}
+
+/// The place after some bytes: lines from 1, columns from 1 in characters.
+fn place(before: &[u8]) -> Position {
+    let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let count = |bytes: &[u8], of: fn(&&u8) -> bool| u32::try_from(bytes.iter().filter(of).count()).unwrap_or(u32::MAX);
+    let (lines, characters) = (count(before, |b| **b == b'\n'), count(&before[line_start..], |b| **b & 0xc0 != 0x80));
+    Position { line: lines.saturating_add(1), column: characters.saturating_add(1) }
 }
 
 #[cfg(test)]
@@ -119,19 +119,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wildcards() {
-        for (pattern, hits, misses) in [
-            ("*.yml", vec!["a.yml", ".yml"], vec!["a.yaml", "a.yml.bak"]),
-            ("a?c*", vec!["abc", "abcd"], vec!["ac", "xabc"]),
-            ("*a*b", vec!["ab", "xaab", "aabb"], vec!["abx", "b"]),
-        ] {
-            for text in hits {
-                assert!(wildcard_match(pattern, text), "{pattern} {text}");
-            }
-            for text in misses {
-                assert!(!wildcard_match(pattern, text), "{pattern} {text}");
-            }
-        }
+    fn d2_what_is_no_text_is_named_with_its_place() {
+        let folder = test_support::TempFolder::new("odd");
+        let path = folder.path().join("latin1.yml");
+        fs::write(&path, b"a: 1\nna\xc3\xafve: caf\xe9\n").expect("written");
+        let error = Files::Disk.read(&path).expect_err("Latin-1").to_string();
+        assert!(error.starts_with("2:11: not UTF-8 text: the byte 0xe9"), "{error}");
+        let error = Files::Disk.read(folder.path()).expect_err("a folder").to_string();
+        assert!(error.contains("failed to read it"), "{error}");
     }
 
     #[test]

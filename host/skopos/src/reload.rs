@@ -14,6 +14,9 @@ use crate::watch::WatchedFiles;
 /// How often files and plugins are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How often a configuration is read whose files change while it is read.
+const READS_MAX: usize = 5;
+
 impl App {
     /// Reads the configuration anew and takes it up. The error says where it is wrong; what ran before goes on.
     pub(crate) async fn reload(self: &Arc<Self>) -> Result<(), String> {
@@ -39,15 +42,26 @@ impl App {
         let app = Arc::clone(self);
         // Reads files and asks plugins, which may have to be compiled.
         let read = move || {
-            let mut watched = WatchedFiles::default();
-            let config = app.source.read_main(&mut watched).and_then(|main| app.source.read(main, &app.host, &mut watched));
-            (config, watched)
+            for _ in 0..READS_MAX {
+                let mut watched = WatchedFiles::default();
+                let config = app.source.read_main(&mut watched).and_then(|main| app.source.read(main, &app.host, &mut watched));
+                // Files that changed meanwhile may fit together in no way that anybody wrote.
+                if !watched.have_changed() {
+                    return Ok((config.map_err(|e| e.to_string()), watched));
+                }
+                std::thread::sleep(LOOK_EVERY / 10);
+            }
+            Err("its files keep changing while they are read; it is tried again once they rest".to_owned())
         };
-        let (config, watched) = tokio::task::spawn_blocking(read).await.map_err(|e| e.to_string())?;
+        // Where the files did not rest, the look at them of before stays: it says that they have changed.
+        let (config, watched) = tokio::task::spawn_blocking(read).await.map_err(|e| e.to_string())??;
         self.watch_files(watched);
-        let config = config.map_err(|e| e.to_string())?;
+        let config = config?;
         if config.resolver != self.resolver_servers {
             return Err("resolver: the name servers cannot change while Skopos runs; restart it".to_owned());
+        }
+        if config.storage != self.storage_section {
+            return Err("storage.tsdb.retention.time cannot change while Skopos runs; restart it".to_owned());
         }
         if config.scrape.global.external_labels != self.external_labels {
             return Err("global.external_labels cannot change while Skopos runs; restart it".to_owned());
@@ -90,14 +104,15 @@ impl App {
             dashboards: config.dashboards,
             handlers: Arc::new(mounted(&self.host)),
             shown: config.shown,
+            missing_plugins: config.missing_plugins,
             scrape_interval_ms: config.scrape.global.scrape_interval_ms,
             read_at: self.clock.now(),
         }));
         Ok(())
     }
 
-    /// Reloads when a file of the configuration changes, and, after a refusal, when the set of plugins does: the missing one may
-    /// have come.
+    /// Reloads when a file of the configuration changes, and, after a refusal or while a plugin is missing, when the set of plugins
+    /// does: it may have come.
     pub(crate) async fn watch(self: Arc<Self>) {
         let mut tick = tokio::time::interval(LOOK_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -105,7 +120,8 @@ impl App {
         loop {
             tick.tick().await;
             let plugins_now = self.plugin_marks();
-            let plugin_came = std::mem::replace(&mut plugins, plugins_now) != plugins && !self.reload_facts().successful;
+            let waits_for_one = !self.reload_facts().successful || !self.current.load().missing_plugins.is_empty();
+            let plugin_came = std::mem::replace(&mut plugins, plugins_now) != plugins && waits_for_one;
             if plugin_came || self.files_have_changed() {
                 // A file that is written in several steps comes to rest first.
                 tokio::time::sleep(LOOK_EVERY / 4).await;

@@ -6,7 +6,8 @@ use serde_yaml::{Mapping, Value};
 /// What stands in the place of a secret, as upstream writes it.
 const MASK: &str = "<secret>";
 
-/// Keys whose value is a secret wherever they stand. Fields that a plugin's schema marks as secret come on top.
+/// Keys whose value is a secret wherever they stand, beside those that [`sounds_secret`]. Fields that a plugin's schema marks as
+/// secret come on top.
 const SECRET_KEYS: [&str; 24] = [
     "password",
     "credentials",
@@ -51,12 +52,24 @@ fn value(node: &Node, masked: bool, is_secret: &dyn Fn(&str) -> bool) -> Value {
         NodeValue::Mapping(entries) => {
             let mut mapping = Mapping::new();
             for (key, _, entry) in entries {
-                let masked = masked || (SECRET_KEYS.contains(&key.as_str()) && !is_label_map(&node.path));
+                let masked = masked || (is_secret_key(key) && !is_label_map(&node.path));
                 mapping.insert(Value::String(key.clone()), value(entry, masked, is_secret));
             }
             Value::Mapping(mapping)
         }
     }
+}
+
+fn is_secret_key(key: &str) -> bool {
+    SECRET_KEYS.contains(&key) || sounds_secret(key)
+}
+
+/// Names of secrets, for sections that no plugin serves and nobody knows the schema of. One word too many is masked rather than
+/// one too few; names of files and addresses are none.
+fn sounds_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    let is_place = ["_file", "_files", "_path", "_url", "_name", "_type"].iter().any(|end| key.ends_with(end));
+    !is_place && ["password", "passwd", "passphrase", "secret", "token", "credential", "_key", "apikey"].iter().any(|word| key.contains(word))
 }
 
 /// Labels are shown everywhere anyway, and one may be called `key`.

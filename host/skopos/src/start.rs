@@ -97,12 +97,15 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
         host: Arc::new(host),
         resolver_servers,
         external_labels: config.scrape.global.external_labels.clone(),
+        storage_section: config.storage,
         storage: Arc::new(LateStorage::default()),
         rooms: OnceLock::new(),
+        ready: AtomicBool::new(false),
         current: ArcSwap::from_pointee(Current {
             dashboards: Arc::clone(&config.dashboards),
             handlers: Arc::default(),
             shown: config.shown.clone(),
+            missing_plugins: config.missing_plugins.clone(),
             scrape_interval_ms: config.scrape.global.scrape_interval_ms,
             read_at: clock.now(),
         }),
@@ -121,7 +124,7 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
     let servers: Vec<_> =
         listeners.into_iter().map(|(_, listener)| tokio::spawn(serve_web(listener, router.clone(), stopped.clone()))).collect();
 
-    let options = storage_options(&app.flags, &clock);
+    let options = storage_options(&app, &clock);
     let dir = app.flags.storage_path.clone();
     let (db, report) = tokio::task::spawn_blocking(move || open(&dir, options)).await.map_err(|e| e.to_string())?.map_err(lock_error)?;
     app.storage.set(db.clone());
@@ -140,6 +143,7 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
         facts.success_seconds = clock.now() as f64 / 1000.0;
     }
     out::error(summary);
+    app.ready.store(true, Ordering::Release);
     let rooms = app.rooms.get().ok_or("the rooms were set a moment ago")?;
     let routing = Arc::clone(&rooms.alerting);
     let alerting = tokio::spawn(async move { routing.run().await });
@@ -176,13 +180,16 @@ async fn until_stopped(app: &Arc<App>) -> Result<(), String> {
     let handler = |kind| signal(kind).map_err(|e| format!("failed to listen for signals: {e}"));
     let (mut hangup, mut terminate, mut interrupt) =
         (handler(SignalKind::hangup())?, handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+    let reloading = Arc::clone(app);
+    // One after the other: signals that come while a reload runs make one more together, and none is left waiting.
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            // An error is logged and shown by the reload itself.
+            let _ = reloading.reload().await;
+        }
+    });
     loop {
         tokio::select! {
-            _ = hangup.recv() => {
-                let app = Arc::clone(app);
-                // An error is logged and shown by the reload itself.
-                tokio::spawn(async move { app.reload().await });
-            }
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             () = app.quit.notified() => return Ok(()),
@@ -220,6 +227,7 @@ fn config_source(flags: &ServerFlags, listen: &str) -> ConfigSource {
         alertmanager_file: flags.alertmanager_config_file.clone(),
         dashboard_folders: flags.dashboards_path.clone(),
         files,
+        allow_missing_plugins: flags.allow_missing_plugins,
     }
 }
 
@@ -251,10 +259,12 @@ pub(crate) fn plugin_options(
     }
 }
 
-fn storage_options(flags: &ServerFlags, clock: &Arc<dyn Clock>) -> tsdb::Options {
+fn storage_options(app: &App, clock: &Arc<dyn Clock>) -> tsdb::Options {
     let mut options = tsdb::Options::new(Arc::clone(clock));
-    options.wal_sync_ms = flags.wal_sync_ms;
-    options.retention_ms = i64::try_from(flags.retention_ms).unwrap_or(i64::MAX);
+    options.wal_sync_ms = app.flags.wal_sync_ms;
+    // As upstream: the file counts before the flag.
+    let retention_ms = app.storage_section.retention_ms.unwrap_or(app.flags.retention_ms);
+    options.retention_ms = i64::try_from(retention_ms).unwrap_or(i64::MAX);
     options
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -11,6 +12,7 @@ use std::time::SystemTime;
 struct Look {
     modified: Option<SystemTime>,
     bytes: u64,
+    inode: u64,
 }
 
 /// The files of a configuration as they were when it was read.
@@ -32,7 +34,7 @@ impl WatchedFiles {
 
 fn look(path: &Path) -> Option<Look> {
     let metadata = fs::metadata(path).ok()?;
-    Some(Look { modified: metadata.modified().ok(), bytes: metadata.len() })
+    Some(Look { modified: metadata.modified().ok(), bytes: metadata.len(), inode: metadata.ino() })
 }
 
 #[cfg(test)]

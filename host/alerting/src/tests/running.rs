@@ -246,3 +246,14 @@ fn a_channel_that_is_not_there_refuses_the_configuration_with_its_place() {
     let error = Alerting::check(config(text).expect("it is good"), &Fake::default()).err().map(|error| error.to_string());
     assert_eq!(error.as_deref(), Some("5:5: receivers[0].sms_configs[0]: no plugin serves \"sms_configs\": put sms.wasm into plugins/"));
 }
+
+#[test]
+fn a_channel_that_is_not_there_can_be_left_out() {
+    let text = "route: {receiver: team}\nreceivers:\n- name: team\n  sms_configs:\n  - to: x\n  fake_configs: [{}]\n";
+    let mut config = config(text).expect("it is good");
+    let dropped = config.drop_missing(&Fake::default());
+    assert_eq!(dropped.len(), 1);
+    assert!(dropped[0].1.to_string().starts_with("5:5: receivers[0].sms_configs[0]: no plugin serves \"sms_configs\""), "{dropped:?}");
+    assert_eq!(config.receiver_snapshots()[0].integrations, ["fake"]);
+    assert!(Alerting::check(config, &Shared(Arc::default())).is_ok());
+}

@@ -1,3 +1,5 @@
+use std::path::{Path, PathBuf};
+
 use model::LabelSet;
 use model::config::{ConfigError, Node, Section};
 
@@ -18,14 +20,14 @@ pub struct GlobalConfig {
     /// Labels that what leaves this server carries: alerts, remote writes, federation.
     pub external_labels: LabelSet,
     /// The file that queries are logged to.
-    pub query_log_file: Option<String>,
+    pub query_log_file: Option<PathBuf>,
     /// The defaults of jobs.
     pub limits: Limits,
     pub(super) switches: Switches,
 }
 
 impl GlobalConfig {
-    pub(super) fn from_node(node: Option<&Node>, warnings: &mut Vec<String>) -> Result<Self, ConfigError> {
+    pub(super) fn from_node(node: Option<&Node>, base_dir: &Path, warnings: &mut Vec<ConfigError>) -> Result<Self, ConfigError> {
         let nothing = Node::empty_mapping();
         let mut section = Section::new(node.unwrap_or(&nothing))?;
         let interval = duration(&mut section, "scrape_interval", 60_000)?;
@@ -39,13 +41,19 @@ impl GlobalConfig {
             scrape_timeout_ms: if timeout == 0 { interval.min(10_000) } else { timeout },
             evaluation_interval_ms: duration(&mut section, "evaluation_interval", 60_000)?,
             rule_query_offset_ms: section.optional("rule_query_offset").map_or(Ok(0), Node::as_duration_ms)?,
-            external_labels: section.optional("external_labels").map_or(Ok(LabelSet::empty()), external_labels)?,
-            query_log_file: section.optional("query_log_file").map(|node| node.as_str().map(str::to_owned)).transpose()?,
+            external_labels: section.optional("external_labels").map_or(Ok(LabelSet::empty()), |node| external_labels(node, warnings))?,
+            query_log_file: query_log_file(&mut section, base_dir, warnings)?,
             limits: Limits::from_section(&mut section, Limits::default())?,
-            switches: Switches::from_section(&mut section, &Switches::default(), warnings)?,
+            switches: Switches::from_section(&mut section, &Switches::default(), base_dir, warnings)?,
         };
         section.finish()?;
         Ok(config)
+    }
+
+    /// Whether names are limited to the classic characters unless a job says otherwise.
+    #[must_use]
+    pub fn legacy_names(&self) -> bool {
+        self.switches.legacy_names
     }
 }
 
@@ -55,7 +63,17 @@ pub(super) fn duration(section: &mut Section<'_>, key: &str, default: u64) -> Re
     Ok(if value == 0 { default } else { value })
 }
 
-fn external_labels(node: &Node) -> Result<LabelSet, ConfigError> {
+fn query_log_file(section: &mut Section<'_>, base_dir: &Path, warnings: &mut Vec<ConfigError>) -> Result<Option<PathBuf>, ConfigError> {
+    let Some(node) = section.optional("query_log_file") else { return Ok(None) };
+    let text = node.as_str()?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    warnings.push(node.error("query_log_file has no effect yet: queries are not written down"));
+    Ok(Some(base_dir.join(text)))
+}
+
+fn external_labels(node: &Node, warnings: &mut Vec<ConfigError>) -> Result<LabelSet, ConfigError> {
     let mut pairs = Vec::new();
     for (name, position, value) in node.as_mapping()? {
         if !model::is_classic_label_name(name) && (name.is_empty() || name.contains('\u{fffd}')) {
@@ -65,14 +83,18 @@ fn external_labels(node: &Node) -> Result<LabelSet, ConfigError> {
                 message: format!("{name:?} is not a valid label name"),
             });
         }
-        pairs.push((name.clone(), expand_environment(value.as_str()?)));
+        let mut unset = Vec::new();
+        pairs.push((name.clone(), expand_environment(value.as_str()?, &mut unset)));
+        for variable in unset {
+            warnings.push(value.error(format!("the environment variable {variable} is not set: it reads as an empty text")));
+        }
     }
     Ok(LabelSet::from_pairs(pairs))
 }
 
-/// Fills in `$NAME` and `${NAME}` from the environment; `$$` stands for a dollar sign. What is not set is empty, which is
-/// logged.
-fn expand_environment(text: &str) -> String {
+/// Fills in `$NAME` and `${NAME}` from the environment; `$$` stands for a dollar sign. What is not set is empty, and is named
+/// in `unset`. Values are taken as they are: whatever they hold, they stay the text of one label.
+fn expand_environment(text: &str, unset: &mut Vec<String>) -> String {
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(at) = rest.find('$') {
         out.push_str(&rest[..at]);
@@ -89,7 +111,7 @@ fn expand_environment(text: &str) -> String {
             out.push('$');
         } else {
             out.push_str(&std::env::var(name).unwrap_or_else(|_| {
-                tracing::warn!(variable = name, "an environment variable that an external label names is not set");
+                unset.push(name.to_owned());
                 String::new()
             }));
             rest = after;
@@ -115,7 +137,9 @@ mod tests {
             ("${SKOPOS_NOT_SET}b", "b".to_owned()),
             ("$-", "$-".to_owned()),
         ] {
-            assert_eq!(expand_environment(text), expected, "{text}");
+            let mut unset = Vec::new();
+            assert_eq!(expand_environment(text, &mut unset), expected, "{text}");
+            assert_eq!(unset.len(), usize::from(text.contains("NOT_SET")), "{text}");
         }
     }
 }

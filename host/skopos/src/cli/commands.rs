@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// What Skopos does beside serving.
 #[derive(Debug, Subcommand)]
@@ -30,20 +30,95 @@ pub(crate) struct ConfigFiles {
     /// The directory of plugins. [default: plugins beside the configuration file]
     #[arg(long = "plugins.dir", value_name = "DIR")]
     pub(crate) plugins_dir: Option<PathBuf>,
+    /// Keys that no plugin serves are warnings.
+    #[arg(long = "config.allow-missing-plugins")]
+    pub(crate) allow_missing_plugins: bool,
 }
 
 /// What can be checked.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Check {
-    /// A configuration with all files it names: rules, routing, dashboards, sections of plugins.
-    Config {
+    /// Any file of a configuration, with all files that it names. What it is, is seen by what it says.
+    ///
+    /// Known are prometheus.yml and Skopos' own superset of it, alertmanager.yml, rule files, dashboards (Grafana's JSON) and web
+    /// configurations (TLS and users).
+    #[command(after_help = "Examples:
+  skopos check config prometheus.yml
+  skopos check config --config.allow-missing-plugins prometheus.yml      a large file, before its plugins are there
+  skopos check config --strict skopos.yml alertmanager.yml rules/*.yml boards/*.json
+  skopos check config --kind=alertmanager am.yml
+
+Errors and warnings begin with file:line:column. Secret files that are named need not be there. Ends with 0 if all files are good,
+1 if one is not (with --strict also if there is a warning), 2 for a wrong call.")]
+    Config(CheckConfig),
+    /// Rule files, each with the number of its rules.
+    #[command(after_help = "Examples:
+  skopos check rules rules/*.yml")]
+    Rules {
         /// The files.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// The directory of plugins. [default: plugins beside the file]
-        #[arg(long = "plugins.dir", value_name = "DIR")]
-        plugins_dir: Option<PathBuf>,
     },
+    /// What a target exposes: is it correct, and does it follow the naming conventions?
+    #[command(after_help = "Examples:
+  curl -s http://127.0.0.1:9100/metrics | skopos check metrics
+  skopos check metrics page.txt
+
+A text that ends in `# EOF` is read as OpenMetrics. Ends with 0 if it is good, 1 if it is wrong, 3 if only the conventions are broken.")]
+    Metrics {
+        /// The file; `-` or nothing: standard input.
+        #[arg(value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+        /// Read it as OpenMetrics, `# EOF` or not.
+        #[arg(long)]
+        openmetrics: bool,
+        /// Do not look at naming conventions.
+        #[arg(long = "no-lint")]
+        no_lint: bool,
+    },
+    /// Files of --web.config.file: TLS, users, headers.
+    #[command(name = "web-config", after_help = "Examples:
+  skopos check web-config web.yml")]
+    WebConfig {
+        /// The files.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// `skopos check config`
+#[derive(Debug, Args)]
+pub(crate) struct CheckConfig {
+    /// The files.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// What the files are, where what they say does not tell.
+    #[arg(long, value_enum)]
+    pub(crate) kind: Option<FileKind>,
+    /// Warnings count as errors.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// The directory of plugins. [default: plugins beside the file]
+    #[arg(long = "plugins.dir", value_name = "DIR")]
+    pub(crate) plugins_dir: Option<PathBuf>,
+    /// Keys that no plugin serves are warnings.
+    #[arg(long = "config.allow-missing-plugins")]
+    pub(crate) allow_missing_plugins: bool,
+}
+
+/// The dialects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FileKind {
+    /// prometheus.yml, or Skopos' superset of it.
+    Prometheus,
+    /// alertmanager.yml.
+    Alertmanager,
+    /// Recording and alerting rules.
+    Rules,
+    /// A dashboard in Grafana's JSON, or the same as YAML.
+    Dashboard,
+    /// TLS and users.
+    WebConfig,
 }
 
 /// What can be done with receivers.

@@ -1,6 +1,6 @@
 //! A configuration with its plugins, for commands that use it without serving.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use model::Clock;
@@ -8,7 +8,7 @@ use plugin_host::PluginHost;
 
 use crate::cli::ConfigFiles;
 use crate::clock::SystemClock;
-use crate::config::{Config, ConfigSource};
+use crate::config::{Config, ConfigSource, MainFile};
 use crate::files::Files;
 use crate::start::{plugin_options, resolver};
 use crate::watch::WatchedFiles;
@@ -32,16 +32,26 @@ impl Loaded {
             alertmanager_file: files.alertmanager_config_file.clone(),
             dashboard_folders: Vec::new(),
             files: disk,
+            allow_missing_plugins: files.allow_missing_plugins,
         };
         let mut watched = WatchedFiles::default();
         let main = source.read_main(&mut watched).map_err(|e| e.to_string())?;
-        let resolver = resolver(&main.resolver)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        // Compiled components are not kept: a command leaves nothing behind.
-        let scratch: PathBuf = std::env::temp_dir();
-        let options = plugin_options(&main, files.plugins_dir.as_deref(), None, &scratch, &resolver, &clock);
-        let host = PluginHost::new(options).map_err(|e| e.to_string())?;
+        let host = host(&main, files.plugins_dir.as_deref(), &clock)?;
         let config = source.read(main, &host, &mut watched).map_err(|e| e.to_string())?;
         Ok(Self { config, host, clock })
     }
+}
+
+/// The plugins that a configuration beside `file` would have.
+pub(crate) fn plugins_of(file: &Path, plugins_dir: Option<&Path>) -> Result<PluginHost, String> {
+    let main = MainFile::nothing(file.parent().unwrap_or(Path::new("")));
+    host(&main, plugins_dir, &(Arc::new(SystemClock) as _))
+}
+
+fn host(main: &MainFile, plugins_dir: Option<&Path>, clock: &Arc<dyn Clock>) -> Result<PluginHost, String> {
+    let resolver = resolver(&main.resolver)?;
+    // Compiled components are not kept: a command leaves nothing behind.
+    let options = plugin_options(main, plugins_dir, None, &std::env::temp_dir(), &resolver, clock);
+    PluginHost::new(options).map_err(|e| e.to_string())
 }
