@@ -101,9 +101,11 @@ fn status(status: Status) -> &'static str {
 fn reason(notification: &Notification) -> &'static str {
     match notification.reason {
         Reason::Firing if notification.sequence <= 1 => "first notification",
+        // The contract does not tell these two apart. A resolved alert is told of once; where others have joined in the same
+        // moment, Alertmanager names those.
+        Reason::Firing if notification.resolved_count > 0 => "some alerts resolved",
         Reason::Firing => "new alerts added",
         Reason::Repeat => "repeat interval elapsed",
-        Reason::Resolved if notification.status == Status::Firing => "some alerts resolved",
         Reason::Resolved => "all alerts resolved",
         Reason::Escalation => "escalation",
         Reason::Acknowledged => "acknowledged",
