@@ -74,6 +74,8 @@ impl Prepared {
             Mark::GrantUdp => grants.udp.push(text.to_owned()),
             Mark::GrantIcmp => grants.icmp.push(text.to_owned()),
             Mark::GrantRead => grants.read.push(text.to_owned()),
+            // What rotation makes of a log's name.
+            Mark::GrantRotated => grants.read.extend(['.', '-', '_'].map(|separator| format!("{text}{separator}*"))),
             Mark::Secret | Mark::Template | Mark::TemplateHtml | Mark::HttpClient | Mark::Tls => {}
         }
     }
@@ -332,6 +334,7 @@ mod tests {
             "channel": {"type": "string"},
             "port": {"type": "integer"},
             "link": {"type": "string", "x-skopos": ["template", "grant-http"]},
+            "log": {"type": "string", "x-skopos": ["grant-read", "grant-rotated"]},
             "http_config": {"type": "object", "x-skopos": "http-client"},
         }});
         Schema::parse(&text.to_string(), "channel").expect("a schema").0
@@ -368,6 +371,14 @@ mod tests {
         secrets.know("t3", "abc");
         assert_eq!(secrets.conceal("https://hooks.example/a/key-1?x key-1 abc".into()), "t2?x t1 abc");
         assert_eq!(secrets.redact("HTTPS://Hooks.Example/a/key-1".into()), "<secret>");
+    }
+
+    #[test]
+    fn a_log_is_granted_with_its_rotated_files() {
+        let text = json!({"log": "/var/log/a.log"}).to_string();
+        let prepared = Prepared::new(&text, Some(&schema()), false).expect("it fits");
+        let lines = ["read: /var/log/a.log", "read: /var/log/a.log.*", "read: /var/log/a.log-*", "read: /var/log/a.log_*"];
+        assert_eq!(prepared.grants.lines(), lines);
     }
 
     #[test]
