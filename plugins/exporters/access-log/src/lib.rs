@@ -1,21 +1,32 @@
-//! Counts requests and the client addresses they came from: `POST /access-log`, `GET /stats`.
+//! Follows access logs of nginx, Apache and others, and counts requests: `exporter: access-log`. Beside that it stands in for a small
+//! web service of this name: `POST /access-log`, `GET /stats`.
 //!
-//! Stands in for a small web service of that name, so its answers are that service's (restify's JSON errors included). Start
-//! reading at [`answer`], what each request is answered with, and [`store`], how the counts last over calls, crashes and
-//! restarts. It does not know where it is mounted, and reads no log files.
+//! Start reading at [`collect`](mod@collect), one scrape, [`follow`], how a log is read across rotations and restarts, and [`format`](mod@format), what
+//! a line may be. Of the service, at [`answer`], what each request is answered with (restify's JSON errors included), and
+//! [`store`], how its counts last over calls, crashes and restarts.
 
 pub mod answer;
+pub mod collect;
+pub mod counters;
+pub mod export;
+pub mod follow;
+pub mod format;
+pub mod line;
+pub mod paths;
+pub mod section;
 pub mod store;
 
 use skopos_sdk::about::{self, Description};
+use skopos_sdk::exporter::{self, Exposition};
 use skopos_sdk::http_handler::{self, Request, Response};
 use skopos_sdk::log;
 use skopos_sdk::metrics::{self, Kind};
+use skopos_sdk::types::Error;
 
 use answer::{Call, Failure};
 use store::Counts;
 
-/// JSON Schema of the plugin's `config`: there is nothing to set.
+/// JSON Schema of a job's `exporter_config`, and of the plugin's `config`, where there is nothing to set.
 pub const SCHEMA: &str = include_str!("schema.json");
 
 const LOGS: &str = "access_log_total";
@@ -29,7 +40,7 @@ impl about::Guest for AccessLog {
         // So that the counter is there, at 0, before the first request.
         declare();
         Description {
-            summary: "Counts requests and distinct client addresses; stands in for the access-log service.".to_owned(),
+            summary: "Follows access logs and counts requests; stands in for the access-log service.".to_owned(),
             config_schema: SCHEMA.to_owned(),
             documentation_url: None,
         }
@@ -87,5 +98,12 @@ fn publish() {
     }
 }
 
+impl exporter::Guest for AccessLog {
+    fn collect(config: String, target: String) -> Result<Exposition, Error> {
+        collect::collect(&config, &target)
+    }
+}
+
 about::export!(AccessLog);
+exporter::export!(AccessLog);
 http_handler::export!(AccessLog);
