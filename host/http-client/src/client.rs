@@ -1,15 +1,23 @@
-use std::error::Error as StdError;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, StatusCode, Url, Version};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Version};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use url::Url;
 
+use crate::auth::{Auth, TokenSource, basic};
+use crate::connect::{ConnectionInfo, Connector, allowed};
 use crate::decode::{BodySink, Progress};
-use crate::egress::Refused;
-use crate::error::from_reqwest;
+use crate::error::from_layers;
+use crate::hop::{Hop, is_closed_connection, parse_url, plain_host};
+use crate::proxy::Proxies;
+use crate::tls::Stamp;
 use crate::{Egress, HttpConfig, HttpError, Resolver};
 
 /// How long an idle connection is kept: longer than the usual scrape intervals.
@@ -18,17 +26,31 @@ const IDLE_KEPT: Duration = Duration::from_secs(300);
 /// Idle connections kept to one host.
 const IDLE_PER_HOST_MAX: usize = 32;
 
-/// Most headers that a response may have.
+/// Most headers that a response may have, and the most bytes of them over HTTP/2. Over HTTP/1 they must fit into the buffer
+/// of a connection, of which it is never more.
 const RESPONSE_HEADERS_MAX: usize = 256;
+const RESPONSE_HEADER_BYTES_MAX: u32 = 128 << 10;
+const BUFFER_BYTES_MAX: usize = 256 << 10;
 
 /// Bytes of a body that are held at first; it grows as the body comes.
 const BODY_CAPACITY_BYTES: usize = 8 << 10;
 
+/// How long a name is looked up that a proxy will look up again.
+const LOOKUP_BEHIND_PROXY: Duration = Duration::from_secs(2);
+
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("Skopos/", env!("CARGO_PKG_VERSION")));
+
+type Connections = legacy::Client<Connector, Full<Bytes>>;
+
 /// Sends requests with one configuration under one address policy, and keeps the connections.
 pub struct Client {
-    inner: reqwest::Client,
     config: HttpConfig,
+    resolver: Arc<Resolver>,
     egress: Arc<dyn Egress>,
+    proxies: Arc<Proxies>,
+    tokens: Option<TokenSource>,
+    /// Made anew when a file that the TLS settings name has changed.
+    connections: Mutex<Option<(Vec<Stamp>, Connections)>>,
 }
 
 /// What to ask for.
@@ -52,6 +74,8 @@ pub struct Request {
     pub truncate: bool,
     /// Asks for gzip and decodes it. Without it the body comes as it was sent.
     pub accept_compressed: bool,
+    /// The socket to connect to, in place of the URL's host. Proxies and `https` do not go with it.
+    pub unix_socket: Option<PathBuf>,
 }
 
 impl Request {
@@ -68,6 +92,7 @@ impl Request {
             body_bytes_max: 64 << 20,
             truncate: false,
             accept_compressed: true,
+            unix_socket: None,
         }
     }
 }
@@ -87,10 +112,12 @@ pub struct Response {
     pub final_url: String,
     /// How many redirects were followed.
     pub redirects: usize,
-    /// `ip:port` of the server or the proxy.
+    /// `ip:port` of the server or the proxy, or the path of the socket.
     pub remote_address: String,
     /// `1.0`, `1.1` or `2`.
     pub http_version: &'static str,
+    /// When the server's certificate ends, in Unix seconds. None without TLS.
+    pub certificate_not_after: Option<i64>,
     /// From the beginning to the response's headers.
     pub first_byte: Duration,
     /// From the beginning to the end of the body.
@@ -106,35 +133,22 @@ impl Response {
 }
 
 impl Client {
-    /// Reads the certificates that the configuration names. No connection is made.
+    /// No connection is made, and no file is read: that comes with the first request, and again when a file has changed.
     pub fn new(config: &HttpConfig, resolver: Arc<Resolver>, egress: Arc<dyn Egress>) -> Result<Self, HttpError> {
-        let mut tls = config.tls.client_config()?;
-        tls.alpn_protocols = if config.enable_http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
-        let proxy_host = config.proxy_url.as_ref().map(|url| url.read()).transpose().map_err(HttpError::Invalid)?;
-        let proxy_url = proxy_host.map(|text| Url::parse(&text).map_err(|e| HttpError::Invalid(format!("proxy_url: {e}")))).transpose()?;
-        let checked = CheckedResolver {
-            resolver,
-            egress: Arc::clone(&egress),
-            proxy: proxy_url.as_ref().and_then(|url| url.host_str().map(str::to_owned)),
+        let tokens = match &config.auth {
+            Some(Auth::OAuth2(settings)) => {
+                // The operator wrote where the token comes from, and it is followed nowhere else.
+                let client = Self::new(&settings.http_config(), Arc::clone(&resolver), Arc::new(crate::AnyAddress))?;
+                Some(TokenSource::new(settings.as_ref().clone(), Box::new(client)))
+            }
+            _ => None,
         };
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(Arc::new(checked))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
-            .http1_max_headers(RESPONSE_HEADERS_MAX)
-            .pool_idle_timeout(IDLE_KEPT)
-            .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
-            .user_agent(concat!("Skopos/", env!("CARGO_PKG_VERSION")));
-        if let Some(url) = proxy_url {
-            builder = builder.proxy(reqwest::Proxy::all(url).map_err(|e| HttpError::Invalid(format!("proxy_url: {e}")))?);
+        let proxies = Arc::new(config.proxy.prepare(|name| std::env::var(name).ok())?);
+        let client = Self { config: config.clone(), resolver, egress, proxies, tokens, connections: Mutex::default() };
+        if client.config.tls.stamps().is_empty() {
+            client.connections()?;
         }
-        if !config.enable_http2 {
-            builder = builder.http1_only();
-        }
-        let inner = builder.build().map_err(|e| HttpError::Invalid(format!("failed to set up the HTTP client: {e}")))?;
-        Ok(Self { inner, config: config.clone(), egress })
+        Ok(client)
     }
 
     /// Sends one request and reads the whole response. Any status is a response.
@@ -151,20 +165,53 @@ impl Client {
         tokio::time::timeout(timeout, self.follow(request, body)).await.unwrap_or(Err(HttpError::Timeout))
     }
 
+    /// With what the files hold now.
+    fn connections(&self) -> Result<Connections, HttpError> {
+        let stamps = self.config.tls.stamps();
+        let mut kept = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, connections)) = kept.as_ref().filter(|(read, _)| *read == stamps) {
+            return Ok(connections.clone());
+        }
+        let mut tls = self.config.tls.client_config()?;
+        tls.alpn_protocols = if self.config.enable_http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
+        let (resolver, egress) = (Arc::clone(&self.resolver), Arc::clone(&self.egress));
+        let connector = Connector::new(resolver, egress, Arc::clone(&self.proxies), tls, self.config.tls.server_name.clone());
+        let connections = legacy::Client::builder(TokioExecutor::new())
+            .http1_max_headers(RESPONSE_HEADERS_MAX)
+            .http1_max_buf_size(BUFFER_BYTES_MAX)
+            .http2_max_header_list_size(RESPONSE_HEADER_BYTES_MAX)
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_KEPT)
+            .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+            .build(connector);
+        *kept = Some((stamps, connections.clone()));
+        Ok(connections)
+    }
+
     /// Follows redirects by hand, so that each hop is checked.
     async fn follow(&self, request: Request, body: &mut Vec<u8>) -> Result<Response, HttpError> {
         let begun = Instant::now();
         let method = Method::from_bytes(request.method.as_bytes())
             .map_err(|_| HttpError::Invalid(format!("{:?} is not a method", request.method)))?;
-        let mut hop = Hop { url: parse_url(&request.url)?, method, headers: self.headers(&request)?, body: request.body, number: 0 };
+        let url = parse_url(&request.url)?;
+        let mut hop = Hop { url, method, headers: self.headers(&request).await?, body: request.body.into(), number: 0 };
         let redirects_max = if self.config.follow_redirects { request.redirects_max } else { 0 };
         loop {
-            self.check(&hop)?;
-            let mut response = self.send_hop(&hop).await?;
+            let mut response = match &request.unix_socket {
+                Some(path) => self.send_to_socket(path, &hop).await?,
+                None => {
+                    self.check(&hop).await?;
+                    self.send_hop(&hop).await?
+                }
+            };
             let first_byte = begun.elapsed();
             if hop.number < redirects_max
                 && let Some(next) = hop.redirected(&response)?
             {
+                if request.unix_socket.is_some() && next.url.origin() != hop.url.origin() {
+                    return Err(HttpError::Redirect(format!("a redirect leads from the socket to {}", next.url.origin().ascii_serialization())));
+                }
                 hop = next;
                 continue;
             }
@@ -172,7 +219,8 @@ impl Client {
             let encoding = response.headers().get(header::CONTENT_ENCODING).and_then(|v| v.to_str().ok()).map(str::to_owned);
             let limits = BodyLimits { bytes_max: request.body_bytes_max, truncate: request.truncate, decode: request.accept_compressed };
             let truncated =
-                if hop.method == Method::HEAD { false } else { read_body(&mut response, encoding.as_deref(), limits, body).await? };
+                if hop.method == Method::HEAD { false } else { read_body(response.body_mut(), encoding.as_deref(), limits, body).await? };
+            let info = response.extensions().get::<ConnectionInfo>().cloned().unwrap_or_default();
             return Ok(Response {
                 status: response.status().as_u16(),
                 headers,
@@ -180,41 +228,90 @@ impl Client {
                 truncated,
                 final_url: hop.url.to_string(),
                 redirects: hop.number,
-                remote_address: response.remote_addr().map(|a| a.to_string()).unwrap_or_default(),
+                remote_address: info.remote,
                 http_version: version_text(response.version()),
+                certificate_not_after: info.certificate_not_after,
                 first_byte,
                 total: begun.elapsed(),
             });
         }
     }
 
-    fn check(&self, hop: &Hop) -> Result<(), HttpError> {
+    /// What is checked, at every hop: the scheme, the URL, and the address where the URL has one. Names are checked by the
+    /// resolver once they have addresses, and those very addresses are connected to.
+    ///
+    /// Through a proxy it is the proxy that connects, to what it makes of the name; it is itself contacted as the operator
+    /// wrote it. URL and written addresses are checked all the same. A name is looked up here as well, if the policy wants
+    /// that, and refused where it leads to refused addresses only; one that cannot be looked up here is left to the proxy.
+    async fn check(&self, hop: &Hop) -> Result<(), HttpError> {
         if !matches!(hop.url.scheme(), "http" | "https") {
             let what = if hop.number == 0 { "the URL" } else { "a redirect" };
             return Err(HttpError::Denied(format!("{what} leads to {}: only http and https are followed", hop.url)));
         }
         self.egress.check_url(&hop.url, hop.number).map_err(HttpError::Denied)?;
-        // Names are checked by the resolver, when they have addresses. Through a proxy the proxy is who connects.
         let host = hop.url.host_str().unwrap_or_default();
-        match host.trim_start_matches('[').trim_end_matches(']').parse() {
-            Ok(address) => self.egress.check_address(host, address).map_err(HttpError::Denied),
-            Err(_) => Ok(()),
+        if let Ok(address) = plain_host(host).parse::<IpAddr>() {
+            return self.egress.check_address(host, address).map_err(HttpError::Denied);
         }
+        if self.proxy(&hop.url).is_none() || !self.egress.checks_names_behind_proxy(hop.number) {
+            return Ok(());
+        }
+        match tokio::time::timeout(LOOKUP_BEHIND_PROXY, allowed(&self.resolver, self.egress.as_ref(), host)).await {
+            Ok(Err(denied @ HttpError::Denied(_))) => Err(denied),
+            Ok(Ok(_) | Err(_)) | Err(_) => Ok(()),
+        }
+    }
+
+    fn proxy(&self, url: &Url) -> Option<&crate::proxy::Proxy> {
+        self.proxies.of(url.scheme() == "https", url.host_str()?, url.port_or_known_default()?)
     }
 
     /// A kept connection may have been closed by the other side just as it was taken: one more attempt on a fresh one,
     /// for requests that change nothing.
-    async fn send_hop(&self, hop: &Hop) -> Result<reqwest::Response, HttpError> {
-        match self.inner.execute(hop.to_request()).await {
+    async fn send_hop(&self, hop: &Hop) -> Result<http::Response<Incoming>, HttpError> {
+        let connections = self.connections()?;
+        // A proxy that forwards plain HTTP is told who asks with each request.
+        let proxy = self.proxy(&hop.url).filter(|proxy| hop.url.scheme() == "http" && !proxy.is_socks());
+        let request = || hop.to_request(proxy.and_then(crate::proxy::Proxy::authorization));
+        match connections.request(request()?).await {
             Ok(response) => Ok(response),
             Err(error) if is_closed_connection(&error) && matches!(hop.method, Method::GET | Method::HEAD) => {
-                self.inner.execute(hop.to_request()).await.map_err(|e| from_reqwest(&e))
+                connections.request(request()?).await.map_err(|e| from_layers(&e))
             }
-            Err(error) => Err(from_reqwest(&error)),
+            Err(error) => Err(from_layers(&error)),
         }
     }
 
-    fn headers(&self, request: &Request) -> Result<HeaderMap, HttpError> {
+    /// A connection of its own: such requests are few.
+    #[cfg(unix)]
+    async fn send_to_socket(&self, path: &Path, hop: &Hop) -> Result<http::Response<Incoming>, HttpError> {
+        if hop.url.scheme() != "http" {
+            return Err(HttpError::Invalid("requests to a socket of the file system are http".to_owned()));
+        }
+        let stream = tokio::net::UnixStream::connect(path).await.map_err(|e| HttpError::Connect(format!("{}: {e}", path.display())))?;
+        let handshake =
+            hyper::client::conn::http1::Builder::new().max_headers(RESPONSE_HEADERS_MAX).max_buf_size(BUFFER_BYTES_MAX).handshake(TokioIo::new(stream));
+        let (mut sender, connection) = handshake.await.map_err(|e| from_layers(&e))?;
+        // It ends when sender and response are gone, or with the other side.
+        tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        let mut request = hop.to_request(None)?;
+        let host = hop.url[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
+        request.headers_mut().insert(header::HOST, HeaderValue::from_str(&host).map_err(|e| HttpError::Invalid(e.to_string()))?);
+        *request.uri_mut() =
+            hop.url[url::Position::BeforePath..url::Position::AfterQuery].parse().map_err(|e| HttpError::Invalid(format!("{}: {e}", hop.url)))?;
+        let mut response = sender.send_request(request).await.map_err(|e| from_layers(&e))?;
+        response.extensions_mut().insert(ConnectionInfo { remote: path.display().to_string(), certificate_not_after: None });
+        Ok(response)
+    }
+
+    #[cfg(not(unix))]
+    async fn send_to_socket(&self, path: &Path, _: &Hop) -> Result<http::Response<Incoming>, HttpError> {
+        Err(HttpError::Connect(format!("{}: this system has no sockets in its file system", path.display())))
+    }
+
+    async fn headers(&self, request: &Request) -> Result<HeaderMap, HttpError> {
         let mut headers = HeaderMap::new();
         let own = request.headers.iter().map(|(n, v)| Ok((n.clone(), v.clone())));
         let configured = self.config.headers.iter().map(|(n, v)| Ok((n.clone(), v.read()?)));
@@ -224,7 +321,7 @@ impl Client {
             let name_parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
             headers.append(name_parsed, HeaderValue::from_str(&value).map_err(|_| bad())?);
         }
-        if let Some(authorization) = self.config.authorization().map_err(HttpError::Invalid)? {
+        if let Some(authorization) = self.authorization().await? {
             let mut value = HeaderValue::from_str(&authorization)
                 .map_err(|_| HttpError::Invalid("the credentials have characters that headers cannot have".to_owned()))?;
             value.set_sensitive(true);
@@ -233,55 +330,31 @@ impl Client {
         if request.accept_compressed && !headers.contains_key(header::ACCEPT_ENCODING) {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         }
+        headers.entry(header::USER_AGENT).or_insert(USER_AGENT);
+        headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
         Ok(headers)
+    }
+
+    /// The header that identifies the caller, read afresh so that a rotated file takes effect.
+    async fn authorization(&self) -> Result<Option<String>, HttpError> {
+        if let Some(tokens) = &self.tokens {
+            return tokens.header().await.map(Some);
+        }
+        let header = match &self.config.auth {
+            None | Some(Auth::OAuth2(_)) => return Ok(None),
+            Some(Auth::Basic { username, password }) => {
+                let password = password.as_ref().map_or_else(|| Ok(String::new()), |password| password.read());
+                password.and_then(|password| Ok(basic(&username.read()?, &password)))
+            }
+            Some(Auth::Authorization { scheme, credentials }) => credentials.read().map(|credentials| format!("{scheme} {credentials}")),
+        };
+        header.map(Some).map_err(HttpError::Invalid)
     }
 }
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client").field("config", &self.config).finish_non_exhaustive()
-    }
-}
-
-/// One request of a chain of redirects.
-struct Hop {
-    url: Url,
-    method: Method,
-    headers: HeaderMap,
-    body: Vec<u8>,
-    number: usize,
-}
-
-impl Hop {
-    fn to_request(&self) -> reqwest::Request {
-        let mut request = reqwest::Request::new(self.method.clone(), self.url.clone());
-        *request.headers_mut() = self.headers.clone();
-        if !self.body.is_empty() {
-            *request.body_mut() = Some(self.body.clone().into());
-        }
-        request
-    }
-
-    /// Where a redirect leads, None if the response is none. Another origin gets no credentials and no configured header.
-    fn redirected(&self, response: &reqwest::Response) -> Result<Option<Self>, HttpError> {
-        let keeps_method = match response.status() {
-            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER => matches!(self.method, Method::GET | Method::HEAD),
-            StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
-            _ => return Ok(None),
-        };
-        let Some(location) = response.headers().get(header::LOCATION) else { return Ok(None) };
-        let location = location.to_str().map_err(|_| HttpError::Redirect("the redirect's address is not text".to_owned()))?;
-        let url = self.url.join(location).map_err(|e| HttpError::Redirect(format!("the redirect to {location:?} leads nowhere: {e}")))?;
-        let mut headers = self.headers.clone();
-        if url.origin() != self.url.origin() {
-            let kept = [header::ACCEPT, header::ACCEPT_ENCODING, header::USER_AGENT, header::ACCEPT_LANGUAGE];
-            headers = headers.into_iter().filter_map(|(n, v)| n.filter(|n| kept.contains(n)).map(|n| (n, v))).collect();
-        }
-        let (method, body) = if keeps_method { (self.method.clone(), self.body.clone()) } else { (Method::GET, Vec::new()) };
-        if !keeps_method {
-            headers.remove(header::CONTENT_TYPE);
-        }
-        Ok(Some(Self { url, method, headers, body, number: self.number + 1 }))
     }
 }
 
@@ -294,7 +367,7 @@ struct BodyLimits {
 
 /// Whether the body was cut off.
 async fn read_body(
-    response: &mut reqwest::Response,
+    incoming: &mut Incoming,
     encoding: Option<&str>,
     limits: BodyLimits,
     body: &mut Vec<u8>,
@@ -304,8 +377,13 @@ async fn read_body(
     let mut sink = BodySink::new(encoding, limits.decode, limits.bytes_max, body)?;
     let mut progress = Progress::More;
     while progress == Progress::More {
-        match response.chunk().await.map_err(|e| from_reqwest(&e))? {
-            Some(bytes) => progress = sink.push(&bytes)?,
+        match incoming.frame().await.transpose().map_err(|e| from_layers(&e))? {
+            // Trailers carry nothing that is asked for.
+            Some(frame) => {
+                if let Some(bytes) = frame.data_ref() {
+                    progress = sink.push(bytes)?;
+                }
+            }
             None => {
                 progress = sink.finish()?;
                 break;
@@ -319,46 +397,6 @@ async fn read_body(
     }
 }
 
-/// Resolves a name once and hands out only addresses that the policy lets through.
-struct CheckedResolver {
-    resolver: Arc<Resolver>,
-    egress: Arc<dyn Egress>,
-    /// The proxy's host: the operator wrote it, the policy is about targets.
-    proxy: Option<String>,
-}
-
-impl Resolve for CheckedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let resolver = Arc::clone(&self.resolver);
-        let egress = Arc::clone(&self.egress);
-        let host = name.as_str().to_owned();
-        let exempt = self.proxy.as_deref() == Some(host.as_str());
-        Box::pin(async move {
-            let addresses = resolver.lookup_ips(&host).await?;
-            let mut refusal = None;
-            let mut allowed: Vec<SocketAddr> = Vec::with_capacity(addresses.len());
-            for address in addresses {
-                match egress.check_address(&host, address) {
-                    Err(reason) if !exempt => refusal = Some(reason),
-                    _ => allowed.push(SocketAddr::new(address, 0)),
-                }
-            }
-            match refusal {
-                Some(reason) if allowed.is_empty() => Err(Box::new(Refused(reason)) as Box<dyn StdError + Send + Sync>),
-                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
-            }
-        })
-    }
-}
-
-fn parse_url(text: &str) -> Result<Url, HttpError> {
-    let url = Url::parse(text).map_err(|e| HttpError::Invalid(format!("{text:?} is not a URL: {e}")))?;
-    if !url.has_host() && matches!(url.scheme(), "http" | "https") {
-        return Err(HttpError::Invalid(format!("{text:?} names no host")));
-    }
-    Ok(url)
-}
-
 fn text_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect()
 }
@@ -369,23 +407,4 @@ fn version_text(version: Version) -> &'static str {
         Version::HTTP_2 => "2",
         _ => "1.1",
     }
-}
-
-/// hyper says "connection closed before message completed" or passes on a reset or a broken pipe.
-fn is_closed_connection(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&dyn StdError> = Some(error);
-    while let Some(layer) = cause {
-        if let Some(io) = layer.downcast_ref::<std::io::Error>() {
-            return !error.is_connect()
-                && matches!(
-                    io.kind(),
-                    std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::UnexpectedEof
-                );
-        }
-        if layer.to_string().starts_with("connection closed before message completed") {
-            return true;
-        }
-        cause = layer.source();
-    }
-    false
 }

@@ -1,8 +1,6 @@
-use std::error::Error;
-use std::fmt;
 use std::net::IpAddr;
 
-use reqwest::Url;
+use url::Url;
 
 /// Decides where a request may go. Asked at every hop: a redirect is a request anew.
 pub trait Egress: Send + Sync {
@@ -12,6 +10,12 @@ pub trait Egress: Send + Sync {
     /// Whether a connection to this address may be made for this host. Asked after resolving, and for addresses that
     /// stand in the URL.
     fn check_address(&self, host: &str, address: IpAddr) -> Result<(), String>;
+
+    /// Whether a name that a proxy will resolve is resolved here too, so that its addresses can be checked. That costs a
+    /// look-up for each request, and tells nothing where only the proxy can resolve it.
+    fn checks_names_behind_proxy(&self, _hop: usize) -> bool {
+        true
+    }
 }
 
 /// Lets everything through. For addresses that the operator wrote and that are followed nowhere else.
@@ -19,6 +23,10 @@ pub trait Egress: Send + Sync {
 pub struct AnyAddress;
 
 impl Egress for AnyAddress {
+    fn checks_names_behind_proxy(&self, _: usize) -> bool {
+        false
+    }
+
     fn check_url(&self, _: &Url, _: usize) -> Result<(), String> {
         Ok(())
     }
@@ -87,18 +95,6 @@ pub fn classify(address: IpAddr) -> AddressClass {
         }
     }
 }
-
-/// Carries a refusal through reqwest's layers.
-#[derive(Debug)]
-pub(crate) struct Refused(pub(crate) String);
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Error for Refused {}
 
 #[cfg(test)]
 mod tests {

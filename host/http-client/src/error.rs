@@ -2,8 +2,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use crate::ResolveError;
-use crate::egress::Refused;
+use crate::verify::explain;
 
 /// Why a request has no response. The text is for people and ends without a full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,29 +46,26 @@ impl fmt::Display for HttpError {
 
 impl Error for HttpError {}
 
-/// Finds out what stands behind reqwest's error, which says it in layers.
-pub(crate) fn from_reqwest(error: &reqwest::Error) -> HttpError {
-    if error.is_timeout() {
-        return HttpError::Timeout;
-    }
+/// Finds out what stands behind an error that is said in layers. What is none of ours is [`HttpError::Protocol`].
+pub(crate) fn from_layers(error: &(dyn Error + 'static)) -> HttpError {
     let mut innermost: &dyn Error = error;
-    let mut cause: Option<&dyn Error> = Some(error);
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(layer) = cause {
-        if let Some(refused) = layer.downcast_ref::<Refused>() {
-            return HttpError::Denied(refused.0.clone());
-        }
-        if let Some(resolve) = layer.downcast_ref::<ResolveError>() {
-            return HttpError::Dns(resolve.to_string());
+        if let Some(ours) = layer.downcast_ref::<HttpError>() {
+            return ours.clone();
         }
         if let Some(tls) = layer.downcast_ref::<rustls::Error>() {
-            return HttpError::Tls(tls.to_string());
+            return HttpError::Tls(explain(tls));
         }
         // An io::Error does not name what it wraps as its source but the source of that.
-        if let Some(tls) = layer.downcast_ref::<io::Error>().and_then(io::Error::get_ref).and_then(|e| e.downcast_ref::<rustls::Error>()) {
-            return HttpError::Tls(tls.to_string());
+        if let Some(wrapped) = layer.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            return match wrapped.downcast_ref::<rustls::Error>() {
+                Some(tls) => HttpError::Tls(explain(tls)),
+                None => from_layers(wrapped),
+            };
         }
         innermost = layer;
         cause = layer.source();
     }
-    if error.is_connect() { HttpError::Connect(innermost.to_string()) } else { HttpError::Protocol(innermost.to_string()) }
+    HttpError::Protocol(innermost.to_string())
 }

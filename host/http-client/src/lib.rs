@@ -4,19 +4,25 @@
 //! redirect, and connects to what was checked. Credentials stay with the origin they were written for. Bodies are
 //! decoded here, limited in decoded bytes.
 //!
-//! This crate does not know why anyone calls. It is the only one that names reqwest and hickory.
+//! This crate does not know why anyone calls. It is the only one that names hickory, and that connects to anything.
 
+mod auth;
+mod certificate;
 mod client;
 mod config;
+mod connect;
 mod decode;
 mod egress;
 mod error;
+mod hop;
+mod proxy;
 mod resolver;
 mod tls;
+mod verify;
 
 pub use client::{Client, Request, Response};
 pub use config::HttpConfig;
 pub use egress::{AddressClass, AnyAddress, Egress, classify};
 pub use error::HttpError;
-pub use reqwest::Url;
 pub use resolver::{Record, RecordKind, RecordValue, ResolveError, Resolver};
+pub use url::Url;
