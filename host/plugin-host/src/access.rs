@@ -7,11 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http_client::{Client, Egress, HttpConfig, HttpError, Resolver, Url};
 use model::Clock;
-use model::config::Section;
 use serde_json::Value;
 
 use crate::grants::{Grants, line_for_url, plain_host};
-use crate::section::{Prepared, Secrets, to_node};
+use crate::section::{Prepared, Secrets, http_config};
 use crate::standing::Standing;
 
 /// Clients of one section: one for each `client` it names, and one for none.
@@ -78,7 +77,8 @@ impl Access {
 
     /// The client for a pointer into the section, or the host's defaults.
     pub(crate) fn client(&self, pointer: Option<&str>) -> Result<Arc<Client>, HttpError> {
-        let key = pointer.unwrap_or_default();
+        // The whole section is a pointer too, an empty one.
+        let key = pointer.unwrap_or("no client");
         if let Some(client) = self.clients.lock().unwrap_or_else(PoisonError::into_inner).get(key) {
             return Ok(Arc::clone(client));
         }
@@ -104,14 +104,7 @@ impl Access {
                 "client: {pointer} is not a field of the section that the plugin's schema marks http-client"
             )));
         }
-        let value = self.plain.pointer(pointer).unwrap_or(&Value::Null);
-        let node = to_node(value, pointer);
-        let read = || {
-            let mut section = Section::new(&node)?;
-            let config = HttpConfig::from_section(&mut section, &self.means.base_dir)?;
-            section.finish().map(|()| config)
-        };
-        read().map_err(|e| HttpError::Invalid(self.secrets.redact(e.to_string())))
+        http_config(&self.plain, pointer, &self.means.base_dir).map_err(|e| HttpError::Invalid(self.secrets.redact(e.to_string())))
     }
 
     /// Notes that a capability was refused; gives the line that would grant it.

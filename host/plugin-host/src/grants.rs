@@ -184,6 +184,11 @@ impl Grants {
         }
     }
 
+    /// Whether requests may go to the socket at this path, written the same.
+    pub(crate) fn allows_unix(&self, path: &str) -> bool {
+        self.unix.iter().any(|granted| granted == path)
+    }
+
     /// Whether this name may be resolved.
     pub(crate) fn allows_dns(&self, name: &str) -> bool {
         let name = name.trim_end_matches('.').to_ascii_lowercase();

@@ -1,7 +1,10 @@
 //! A plugin's section of the configuration, ready for calls: checked, with grants read off it, secrets replaced by tokens,
 //! and template fields listed.
 
-use model::config::{ConfigError, Node, NodeValue};
+use std::path::Path;
+
+use http_client::HttpConfig;
+use model::config::{ConfigError, Node, NodeValue, Section};
 use model::seams::TemplateField;
 use serde_json::{Map, Number, Value};
 
@@ -12,7 +15,10 @@ use crate::schema::{Mark, Marked, Schema, SectionError};
 const SECTION_BYTES_MAX: usize = 1 << 20;
 
 /// Keys of an HTTP client block whose values are secret.
-const CLIENT_SECRETS: [&str; 6] = ["password", "credentials", "bearer_token", "client_secret", "key", "secrets"];
+const CLIENT_SECRETS: [&str; 7] = ["password", "credentials", "bearer_token", "client_secret", "key", "secrets", "proxy_url"];
+
+/// One whose keys are names of headers and whose values are secret.
+const CLIENT_SECRET_HEADERS: &str = "proxy_connect_header";
 
 /// A section ready for calls.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +56,10 @@ impl Prepared {
         }
         for marked in &marks {
             prepared.take_mark(marked, reveal)?;
+            if marked.mark == Mark::HttpClient {
+                // What the block excludes is said when the configuration is read, not when it is used. Files are not looked at.
+                http_config(&prepared.plain, &marked.pointer, Path::new("")).map_err(|e| client_error(&marked.pointer, e))?;
+            }
         }
         Ok(prepared)
     }
@@ -120,11 +130,31 @@ impl Prepared {
     }
 }
 
+/// The HTTP client block at a place of a section: an object of its own, or, at the root, keys among the section's.
+pub(crate) fn http_config(plain: &Value, pointer: &str, base_dir: &Path) -> Result<HttpConfig, ConfigError> {
+    let mut value = plain.pointer(pointer).cloned().unwrap_or_default();
+    if let (true, Value::Object(fields)) = (pointer.is_empty(), &mut value) {
+        fields.retain(|key, _| HttpConfig::KEYS.contains(&key.as_str()));
+    }
+    let node = to_node(&value, "");
+    let mut section = Section::new(&node)?;
+    let config = HttpConfig::from_section(&mut section, base_dir)?;
+    section.finish().map(|()| config)
+}
+
+/// Paths are written with dots there, pointers with slashes here.
+fn client_error(pointer: &str, error: ConfigError) -> SectionError {
+    let inside: String = error.path.split('.').filter(|part| !part.is_empty()).map(|part| format!("/{part}")).collect();
+    SectionError { pointer: format!("{pointer}{inside}"), message: error.message }
+}
+
 fn hide_client_secrets(value: &mut Value, secrets: &mut Secrets, reveal: bool, depth: usize) -> Result<(), String> {
     match value {
         Value::Object(fields) if depth < 8 => fields.iter_mut().try_for_each(|(key, value)| {
             if CLIENT_SECRETS.contains(&key.as_str()) {
                 secrets.hide(value, reveal)
+            } else if let (CLIENT_SECRET_HEADERS, Value::Object(headers)) = (key.as_str(), &mut *value) {
+                headers.values_mut().try_for_each(|value| secrets.hide(value, reveal))
             } else {
                 hide_client_secrets(value, secrets, reveal, depth + 1)
             }
@@ -361,6 +391,25 @@ mod tests {
         assert_eq!(prepared.secrets.conceal("see https://hooks.example/T/key".into()), format!("see {token}"));
         assert_eq!(prepared.secrets.redact(format!("{token} hunter22")), "<secret> <secret>");
         assert!(!format!("{:?}", prepared.secrets).contains("hunter"));
+    }
+
+    #[test]
+    fn a_block_among_the_sections_keys_is_checked_and_its_secrets_hidden() {
+        let schema = json!({"type": "object", "x-skopos": "http-client", "properties": {
+            "url": {"type": "string", "x-skopos": "grant-http"},
+            "basic_auth": {"type": "object"},
+        }});
+        let schema = Schema::parse(&schema.to_string(), "discovery").expect("a schema").0;
+        let good = json!({"url": "http://a.example/", "basic_auth": {"username": "u", "password": "hunter22"},
+            "proxy_url": "http://u:pass22@p", "proxy_connect_header": {"x-key": ["header22"]}});
+        let prepared = Prepared::new(&good.to_string(), Some(&schema), false).expect("it fits");
+        let shown = prepared.config_text(&[]);
+        assert!(!shown.contains("22") && shown.contains("http://a.example/"), "{shown}");
+        assert_eq!(prepared.clients, [""]);
+        assert!(http_config(&prepared.plain, "", Path::new("/etc")).is_ok());
+        let bad = json!({"url": "http://a.example/", "basic_auth": {"username": "u", "username_file": "f"}});
+        let error = Prepared::new(&bad.to_string(), Some(&schema), false).expect_err("both");
+        assert_eq!((error.pointer.as_str(), error.message.contains("at most one of")), ("/basic_auth/username_file", true));
     }
 
     #[test]

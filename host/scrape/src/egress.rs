@@ -47,6 +47,11 @@ impl Egress for PoolEgress {
         }
         Ok(())
     }
+
+    /// A target was written, or found by what was written; where it redirects to was not.
+    fn checks_names_behind_proxy(&self, hop: usize) -> bool {
+        hop > 0
+    }
 }
 
 #[cfg(test)]

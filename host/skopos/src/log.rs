@@ -19,7 +19,7 @@ pub(crate) fn init(level: LogLevel, format: LogFormat) {
         "hyper",
         "hyper_util",
         "h2",
-        "reqwest",
+        "tokio_rustls",
         "rustls",
         "hickory_net",
         "hickory_proto",

@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http_client::{HttpError, Request as Outgoing, Response as Incoming, Url};
@@ -23,11 +24,13 @@ impl Host for CallState {
 impl CallState {
     async fn fetched(&mut self, request: Request) -> Result<Response, Error> {
         self.refuse_unserved(&request)?;
+        let unix_socket = self.granted_socket(request.unix_socket.as_deref())?;
         let secrets = &self.access.secrets;
         let (url_text, _) = secrets.reveal(&request.url);
         let url = Url::parse(&url_text).map_err(|e| Error::Invalid(format!("the URL cannot be read: {e}")))?;
-        // Before the client asks, so that nothing of a refused request is prepared.
-        if !self.access.grants.allows_url(&url) {
+        // Before the client asks, so that nothing of a refused request is prepared. A socket is granted by itself, and its
+        // requests go nowhere else: the URL names the path alone.
+        if unix_socket.is_none() && !self.access.grants.allows_url(&url) {
             let line = line_for_url(&url);
             return Err(Error::Denied(self.access.refuse(&line, &line)));
         }
@@ -46,6 +49,7 @@ impl CallState {
             body_bytes_max: request.max_body.unwrap_or(limit).min(limit),
             truncate: request.max_body.is_some_and(|max| max <= limit),
             accept_compressed: compressed,
+            unix_socket,
         };
         let pointer = request.client.as_deref();
         let origin = body_carries_secret.then(|| url.origin().ascii_serialization());
@@ -62,13 +66,6 @@ impl CallState {
 
     /// What the contract offers and this host does not have yet is refused by name.
     fn refuse_unserved(&self, request: &Request) -> Result<(), Error> {
-        if let Some(path) = &request.unix_socket {
-            let line = format!("unix: {}", one_line(&shortened(path, 300)));
-            self.access.refuse(&line, &line);
-            return Err(Error::Denied(format!(
-                "{line} (this host does not connect to sockets of the file system yet, with the grant neither)"
-            )));
-        }
         if request.ip_version.is_some() {
             return Err(Error::Invalid("ip-version is not served yet: leave it out".to_owned()));
         }
@@ -84,6 +81,16 @@ impl CallState {
             Some((name, _)) => Err(Error::Invalid(format!("the header {name} is the host's to set"))),
             None => Ok(()),
         }
+    }
+
+    fn granted_socket(&self, path: Option<&str>) -> Result<Option<PathBuf>, Error> {
+        let Some(path) = path else { return Ok(None) };
+        let line = format!("unix: {}", one_line(&shortened(path, 300)));
+        if !self.access.grants.allows_unix(path) {
+            return Err(Error::Denied(self.access.refuse(&line, &line)));
+        }
+        self.access.standing.ledger.used(&line);
+        Ok(Some(PathBuf::from(path)))
     }
 
     fn answer(&self, response: Incoming) -> Response {
