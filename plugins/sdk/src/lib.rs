@@ -29,6 +29,7 @@ pub mod config;
 mod imports;
 mod kinds;
 pub mod reduce;
+pub mod targets;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod fake;
