@@ -40,12 +40,18 @@ impl Auth {
         let authorization = section.optional("authorization");
         let oauth2 = section.optional("oauth2");
         let bearer = Secret::text_or_file(section, "bearer_token", base_dir)?;
-        let given = [basic.is_some(), authorization.is_some(), oauth2.is_some(), bearer.is_some()];
-        if given.iter().filter(|given| **given).count() > 1 {
-            let places = [basic, authorization, oauth2];
-            let second = places.iter().flatten().nth(1).or_else(|| places.iter().flatten().next());
-            let message = "at most one of basic_auth, oauth2, authorization, bearer_token and bearer_token_file must be configured";
-            return Err(second.map_or_else(|| section.node().error(message), |node| node.error(message)));
+        // Said in upstream's words.
+        let more = |node: &Node| match (bearer.is_some(), basic.is_some() || oauth2.is_some(), authorization.is_some()) {
+            (true, true, _) => Some(node.error("at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured")),
+            (true, _, true) => Some(node.error("authorization is not compatible with bearer_token & bearer_token_file")),
+            _ => None,
+        };
+        let blocks: Vec<&Node> = [basic, authorization, oauth2].into_iter().flatten().collect();
+        if let Some(error) = blocks.first().and_then(|node| more(node)) {
+            return Err(error);
+        }
+        if let Some(second) = blocks.get(1) {
+            return Err(second.error("at most one of basic_auth, oauth2 & authorization must be configured"));
         }
         if let Some(node) = basic {
             return Self::basic(node, base_dir).map(Some);

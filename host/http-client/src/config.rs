@@ -33,7 +33,7 @@ impl Secret {
         let file_key = format!("{key}_file");
         let text = section.optional(key);
         match (text, section.optional(&file_key)) {
-            (Some(_), Some(file)) => Err(file.error(format!("at most one of {key} and {file_key} must be configured"))),
+            (Some(_), Some(file)) => Err(file.error(format!("at most one of {key} & {file_key} must be configured"))),
             (Some(text), None) => Ok(Some(Self::Text(text.as_str()?.to_owned()))),
             (None, Some(file)) => Ok(Some(Self::File(base_dir.join(file.as_str()?)))),
             (None, None) => Ok(None),

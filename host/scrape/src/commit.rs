@@ -15,7 +15,7 @@ use model::{LabelSet, METRIC_NAME, TimestampMs, stale};
 
 use crate::layout::{KeyHasher, Layout, Resync, Slot};
 use crate::metadata::{Families, SharedMetadata};
-use crate::report::{REPORT_NAMES, REPORT_NAMES_EXTRA, Report};
+use crate::report::{REPORT_NAMES, Report, report_names};
 use crate::sample_labels::{SampleRules, series_labels};
 use crate::timed::{Taken, TimedGroups};
 
@@ -70,6 +70,8 @@ pub(crate) struct Scrape<'a> {
     pub(crate) timeout_ms: u64,
     /// Whether the report has its further entries.
     pub(crate) extra_metrics: bool,
+    /// Of a target that is reached by TLS: when its certificate ends, in Unix seconds, or stale if nobody has seen it.
+    pub(crate) certificate_not_after: Option<f64>,
 }
 
 /// What became of a scrape.
@@ -172,7 +174,7 @@ impl Committer {
             return Committed { error: scrape.body.as_ref().err().cloned(), warning: Some(error), lost: 1, ..Committed::default() };
         }
         self.timed.begin();
-        self.open_report(scrape.extra_metrics);
+        self.open_report(scrape.extra_metrics, scrape.certificate_not_after.is_some());
         let read = match &scrape.body {
             Ok((body, format)) => self.read(body, *format),
             Err(error) => Err((error.clone(), Counts::default())),
@@ -202,6 +204,7 @@ impl Committer {
             timeout_seconds: scrape.timeout_ms as f64 / 1000.0,
             sample_limit: self.rules.limits.samples,
             body_bytes: body_bytes as u64,
+            certificate_not_after: scrape.certificate_not_after.unwrap_or_default(),
         };
         Committed { metadata, ..self.write(scrape.time, &report, counts, error) }
     }
@@ -252,17 +255,16 @@ impl Committer {
     }
 
     /// Asks for the columns of the report that are not there yet.
-    fn open_report(&mut self, extra: bool) {
-        let names = REPORT_NAMES.iter().chain(REPORT_NAMES_EXTRA.iter().take(if extra { REPORT_NAMES_EXTRA.len() } else { 0 }));
+    fn open_report(&mut self, extra: bool, certificate: bool) {
         let Some(main) = self.main.as_mut() else { return };
-        let kept = if extra { usize::MAX } else { REPORT_NAMES.len() };
-        if self.report_columns.iter().any(|(at, _)| *at >= kept) {
+        let wanted = |place: usize| report_names(extra, certificate).any(|(at, _)| at == place);
+        if self.report_columns.iter().any(|(at, _)| !wanted(*at)) {
             // No longer wanted since a reload.
             self.columns.truncate(self.sample_columns);
-            self.ended.extend(self.report_columns.iter().filter(|(at, _)| *at >= kept).map(|(_, column)| *column));
-            self.report_columns.retain(|(at, _)| *at < kept);
+            self.ended.extend(self.report_columns.iter().filter(|(at, _)| !wanted(*at)).map(|(_, column)| *column));
+            self.report_columns.retain(|(at, _)| wanted(*at));
         }
-        for (at, name) in names.enumerate() {
+        for (at, name) in report_names(extra, certificate) {
             if self.report_columns.iter().any(|(known, _)| *known == at) {
                 continue;
             }

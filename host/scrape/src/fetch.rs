@@ -31,6 +31,8 @@ pub(crate) struct Fetched {
     pub(crate) format: Format,
     /// Whether the answer did not say so, and the text format was assumed.
     pub(crate) assumed: bool,
+    /// When the target's certificate ends, in Unix seconds.
+    pub(crate) certificate_not_after: Option<i64>,
 }
 
 /// Fills `body`, which is empty. The error is for people.
@@ -74,12 +76,13 @@ async fn fetch_http(client: &Client, job: &JobConfig, target: &Target, body: &mu
         return Err(wrong_status(response.status, response.redirects));
     }
     let content_type = response.headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.as_str());
+    let certificate_not_after = response.certificate_not_after;
     match (Format::from_content_type(content_type), job.fallback) {
-        (Ok(format), _) => Ok(Fetched { format, assumed: false }),
+        (Ok(format), _) => Ok(Fetched { format, assumed: false, certificate_not_after }),
         // What says that it is something else than text is not text.
         (Err(error @ FormatError::Unsupported(_)), _) => Err(wrong_content_type(&error, &response.final_url)),
-        (Err(_), Some(format)) => Ok(Fetched { format, assumed: false }),
-        (Err(FormatError::Missing), None) => Ok(Fetched { format: Format::Text, assumed: true }),
+        (Err(_), Some(format)) => Ok(Fetched { format, assumed: false, certificate_not_after }),
+        (Err(FormatError::Missing), None) => Ok(Fetched { format: Format::Text, assumed: true, certificate_not_after }),
         (Err(error), None) => Err(wrong_content_type(&error, &response.final_url)),
     }
 }
@@ -126,7 +129,7 @@ async fn fetch_plugin(source: &dyn MetricSource, job: &JobConfig, target: &Targe
     if body.len() as u64 > job.limits.body_bytes {
         return Err(format!("the text is larger than body_size_limit, which is {} bytes", job.limits.body_bytes));
     }
-    Ok(Fetched { format: Format::of_body(body), assumed: false })
+    Ok(Fetched { format: Format::of_body(body), assumed: false, certificate_not_after: None })
 }
 
 /// Buffers for bodies, used again by whichever scrape comes next.

@@ -172,7 +172,7 @@ impl Loop {
         // The semaphore is never closed.
         let _permit = context.commits.acquire().await;
         let committer = self.committer.take().unwrap_or_else(|| new_committer(&context, settings));
-        let work = Work { committer, settings: Arc::clone(settings), body, fetched: fetched.map(|fetched| fetched.format), time, began };
+        let work = Work { committer, settings: Arc::clone(settings), body, fetched, time, began };
         match tokio::task::spawn_blocking(move || work.commit()).await {
             Ok((committer, body, committed)) => {
                 self.committer = Some(committer);
@@ -248,7 +248,7 @@ struct Work {
     committer: Committer,
     settings: Arc<Settings>,
     body: Vec<u8>,
-    fetched: Result<exposition::Format, String>,
+    fetched: Result<Fetched, String>,
     time: TimestampMs,
     began: Instant,
 }
@@ -256,12 +256,15 @@ struct Work {
 impl Work {
     fn commit(mut self) -> (Committer, Vec<u8>, Committed) {
         self.committer.set_rules(Arc::clone(&self.settings.rules));
+        let not_after = self.fetched.as_ref().ok().and_then(|fetched| fetched.certificate_not_after);
+        let by_tls = self.settings.target.url.starts_with("https:");
         let scrape = Scrape {
             time: self.time,
             began: self.began,
-            body: self.fetched.map(|format| (self.body.as_slice(), format)),
+            body: self.fetched.map(|fetched| (self.body.as_slice(), fetched.format)),
             timeout_ms: self.settings.target.timeout_ms,
             extra_metrics: self.settings.job.switches.extra_scrape_metrics,
+            certificate_not_after: by_tls.then(|| not_after.map_or_else(model::stale, |seconds| seconds as f64)),
         };
         let committed = self.committer.commit(&scrape);
         (self.committer, self.body, committed)

@@ -71,7 +71,7 @@ impl<'a> DiscoveryReader<'a> {
                     return Err(entry.get("refresh_interval").unwrap_or(entry).error("a refresh interval of 0"));
                 }
                 let section = self.plugins.section(plugin, PluginKind::Discovery, entry)?;
-                found.push(Discovery { plugin: plugin.to_owned(), section, refresh_ms: refresh });
+                found.push(Discovery { plugin: plugin.to_owned(), section, refresh_ms: refresh.min(seen_within_ms(plugin)) });
             }
         }
         Ok(found)
@@ -106,6 +106,11 @@ impl<'a> DiscoveryReader<'a> {
         self.missing.push(plugin.to_owned());
         Ok(false)
     }
+}
+
+/// Upstream watches files, and reads them again at their interval. Here they are looked at often.
+fn seen_within_ms(plugin: &str) -> u64 {
+    if plugin == "file" { 5_000 } else { u64::MAX }
 }
 
 /// How often a source is asked if nothing is said: upstream's defaults, a minute for all others.
