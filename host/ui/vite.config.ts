@@ -56,6 +56,10 @@ function licences(): Plugin {
 
 export default defineConfig({
   plugins: [licences(), precompress()],
+  // The editor brings its style by script; this stand-in does so without an inline style, which the policy refuses.
+  resolve: { alias: [{ find: /^style-mod$/, replacement: join(import.meta.dirname, "app/explore/style-mod.ts") }] },
+  // Pages may be served below a prefix: what a script loads later lies beside it.
+  experimental: { renderBuiltUrl: (_, { hostType }) => (hostType === "js" ? { relative: true } : undefined) },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
     target: "es2022",
@@ -64,6 +68,14 @@ export default defineConfig({
     // A data: address would need an exception in the Content-Security-Policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // What every page needs is one file: pieces for whatever two later pages share would pack worse.
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [{ name: "first", test: /node_modules\/(preact|@preact|uplot)\/|\/app\/(chart|parts)\/|\/app\/[\w-]+\.tsx?$|\/app\/text\/en\.json$|range-picker/ }],
+        },
+      },
+    },
     reportCompressedSize: false,
   },
   test: { environment: "happy-dom", include: ["app/**/*.test.{ts,tsx}"] },

@@ -25,7 +25,7 @@ const types = {
   ".css": "text/css; charset=utf-8",
   ".svg": "image/svg+xml",
 };
-const pages = /^\/($|targets$|alerts$|plugins$|welcome$|dashboards$|d\/|nothing)/;
+const pages = /^\/($|targets$|explore$|alerts$|plugins$|welcome$|dashboards$|d\/|nothing)/;
 let failing = false;
 let readOnly = false;
 let restarted = 0;
@@ -770,14 +770,87 @@ function tested(name, { method, headers }) {
   });
 }
 
+// --- Queries: a handful of metrics that the explorer can ask, and ten thousand names ------------------------------------------
+
+const metrics = {
+  access_log_total: ["counter", "Requests that were logged.", (i) => ({ instance: `10.0.0.${i + 1}:80`, job: "access-log" }), 3],
+  go_goroutines: ["gauge", "Goroutines that exist at the moment.", (i) => ({ instance: `10.0.0.${i + 1}:80`, job: "iotd-api" }), 2],
+  many_series: ["gauge", "Too many to draw.", (i) => ({ id: String(i) }), 3000],
+  up: ["", "", (i) => ({ instance: `10.0.0.${i + 1}:80`, job: i < 3 ? "access-log" : "iotd-api" }), 5],
+};
+const named = (query) => Object.keys(metrics).find((name) => new RegExp(`\\b${name}\\b`).test(query));
+const seriesOf = (query) => {
+  const name = named(query);
+  if (name === undefined) return [];
+  const [, , labels, count] = metrics[name];
+  return Array.from({ length: count }, (_, i) => ({ __name__: name, ...labels(i) }));
+};
+
+function query(path, parameters) {
+  const text = parameters.get("query") ?? "";
+  if (text.split("(").length !== text.split(")").length)
+    return failure(400, "bad_data", `invalid parameter "query": 1:${text.length + 1}: parse error: unclosed left parenthesis`);
+  if (text.includes("nosuch("))
+    return failure(400, "bad_data", `invalid parameter "query": 1:${text.indexOf("nosuch(") + 1}: parse error: unknown function with name "nosuch"`);
+  if (text.includes("boom")) return failure(422, "execution", "found duplicate series for the match group");
+  const limit = Number(parameters.get("limit")) || Infinity;
+  const stats = { timings: { execTotalTime: 0.0123 }, samples: { totalQueryableSamples: 4711 } };
+  const end = Number(parameters.get("time") ?? parameters.get("end"));
+  if (/^count\(/.test(text)) {
+    const value = [end, String(seriesOf(text).length)];
+    return success({ resultType: "vector", result: [{ metric: {}, value }], stats });
+  }
+  const summed = /^sum /.test(text);
+  const all = summed ? [{}] : seriesOf(text);
+  const value = (i, at) => String(/total/.test(text) && !/rate/.test(text) ? (summed ? 10 : Math.round(at / 60) % 1000) : wave(i, at * 1000).toFixed(4));
+  const windowed = /^[\w{}]+\[\w+\]$/.test(text);
+  const points = (i, from, to, step) => {
+    const out = [];
+    for (let at = from; at <= to; at += step) out.push([at, value(i, at)]);
+    return out;
+  };
+  const result = all.slice(0, limit).map((metric, i) =>
+    path.endsWith("query_range")
+      ? { metric, values: points(i, Number(parameters.get("start")), end, Number(parameters.get("step"))) }
+      : windowed
+        ? { metric, values: points(i, end - 120, end, 15) }
+        : { metric, value: [end, value(i, end)] },
+  );
+  const warnings = [
+    ...(all.length > limit ? ["results truncated due to limit"] : []),
+    ...(text.includes("go_") ? [`PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "go_goroutines" (1:6)`] : []),
+  ];
+  const answer = success({ resultType: path.endsWith("query_range") || windowed ? "matrix" : "vector", result, stats });
+  if (warnings.length > 0) answer.body.warnings = warnings;
+  return answer;
+}
+
+function catalog(path, parameters) {
+  const match = parameters.get("match[]");
+  if (path === "/api/v1/metadata")
+    return success(
+      Object.fromEntries(Object.entries(metrics).flatMap(([name, [type, help]]) => (type === "" ? [] : [[name, [{ type, help, unit: "" }]]]))),
+    );
+  if (path === "/api/v1/labels") return success(match === null ? ["__name__", "id", "instance", "job"] : Object.keys(seriesOf(match)[0] ?? {}));
+  const label = /^\/api\/v1\/label\/(\w+)\/values$/.exec(path)?.[1];
+  if (label === undefined) return undefined;
+  if (label === "__name__")
+    return success([...Object.keys(metrics), ...Array.from({ length: more }, (_, i) => `made_up_metric_${i}_seconds`)].sort());
+  const list = match === null ? Object.keys(metrics).flatMap(seriesOf) : seriesOf(match);
+  return success([...new Set(list.flatMap((one) => (one[label] === undefined ? [] : [one[label]])))].sort());
+}
+
 // --- Answers --------------------------------------------------------------------------------------------------------------
 
 const success = (data) => ({ status: 200, body: { status: "success", data } });
 const failure = (status, errorType, error) => ({ status, body: { status: "error", errorType, error } });
 
-function api(path, body) {
+function api(path, body, parameters) {
   if (failing) return failure(503, "unavailable", "the mock was told to fail");
   if (path === "/api/v1/dashboards") return success(boards.map(({ uid, title, tags }) => ({ uid, title, tags })));
+  if (path === "/api/v1/query" || path === "/api/v1/query_range") return query(path, parameters);
+  const listed = catalog(path, parameters);
+  if (listed !== undefined) return listed;
   const view = /^\/api\/v1\/dashboards\/([^/]+)\/panels\/(\d+)\/view$/.exec(path);
   if (view !== null) {
     const answer = drawings[view[2]]?.(body);
@@ -800,7 +873,9 @@ function api(path, body) {
 async function read(request) {
   const chunks = [];
   for await (const chunk of request) chunks.push(chunk);
-  return chunks.length === 0 ? {} : JSON.parse(Buffer.concat(chunks).toString());
+  const text = Buffer.concat(chunks).toString();
+  const form = request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded") ?? false;
+  return { form: form ? text : "", json: form || text === "" ? {} : JSON.parse(text) };
 }
 
 const server = createServer(async (request, response) => {
@@ -837,7 +912,8 @@ const server = createServer(async (request, response) => {
       return answer(status, "application/json", JSON.stringify(body));
     }
     if (pathname.startsWith("/api/")) {
-      const { status, body } = api(pathname, await read(request));
+      const { form, json } = await read(request);
+      const { status, body } = api(pathname, json, form === "" ? searchParams : new URLSearchParams(form));
       return answer(status, "application/json", JSON.stringify(body));
     }
     const file = pages.test(pathname) ? "index.html" : normalize(pathname);

@@ -19,6 +19,8 @@ const later = {
   plugins: { load: async () => (await import("./views/plugins")).Plugins },
   welcome: { load: async () => (await import("./views/welcome")).Welcome },
 } satisfies Record<string, Loaded>;
+/** Larger than all others together: fetched by those alone who go there. */
+const explore: Loaded = { load: async () => (await import("./explore/explore")).Explore };
 /** When the others are fetched, so that going there is as quick as staying. */
 const idleMs = 3000;
 
@@ -38,6 +40,8 @@ function Page() {
       return <Dashboard key={here.uid} uid={here.uid} home={false} />;
     case "dashboards":
       return <Dashboards />;
+    case "explore":
+      return <Later key="explore" page={explore} />;
     case "targets":
       return <Later key="targets" page={later.targets} />;
     case "alerts":

@@ -14,6 +14,7 @@ export type Route =
   | { page: "home" }
   | { page: "dashboards" }
   | { page: "dashboard"; uid: string }
+  | { page: "explore" }
   | { page: "targets" }
   | { page: "alerts" }
   | { page: "plugins" }
@@ -47,7 +48,7 @@ addEventListener("popstate", () => {
 export const query = computed(() => new URLSearchParams(place.value.query));
 export const route = computed(() => routeOf(place.value.path));
 
-const simplePages = ["dashboards", "targets", "alerts", "plugins", "welcome"] as const;
+const simplePages = ["dashboards", "explore", "targets", "alerts", "plugins", "welcome"] as const;
 type SimplePage = (typeof simplePages)[number];
 const isPage = (name: string): name is SimplePage => (simplePages as readonly string[]).includes(name);
 

@@ -13,6 +13,8 @@ export interface PanelAnswer {
   frames: Frame[];
   configs: FieldConfig[];
   warnings: string[];
+  /** The queries as they were put, variables filled in. */
+  queries?: string[];
 }
 
 export type Values = Of<"times", number[]> | Of<"numbers", JsonNumber[]> | Of<"strings", string[]>;

@@ -10,6 +10,7 @@ import { ReadOnlySign } from "./access";
 const pages = [
   ["home", "/", "nav.home", "h"],
   ["dashboards", "/dashboards", "nav.dashboards", "d"],
+  ["explore", "/explore", "nav.explore", "e"],
   ["targets", "/targets", "nav.targets", "t"],
   ["alerts", "/alerts", "nav.alerts", "a"],
   ["plugins", "/plugins", "nav.plugins", "p"],

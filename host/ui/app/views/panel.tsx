@@ -8,10 +8,12 @@ import { surroundings } from "../chart/surroundings";
 import { dataTable, TableView } from "../chart/table";
 import type { PanelAnswer } from "../chart/view";
 import { when } from "../dates";
+import { exploreLink } from "../explore/link";
 import { useAsked } from "../fetched";
 import { from, range, to, zone } from "../page-state";
 import { Empty, Failed, Loading } from "../parts/looks";
 import { useSize } from "../parts/size";
+import { follow } from "../router";
 import { t } from "../text";
 import { theme } from "../theme";
 import type { Range } from "../time-range";
@@ -135,6 +137,17 @@ export function Panel({
           >
             ⚠ {t("panel.stale", { time: when(fetched.at, "clock", surroundings()) })}
           </span>
+        )}
+        {data?.answer.queries !== undefined && data.answer.queries.length > 0 && (
+          <a
+            class="panel-explore"
+            href={exploreLink(data.answer.queries)}
+            onClick={follow}
+            title={t("explore.open", { title })}
+            aria-label={t("explore.open", { title })}
+          >
+            ⌕
+          </a>
         )}
         {data !== undefined && data.answer.frames.length > 0 && (
           <button

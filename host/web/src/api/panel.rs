@@ -60,13 +60,13 @@ pub(crate) async fn view(
     let gathered = app.runner.run(&app.state.limits, app.state.limits.query_timeout, move |limits| {
         gather(&state, &board, &panel, &type_name, &work, range, &limits)
     });
-    let Gathered { request, empty, warnings } = gathered.await?;
+    let Gathered { request, empty, warnings, asked } = gathered.await?;
     let rendering = match empty {
         Some(text) => Rendering { view: View::Empty(text), frames: Vec::new() },
         None => draw(&app, renderer, &request).await?,
     };
     let limit = app.state.limits.answer_bytes;
-    let bytes = tokio::task::spawn_blocking(move || encode(&request, &rendering, &warnings, limit)).await;
+    let bytes = tokio::task::spawn_blocking(move || encode(&request, &rendering, &warnings, &asked, limit)).await;
     bytes.map_err(|_| ApiError::internal("the view could not be written")).flatten().map(json)
 }
 
@@ -79,7 +79,7 @@ async fn draw(app: &App, renderer: Arc<dyn model::seams::PanelRender>, request: 
     }
 }
 
-fn encode(request: &PanelRequest, rendering: &Rendering, warnings: &[String], limit: usize) -> Result<Vec<u8>, ApiError> {
+fn encode(request: &PanelRequest, rendering: &Rendering, warnings: &[String], asked: &[String], limit: usize) -> Result<Vec<u8>, ApiError> {
     let mut out = Writer::new(limit);
     out.raw(r#"{"status":"success","data":{"view":"#);
     out.value(&rendering.view)?;
@@ -95,6 +95,8 @@ fn encode(request: &PanelRequest, rendering: &Rendering, warnings: &[String], li
     out.value(&request.configs)?;
     out.raw(r#","warnings":"#);
     out.value(&warnings)?;
+    out.raw(r#","queries":"#);
+    out.value(&asked)?;
     out.raw("}}");
     Ok(out.into_bytes())
 }
@@ -125,6 +127,8 @@ struct Gathered {
     /// Why there is nothing to draw.
     empty: Option<String>,
     warnings: Vec<String>,
+    /// The queries as they were put, variables filled in.
+    asked: Vec<String>,
 }
 
 /// Everything up to the plugin's call. Blocks.
@@ -149,9 +153,10 @@ fn gather(
         warnings: variables.warnings,
         errors: Vec::new(),
         missing: Vec::new(),
+        asked: Vec::new(),
     };
     let results = queries.all(&variables.scope)?;
-    let (mut warnings, missing) = (queries.warnings, queries.missing);
+    let (mut warnings, missing, put) = (queries.warnings, queries.missing, queries.asked);
     let found = results.iter().any(|frame| frame.fields.iter().any(|field| !field.values.is_empty()));
 
     let mut steps = panel.transformations.clone();
@@ -181,7 +186,7 @@ fn gather(
         frames: resolved.frames,
         configs: resolved.configs,
     };
-    Ok(Gathered { request, empty, warnings })
+    Ok(Gathered { request, empty, warnings, asked: put })
 }
 
 struct Queries<'a> {
@@ -193,6 +198,7 @@ struct Queries<'a> {
     warnings: Vec<String>,
     errors: Vec<ApiError>,
     missing: Vec<String>,
+    asked: Vec<String>,
 }
 
 impl Queries<'_> {
@@ -240,6 +246,7 @@ impl Queries<'_> {
         scope.set_builtin("__interval_ms", interval.step_ms.to_string());
         scope.set_builtin("__rate_interval", format_duration(interval.rate_ms));
         let text = scope.fill_query(&target.expr);
+        self.asked.push(text.clone());
         for name in scope.unknown_references(&text) {
             self.warnings.push(format!("query {}: there is no variable ${name}", target.ref_id));
         }
