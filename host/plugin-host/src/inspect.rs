@@ -27,21 +27,21 @@ const IMPORTS: [&str; 9] = ["http", "net", "dns", "files", "host-info", "metrics
 
 /// What a component says of itself without running.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Inspection {
+pub struct Inspection {
     /// Of the file, in lower-case hexadecimal.
-    pub(crate) sha256: String,
+    pub sha256: String,
     /// In the order of the contract.
-    pub(crate) kinds: Vec<PluginKind>,
+    pub kinds: Vec<PluginKind>,
     /// From the standard metadata section, or empty.
-    pub(crate) version: String,
+    pub version: String,
     /// Names of imports.
-    pub(crate) imports: Vec<String>,
+    pub imports: Vec<String>,
     /// Interfaces it uses that may still change.
-    pub(crate) unstable: Vec<String>,
+    pub unstable: Vec<String>,
 }
 
 /// Looks at a file. The error is a sentence that says what to do.
-pub(crate) fn inspect(bytes: &[u8]) -> Result<Inspection, String> {
+pub fn inspect(bytes: &[u8]) -> Result<Inspection, String> {
     if bytes.len() > MODULE_BYTES_MAX {
         return Err(format!("the file has {} bytes, more than the limit of {MODULE_BYTES_MAX}", bytes.len()));
     }

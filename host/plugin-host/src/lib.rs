@@ -44,5 +44,6 @@ mod v0_1;
 pub use config::{PluginConfig, PluginsConfig, Serve, TargetRule};
 pub use grants::{Grants, HttpGrant, UrlGrant};
 pub use host::{HostError, Mount, Options, PluginHost};
+pub use inspect::{Inspection, inspect as inspect_component};
 pub use limits::LimitsConfig;
 pub use status::{PluginStats, PluginStatus, RefusedGrant, Stats};

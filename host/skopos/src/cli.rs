@@ -8,7 +8,9 @@ use model::format_duration;
 
 mod commands;
 
-pub(crate) use commands::{Check, CheckConfig, Command, ConfigFiles, FileKind, Notify, Test};
+pub(crate) use commands::{
+    Check, CheckConfig, Command, ConfigFiles, FileKind, ListOutput, Notify, Output, Plugin, Query, ServerArgs, Test, TimeArgs,
+};
 
 /// Skopos: monitoring in one binary, extended by WebAssembly components.
 ///
@@ -22,7 +24,9 @@ pub(crate) use commands::{Check, CheckConfig, Command, ConfigFiles, FileKind, No
   skopos --config.file=prometheus.yml --alertmanager.config.file=alertmanager.yml
   skopos --config.file=prometheus.yml --dashboards.path=boards/ --plugins.dir=plugins/
   skopos check config prometheus.yml            is the file good, and where is it not?
+  skopos query instant 'rate(http_requests_total[5m])'
   skopos notify test team                       a test message through the receiver team
+  skopos plugin list                            what extends this Skopos
 
 `skopos help COMMAND` shows each command with examples. Commands end with 0 if all is good, 1 if not, 2 if they were called wrongly."
 )]

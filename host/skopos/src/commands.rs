@@ -2,13 +2,19 @@
 
 mod check;
 mod check_metrics;
+mod client;
 mod loaded;
 mod notify;
+mod plugin;
+mod query;
+mod shape;
 mod test_rules;
 
 use std::process::ExitCode;
 
-use crate::cli::{Check, Command, Notify, Test};
+use clap::CommandFactory;
+
+use crate::cli::{Check, Cli, Command, Notify, Plugin, Test};
 use crate::out;
 
 /// The exit code of a command that was called wrongly, as clap has it.
@@ -22,8 +28,21 @@ pub(crate) fn run(command: Command) -> ExitCode {
         Command::Check(Check::Metrics { file, openmetrics, no_lint }) => check_metrics::run(&file, openmetrics, !no_lint),
         Command::Check(Check::WebConfig { files }) => check::web_config(&files),
         Command::Test(Test::Rules { files, run }) => test_rules::test_rules(&files, &run),
+        Command::Query(what) => query::run(&what),
+        Command::Plugin(Plugin::List { files, url, http_config_file, output }) => {
+            plugin::list(&files, url.as_deref(), http_config_file.as_deref(), output)
+        }
+        Command::Plugin(Plugin::Check { file }) => plugin::check(&file),
+        Command::Completions { shell } => completions(shell),
         Command::Notify(Notify::Test { receiver, files, external_url }) => notify::test(&receiver, &files, &external_url),
     }
+}
+
+fn completions(shell: clap_complete::Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "skopos", &mut script);
+    out::line(String::from_utf8_lossy(&script).trim_end());
+    ExitCode::SUCCESS
 }
 
 /// Tells why a command did not do what it should.

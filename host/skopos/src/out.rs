@@ -1,14 +1,15 @@
 //! What the command line says to people. The only place that prints.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one door through which the command line prints")]
 
 use std::fmt::Display;
+use std::io::{Write, stderr, stdout};
 
 /// A line on standard output.
 pub(crate) fn line(text: impl Display) {
-    println!("{text}");
+    // Whoever reads may have seen enough (`| head`).
+    let _ = writeln!(stdout().lock(), "{text}");
 }
 
 /// A line on standard error.
 pub(crate) fn error(text: impl Display) {
-    eprintln!("{text}");
+    let _ = writeln!(stderr().lock(), "{text}");
 }

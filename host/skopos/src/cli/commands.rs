@@ -13,9 +13,170 @@ pub(crate) enum Command {
     /// Tries out how notifications are sent.
     #[command(subcommand)]
     Notify(Notify),
+    /// Asks a running Skopos or Prometheus.
+    #[command(subcommand)]
+    Query(Query),
+    /// Looks at plugins.
+    #[command(subcommand)]
+    Plugin(Plugin),
+    /// Completions for a shell, on standard output.
+    #[command(after_help = "Examples:
+  skopos completions bash > /etc/bash_completion.d/skopos
+  skopos completions zsh  > ~/.zfunc/_skopos
+  skopos completions fish > ~/.config/fish/completions/skopos.fish")]
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
     /// Runs tests of what you have written.
     #[command(subcommand)]
     Test(Test),
+}
+
+/// `skopos query …`: arguments are promtool's, with `--url` in place of its first one.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Query {
+    /// An expression at one time.
+    #[command(after_help = "Examples:
+  skopos query instant up
+  skopos query instant 'sum by (job) (rate(http_requests_total[5m]))' --time=2026-08-01T12:00:00Z
+  skopos query instant -o json up | jq -r '.[].metric.instance'")]
+    Instant {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// The expression, after the server's address if one is given.
+        #[arg(required = true, num_args = 1..=2, value_names = ["SERVER", "EXPR"])]
+        expr: Vec<String>,
+        /// When: RFC 3339 or Unix seconds. [default: now]
+        #[arg(long, value_name = "TIME")]
+        time: Option<String>,
+    },
+    /// An expression over a range of time.
+    #[command(after_help = "Examples:
+  skopos query range 'rate(http_requests_total[5m])' --start=2026-08-01T00:00:00Z --end=2026-08-01T06:00:00Z --step=1m
+  skopos query range up                                 the last five minutes")]
+    Range {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// The expression, after the server's address if one is given.
+        #[arg(required = true, num_args = 1..=2, value_names = ["SERVER", "EXPR"])]
+        expr: Vec<String>,
+        #[command(flatten)]
+        times: TimeArgs,
+        /// Between points, such as 30s. [default: 250 points, a second at least]
+        #[arg(long, value_name = "DURATION")]
+        step: Option<String>,
+    },
+    /// Series by their labels.
+    #[command(after_help = "Examples:
+  skopos query series --match=up
+  skopos query series --match='{job=\"node\"}' --match='up{job=\"web\"}' --start=2026-08-01T00:00:00Z")]
+    Series {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// The server's address, as promtool takes it.
+        #[arg(value_name = "SERVER")]
+        address: Option<String>,
+        /// A selector. May come more than once.
+        #[arg(long = "match", value_name = "SELECTOR", required = true)]
+        matches: Vec<String>,
+        #[command(flatten)]
+        times: TimeArgs,
+    },
+    /// Values of a label, or all names of labels.
+    #[command(after_help = "Examples:
+  skopos query labels job
+  skopos query labels                                   names of labels
+  skopos query labels instance --match='up{job=\"node\"}'")]
+    Labels {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// The label, after the server's address if one is given.
+        #[arg(num_args = 0..=2, value_names = ["SERVER", "LABEL"])]
+        label: Vec<String>,
+        /// Only of series that a selector fits. May come more than once.
+        #[arg(long = "match", value_name = "SELECTOR")]
+        matches: Vec<String>,
+        #[command(flatten)]
+        times: TimeArgs,
+    },
+}
+
+/// Which server is asked, and how the answer is written.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ServerArgs {
+    /// The address of the server.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090")]
+    pub(crate) url: String,
+    /// A file with the HTTP client block of the configuration: basic_auth, authorization, tls_config and so on.
+    #[arg(long = "http.config.file", value_name = "FILE")]
+    pub(crate) http_config_file: Option<PathBuf>,
+    /// How the answer is written.
+    #[arg(short = 'o', long, value_enum, default_value_t = Output::Promql)]
+    pub(crate) output: Output,
+}
+
+/// A range of time.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TimeArgs {
+    /// From: RFC 3339 or Unix seconds.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) start: Option<String>,
+    /// To: RFC 3339 or Unix seconds.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) end: Option<String>,
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// As PromQL writes series and samples.
+    Promql,
+    /// As the API writes them.
+    Json,
+}
+
+/// What can be done with plugins.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plugin {
+    /// The plugins that are embedded and in the directory, or that a running server has.
+    #[command(after_help = "Examples:
+  skopos plugin list
+  skopos plugin list --plugins.dir=/etc/skopos/plugins
+  skopos plugin list --url=http://127.0.0.1:9090        what the running server has, with grants and refusals")]
+    List {
+        #[command(flatten)]
+        files: ConfigFiles,
+        /// Ask the server at this address.
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+        /// A file with the HTTP client block, for a server with users.
+        #[arg(long = "http.config.file", value_name = "FILE")]
+        http_config_file: Option<PathBuf>,
+        /// How the list is written.
+        #[arg(short = 'o', long, value_enum, default_value_t = ListOutput::Table)]
+        output: ListOutput,
+    },
+    /// What a component is, what it asks for, and whether this Skopos would load it.
+    #[command(after_help = "Examples:
+  skopos plugin check target/wasm32-wasip2/release/consul.wasm
+
+Ends with 0 if it would load, 1 if not.")]
+    Check {
+        /// The component.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// How a list is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListOutput {
+    /// For people.
+    Table,
+    /// As the API writes it.
+    Json,
 }
 
 /// Which configuration a command reads. The names are the server's.

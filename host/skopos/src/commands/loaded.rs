@@ -43,6 +43,20 @@ impl Loaded {
     }
 }
 
+/// The plugins that a configuration has, which is read no further than to its sections `plugins` and `resolver`.
+pub(crate) fn hosted(files: &ConfigFiles) -> Result<PluginHost, String> {
+    let disk = if files.config_file.is_some() { Files::Disk } else { Files::Embedded { address: ADDRESS.to_owned() } };
+    let source = ConfigSource {
+        file: files.config_file.clone(),
+        alertmanager_file: None,
+        dashboard_folders: Vec::new(),
+        files: disk,
+        allow_missing_plugins: true,
+    };
+    let main = source.read_main(&mut WatchedFiles::default()).map_err(|e| e.to_string())?;
+    host(&main, files.plugins_dir.as_deref(), &(Arc::new(SystemClock) as _))
+}
+
 /// The plugins that a configuration beside `file` would have.
 pub(crate) fn plugins_of(file: &Path, plugins_dir: Option<&Path>) -> Result<PluginHost, String> {
     let main = MainFile::nothing(file.parent().unwrap_or(Path::new("")));
