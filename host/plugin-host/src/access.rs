@@ -10,6 +10,7 @@ use model::Clock;
 use serde_json::Value;
 
 use crate::grants::{Grants, line_for_url, plain_host};
+use crate::machine_facts::Unanswering;
 use crate::section::{Prepared, Secrets, http_config};
 use crate::standing::Standing;
 
@@ -27,6 +28,9 @@ pub(crate) struct Means {
     pub(crate) resolver: Arc<Resolver>,
     /// What relative paths in sections are relative to.
     pub(crate) base_dir: PathBuf,
+    /// The host's own directories, which no plugin reads.
+    pub(crate) own_dirs: Arc<[PathBuf]>,
+    pub(crate) unanswering: Unanswering,
     pub(crate) clock: Arc<dyn Clock>,
 }
 

@@ -1,9 +1,12 @@
 //! What a plugin may do: nothing but what the operator wrote.
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use http_client::{AddressClass, Url, classify};
 use model::config::{ConfigError, Node, Section};
+
+use crate::files::pattern;
 
 /// The grants that hold for a call: those under the plugin's name, those of its section, those of a written target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,9 +23,9 @@ pub struct Grants {
     pub icmp: Vec<String>,
     /// Paths of sockets. Likewise.
     pub unix: Vec<String>,
-    /// Patterns of paths. Likewise.
+    /// Patterns of paths of files that may be read, see `files/pattern.rs`.
     pub read: Vec<String>,
-    /// Facts of the machine. Likewise.
+    /// Facts of the machine.
     pub host_info: bool,
     /// The store that lasts over calls.
     pub kv: bool,
@@ -114,10 +117,21 @@ impl Grants {
         grants.dns = list("dns")?.iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect();
         (grants.tcp, grants.udp, grants.icmp) = (list("tcp")?, list("udp")?, list("icmp")?);
         (grants.unix, grants.read) = (list("unix")?, list("read")?);
+        for entry in section.optional("read").map_or(Ok(&[][..]), Node::as_sequence)? {
+            pattern::check(entry.as_str()?).map_err(|message| entry.error(message))?;
+        }
         let mut flag = |key: &str| section.optional(key).map_or(Ok(false), Node::as_bool);
         (grants.host_info, grants.kv, grants.reveal) = (flag("host-info")?, flag("kv")?, flag("reveal")?);
         section.finish()?;
         Ok(grants)
+    }
+
+    /// With patterns of paths relative to a directory.
+    pub(crate) fn based_on(mut self, base: &Path) -> Self {
+        for written in &mut self.read {
+            *written = pattern::absolute(base, written);
+        }
+        self
     }
 
     /// Adds those of another.

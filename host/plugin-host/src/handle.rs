@@ -68,10 +68,10 @@ impl Handle {
     fn prepare(&self, plugin: Arc<Loaded>, generation: u64) -> Result<Ready, PluginError> {
         let config = self.shared.config.load();
         let mut grants = self.shared.grants(&self.name);
-        let prepared = self
-            .section
-            .as_deref()
-            .map_or_else(|| Ok(Prepared::default()), |text| Prepared::new(text, plugin.schema(self.kind), grants.reveal));
+        let prepared = self.section.as_deref().map_or_else(
+            || Ok(Prepared::default()),
+            |text| Prepared::new(text, plugin.schema(self.kind), &self.shared.means.base_dir, grants.reveal),
+        );
         let prepared = prepared.map_err(|e| PluginError::Config(format!("the section of plugin {} does not fit: {e}", plugin.title())))?;
         grants.extend(&prepared.grants);
         plugin.standing.ledger.given(&grants.lines());

@@ -18,6 +18,7 @@ use crate::config::{PluginsConfig, Serve};
 use crate::engine::Machine;
 use crate::handle::Handle;
 use crate::loader::{Job, Loader};
+use crate::machine_facts::Unanswering;
 use crate::section::{locate, to_json};
 use crate::serve::Server;
 use crate::shared::Shared;
@@ -36,6 +37,8 @@ pub struct Options {
     pub kv_dir: PathBuf,
     /// What relative paths of the configuration are relative to.
     pub base_dir: PathBuf,
+    /// Directories of the host's own beside `cache_dir` and `kv_dir`: plugins read nothing in them, whatever is granted.
+    pub own_dirs: Vec<PathBuf>,
     /// Names and bytes of the components that come with the binary.
     pub embedded: Vec<(String, &'static [u8])>,
     /// The section `plugins:`.
@@ -92,10 +95,17 @@ impl PluginHost {
             (name, Arc::new(Slot::new(standing, Some(bytes))))
         });
         let slots = slots.collect();
+        let own_dirs = options.own_dirs.into_iter().chain(options.cache_dir).chain([options.kv_dir.clone()]).collect();
         let (sender, receiver) = mpsc::channel();
         let shared = Arc::new(Shared {
             machine,
-            means: Means { resolver: options.resolver, base_dir: options.base_dir, clock: options.clock },
+            means: Means {
+                resolver: options.resolver,
+                base_dir: options.base_dir,
+                own_dirs,
+                unanswering: Unanswering::default(),
+                clock: options.clock,
+            },
             config: ArcSwap::from_pointee(options.config),
             generation: AtomicU64::new(0),
             slots: ArcSwap::from_pointee(slots),

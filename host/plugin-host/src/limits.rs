@@ -16,6 +16,8 @@ pub struct LimitsConfig {
     pub result_bytes: Option<u64>,
     /// `body`: bytes of one HTTP response that the plugin fetches, and of a request that it serves.
     pub body_bytes: Option<u64>,
+    /// `files`: bytes that one call may read of files.
+    pub file_bytes: Option<u64>,
     /// `log_lines`: lines of one call that are logged.
     pub log_lines: Option<u32>,
     /// `concurrency`: calls at one time.
@@ -30,7 +32,8 @@ impl LimitsConfig {
     pub(crate) fn from_node(node: &Node) -> Result<Self, ConfigError> {
         let mut section = Section::new(node)?;
         let mut bytes = |key: &str| section.optional(key).map(Node::as_bytes).transpose();
-        let (memory_bytes, result_bytes, body_bytes, kv_bytes) = (bytes("memory")?, bytes("result")?, bytes("body")?, bytes("kv")?);
+        let (memory_bytes, result_bytes, body_bytes) = (bytes("memory")?, bytes("result")?, bytes("body")?);
+        let (file_bytes, kv_bytes) = (bytes("files")?, bytes("kv")?);
         let mut count = |key: &str| section.optional(key).map(positive).transpose();
         let (log_lines, concurrency, series) = (count("log_lines")?, count("concurrency")?, count("series")?);
         let timeout = section.optional("timeout").map(timeout).transpose()?;
@@ -40,7 +43,7 @@ impl LimitsConfig {
             return Err(node.error("a plugin can have at most 512MiB of memory"));
         }
         section.finish()?;
-        Ok(Self { timeout, memory_bytes, result_bytes, body_bytes, log_lines, concurrency, series, kv_bytes })
+        Ok(Self { timeout, memory_bytes, result_bytes, body_bytes, file_bytes, log_lines, concurrency, series, kv_bytes })
     }
 }
 
@@ -76,6 +79,8 @@ pub(crate) struct Limits {
     pub(crate) result_bytes: usize,
     /// Bytes of one response that it fetches.
     pub(crate) body_bytes: u64,
+    /// Bytes that it reads of files.
+    pub(crate) file_bytes: u64,
     /// Lines that are logged; the rest is counted.
     pub(crate) log_lines: u32,
 }
@@ -123,6 +128,7 @@ impl Limits {
             memory_bytes: config.memory_bytes.map_or(64 << 20, |bytes| usize::try_from(bytes).unwrap_or(MEMORY_BYTES_MAX)),
             result_bytes: config.result_bytes.map_or(16 << 20, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
             body_bytes: config.body_bytes.unwrap_or(16 << 20),
+            file_bytes: config.file_bytes.unwrap_or(64 << 20),
             log_lines: config.log_lines.unwrap_or(100),
         }
     }

@@ -8,6 +8,7 @@ use model::config::{ConfigError, Node, NodeValue, Section};
 use model::seams::TemplateField;
 use serde_json::{Map, Number, Value};
 
+use crate::files::pattern;
 use crate::grants::{Grants, HttpGrant, UrlGrant};
 use crate::schema::{Mark, Marked, Schema, SectionError};
 
@@ -39,7 +40,8 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// Reads a section. Without a schema it is passed on as it is, and grants nothing.
-    pub(crate) fn new(text: &str, schema: Option<&Schema>, reveal: bool) -> Result<Self, SectionError> {
+    /// Patterns of paths are made absolute, relative to `base_dir`, for the component too.
+    pub(crate) fn new(text: &str, schema: Option<&Schema>, base_dir: &Path, reveal: bool) -> Result<Self, SectionError> {
         let whole = |message: String| SectionError { pointer: String::new(), message };
         if text.len() > SECTION_BYTES_MAX {
             return Err(whole(format!("the section is larger than {SECTION_BYTES_MAX} bytes")));
@@ -50,6 +52,9 @@ impl Prepared {
             plain = Value::Object(Map::new());
         }
         let marks = schema.map_or_else(|| Ok(Vec::new()), |schema| schema.check(&mut plain))?;
+        for marked in marks.iter().filter(|marked| marked.mark == Mark::GrantRead) {
+            absolute_path(&mut plain, &marked.pointer, base_dir)?;
+        }
         let mut prepared = Self { config: plain.clone(), plain, ..Self::default() };
         for marked in &marks {
             prepared.take_grant(marked, marks.iter().any(|m| m.pointer == marked.pointer && m.mark == Mark::Secret));
@@ -146,6 +151,17 @@ pub(crate) fn http_config(plain: &Value, pointer: &str, base_dir: &Path) -> Resu
 fn client_error(pointer: &str, error: ConfigError) -> SectionError {
     let inside: String = error.path.split('.').filter(|part| !part.is_empty()).map(|part| format!("/{part}")).collect();
     SectionError { pointer: format!("{pointer}{inside}"), message: error.message }
+}
+
+fn absolute_path(plain: &mut Value, pointer: &str, base_dir: &Path) -> Result<(), SectionError> {
+    let Some(Value::String(text)) = plain.pointer_mut(pointer) else { return Ok(()) };
+    // What is empty names nothing, and what a template adds is not known here.
+    if text.is_empty() || text.contains("{{") {
+        return Ok(());
+    }
+    pattern::check(text).map_err(|message| SectionError { pointer: pointer.to_owned(), message })?;
+    *text = pattern::absolute(base_dir, text);
+    Ok(())
 }
 
 fn hide_client_secrets(value: &mut Value, secrets: &mut Secrets, reveal: bool, depth: usize) -> Result<(), String> {
@@ -375,7 +391,7 @@ mod tests {
         let text =
             json!({"api_url": "https://hooks.example/T/key", "http_config": {"basic_auth": {"username": "u", "password": "hunter22"}}})
                 .to_string();
-        let prepared = Prepared::new(&text, Some(&schema()), false).expect("it fits");
+        let prepared = Prepared::new(&text, Some(&schema()), Path::new("/etc/skopos"), false).expect("it fits");
         let shown = prepared.config_text(&[]);
         assert!(!shown.contains("hooks.example") && !shown.contains("hunter22") && shown.contains("\"u\""), "{shown}");
         assert_eq!(prepared.grants.lines(), ["http: https://hooks.example/<secret>"]);
@@ -402,13 +418,13 @@ mod tests {
         let schema = Schema::parse(&schema.to_string(), "discovery").expect("a schema").0;
         let good = json!({"url": "http://a.example/", "basic_auth": {"username": "u", "password": "hunter22"},
             "proxy_url": "http://u:pass22@p", "proxy_connect_header": {"x-key": ["header22"]}});
-        let prepared = Prepared::new(&good.to_string(), Some(&schema), false).expect("it fits");
+        let prepared = Prepared::new(&good.to_string(), Some(&schema), Path::new("/etc/skopos"), false).expect("it fits");
         let shown = prepared.config_text(&[]);
         assert!(!shown.contains("22") && shown.contains("http://a.example/"), "{shown}");
         assert_eq!(prepared.clients, [""]);
         assert!(http_config(&prepared.plain, "", Path::new("/etc")).is_ok());
         let bad = json!({"url": "http://a.example/", "basic_auth": {"username": "u", "username_file": "f"}});
-        let error = Prepared::new(&bad.to_string(), Some(&schema), false).expect_err("both");
+        let error = Prepared::new(&bad.to_string(), Some(&schema), Path::new("/etc/skopos"), false).expect_err("both");
         assert_eq!((error.pointer.as_str(), error.message.contains("at most one of")), ("/basic_auth/username_file", true));
     }
 
@@ -425,7 +441,7 @@ mod tests {
     #[test]
     fn a_log_is_granted_with_its_rotated_files() {
         let text = json!({"log": "/var/log/a.log"}).to_string();
-        let prepared = Prepared::new(&text, Some(&schema()), false).expect("it fits");
+        let prepared = Prepared::new(&text, Some(&schema()), Path::new("/etc/skopos"), false).expect("it fits");
         let lines = ["read: /var/log/a.log", "read: /var/log/a.log.*", "read: /var/log/a.log-*", "read: /var/log/a.log_*"];
         assert_eq!(prepared.grants.lines(), lines);
     }
@@ -433,13 +449,13 @@ mod tests {
     #[test]
     fn what_a_template_adds_is_not_granted() {
         let text = json!({"link": "http://{{ .CommonLabels.host }}/"}).to_string();
-        assert_eq!(Prepared::new(&text, Some(&schema()), false).expect("it fits").grants, Grants::default());
+        assert_eq!(Prepared::new(&text, Some(&schema()), Path::new("/etc/skopos"), false).expect("it fits").grants, Grants::default());
     }
 
     #[test]
     fn with_reveal_the_component_sees_the_secret_and_logs_do_not() {
         let text = json!({"api_url": "https://hooks.example/T/key"}).to_string();
-        let prepared = Prepared::new(&text, Some(&schema()), true).expect("it fits");
+        let prepared = Prepared::new(&text, Some(&schema()), Path::new("/etc/skopos"), true).expect("it fits");
         assert!(prepared.config_text(&[]).contains("hooks.example"));
         assert_eq!(prepared.secrets.redact("https://hooks.example/T/key".into()), "<secret>");
     }

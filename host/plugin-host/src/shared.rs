@@ -104,7 +104,7 @@ impl Shared {
         if self.slot(name).is_some_and(|slot| slot.embedded.is_some()) {
             grants.extend(&embedded_grants(name));
         }
-        grants
+        grants.based_on(&self.means.base_dir)
     }
 
     pub(crate) fn generation(&self) -> u64 {

@@ -13,6 +13,8 @@ use crate::limits::{CONCURRENCY_MAX, KV_BYTES_MAX, LimitsConfig};
 pub(crate) struct Standing {
     pub(crate) name: String,
     pub(crate) ledger: Ledger,
+    /// What an operation on files holds until it has ended, also after its call gave it up.
+    pub(crate) files: Arc<Semaphore>,
     kv_path: PathBuf,
     kv: Mutex<KvSlot>,
     calls: Mutex<(u32, Arc<Semaphore>)>,
@@ -29,6 +31,7 @@ impl Standing {
         Self {
             name: name.to_owned(),
             ledger: Ledger::default(),
+            files: Arc::new(Semaphore::new(crate::files::AT_ONCE_MAX)),
             kv_path: kv_dir.join(format!("{name}.kv")),
             kv: Mutex::new(KvSlot { open: None, quota_bytes: KV_BYTES_MAX, dirty: false }),
             calls: Mutex::new((CONCURRENCY_MAX, Arc::new(Semaphore::new(CONCURRENCY_MAX as usize)))),
@@ -74,6 +77,13 @@ impl Standing {
             && let Some(Err(KvError::Quota(error) | KvError::Failed(error))) = slot.open.as_ref().map(Kv::sync)
         {
             tracing::error!(plugin = self.name, "{error}");
+        }
+    }
+
+    /// Counts a refusal of what no line would grant.
+    pub(crate) fn refuse_for_good(&self, what: &str, why: &str) {
+        if self.ledger.refused(what, "") {
+            tracing::warn!(plugin = self.name, "refused {what}: it is {why}, which no grant opens");
         }
     }
 

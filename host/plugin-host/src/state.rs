@@ -26,6 +26,7 @@ pub(crate) struct CallState {
     /// When the call ends, whatever it does.
     pub(crate) deadline: Instant,
     pub(crate) memory: MemoryLimiter,
+    pub(crate) file_bytes_left: u64,
     pub(crate) log_lines: u32,
     pub(crate) log_lines_dropped: u32,
     pub(crate) table: ResourceTable,
@@ -49,6 +50,7 @@ impl CallState {
             limits,
             deadline: Instant::now() + limits.left(),
             memory: MemoryLimiter { bytes_left: limits.memory_bytes, bytes_max: limits.memory_bytes, elements_left: TABLE_ELEMENTS_MAX },
+            file_bytes_left: limits.file_bytes,
             log_lines: 0,
             log_lines_dropped: 0,
             table,

@@ -247,10 +247,12 @@ pub(crate) fn plugin_options(
     clock: &Arc<dyn Clock>,
 ) -> plugin_host::Options {
     plugin_host::Options {
-        cache_dir,
         plugins_dir: plugins_dir.map(Path::to_owned),
         kv_dir: data.join("kv"),
         base_dir: main.base_dir.clone(),
+        // A check has no data of its own; the folder for temporary files stands in for it.
+        own_dirs: cache_dir.is_some().then(|| data.to_owned()).into_iter().collect(),
+        cache_dir,
         embedded: plugin_bundle::plugins().iter().map(|(name, bytes)| ((*name).to_owned(), *bytes)).collect(),
         config: main.plugins.clone(),
         resolver: Arc::clone(resolver),

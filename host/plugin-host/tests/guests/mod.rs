@@ -76,6 +76,7 @@ pub(crate) fn host_with(dir: &TempDir, embedded: Vec<(String, &'static [u8])>, t
         plugins_dir: None,
         kv_dir: dir.0.join("kv"),
         base_dir: dir.0.clone(),
+        own_dirs: vec![dir.0.join("data")],
         embedded,
         config: config(text),
         resolver: Arc::new(Resolver::with_servers(&["127.0.0.1:1"]).expect("an address")),
