@@ -61,6 +61,8 @@ export default defineConfig({
   // Pages may be served below a prefix: what a script loads later lies beside it.
   experimental: { renderBuiltUrl: (_, { hostType }) => (hostType === "js" ? { relative: true } : undefined) },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  // A script finds the others beside itself, wherever the pages are served; the server writes its prefix into index.html.
+  experimental: { renderBuiltUrl: (path, { hostType }) => (hostType === "js" ? { relative: true } : `/${path}`) },
   build: {
     target: "es2022",
     // `light-dark()` stays as it is; older ones would need a copy of each colour.

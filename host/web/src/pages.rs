@@ -8,9 +8,16 @@ use crate::compress::accepts_gzip;
 use crate::error::ApiError;
 use crate::params::Params;
 
-/// The document of every page.
-pub(crate) async fn page(headers: HeaderMap) -> Response {
-    file("index.html", &headers)
+/// The document of every page. Below a prefix its files are asked for there, too.
+pub(crate) fn page(prefix: &str, headers: &HeaderMap) -> Response {
+    let plain = file("index.html", headers);
+    let Some(asset) = ui::asset("index.html").filter(|_| !prefix.is_empty()) else { return plain };
+    let Ok(text) = std::str::from_utf8(asset.bytes) else { return plain };
+    let safe = prefix.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
+    let mut response = text.replace("=\"/", &format!("=\"{safe}/")).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
 }
 
 /// A file below `assets/`, or the icon.

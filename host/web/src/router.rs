@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State as Shared};
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{MethodRouter, any, get, post};
 
 use crate::api::{boards, federate, lifecycle, metadata, panel, query, receivers, rules, series, session, status, targets};
 use crate::compress::compress;
@@ -30,12 +30,14 @@ pub(crate) struct App {
 /// All addresses this server answers.
 pub fn router(state: State) -> Router {
     let prefix = normal_prefix(&state.route_prefix);
+    // A proxy may take the prefix away; browsers still see it.
+    let outside = outside(&state.external_url).unwrap_or_else(|| prefix.clone());
     let checks = Arc::new(Guard::new(&state.listen, &state.external_url, &prefix, Arc::clone(&state.access)));
     let app = App { runner: Runner::new(state.limits.queries), testing: Arc::default(), state: Arc::new(state) };
     let routes = Router::new()
         .nest("/api/v1", api().layer(from_fn_with_state(app.clone(), when_ready)))
         .merge(lifecycle_routes())
-        .merge(page_routes(&prefix))
+        .merge(page_routes(&prefix, &outside))
         .route("/metrics", get(async |Shared(app): Shared<App>| metrics_text((app.state.metrics)())))
         .route("/federate", get(federate::federate).layer(from_fn_with_state(app.clone(), when_ready)))
         .route("/version", get(status::version))
@@ -47,7 +49,7 @@ pub fn router(state: State) -> Router {
         // Nesting takes the prefix without a slash behind it only.
         let home = format!("{prefix}/");
         let to = home.clone();
-        Router::new().nest(&prefix, routes).route(&home, get(pages::page)).route("/", get(async move || pages::redirect(&to)))
+        Router::new().nest(&prefix, routes).route(&home, page(&outside)).route("/", get(async move || pages::redirect(&to)))
     };
     routes
         .layer(from_fn(options))
@@ -121,16 +123,29 @@ fn lifecycle_routes() -> Router<App> {
         .route("/-/quit", quit)
 }
 
-fn page_routes(prefix: &str) -> Router<App> {
+/// The path of the address that browsers know, if it has one: `/skopos` of `https://example.com/skopos/`.
+fn outside(external_url: &str) -> Option<String> {
+    let (_, rest) = external_url.split_once("://")?;
+    let (_, path) = rest.split_once('/')?;
+    Some(normal_prefix(path)).filter(|path| !path.is_empty())
+}
+
+/// The document of a page; its files lie below that prefix.
+fn page<S: Clone + Send + Sync + 'static>(prefix: &str) -> MethodRouter<S> {
+    let prefix: Arc<str> = prefix.into();
+    get(move |headers: HeaderMap| std::future::ready(pages::page(&prefix, &headers)))
+}
+
+fn page_routes(prefix: &str, outside: &str) -> Router<App> {
     let graph_prefix = prefix.to_owned();
     let mut routes = Router::new()
         .route("/assets/{*path}", get(pages::asset))
         .route("/favicon.ico", get(pages::favicon))
-        .route("/d/{uid}", get(pages::page))
-        .route("/d/{uid}/{*slug}", get(pages::page))
+        .route("/d/{uid}", page(outside))
+        .route("/d/{uid}/{*slug}", page(outside))
         .route("/graph", get(async move |request: Request| pages::graph(&graph_prefix, request)));
     for path in ["/", "/targets", "/alerts", "/plugins", "/explore", "/dashboards", "/welcome"] {
-        routes = routes.route(path, get(pages::page));
+        routes = routes.route(path, page(outside));
     }
     // Upstream's pages that have another name here.
     for (path, target) in [("/rules", "/alerts"), ("/query", "/explore"), ("/service-discovery", "/targets")] {

@@ -203,4 +203,20 @@ async fn behind_a_prefix() {
         let answer = ask_of(prefixed.clone(), request, &[("host", "mon.example")], "").await;
         assert_eq!(answer.status, status, "{request}: {}", answer.body);
     }
+    let page = ask_of(prefixed.clone(), "GET /skopos/d/home/x", &[("host", "mon.example")], "").await;
+    assert_asks_below(&page.body, "/skopos/");
+    // A proxy that takes the prefix away.
+    prefixed.route_prefix = "/".to_owned();
+    prefixed.external_url = "https://mon.example/a&b/".to_owned();
+    let page = ask_of(prefixed.clone(), "GET /targets", &[("host", "mon.example")], "").await;
+    assert_asks_below(&page.body, "/a&amp;b/");
+    prefixed.external_url = "https://mon.example".to_owned();
+    let page = ask_of(prefixed, "GET /targets", &[("host", "mon.example")], "").await;
+    assert_asks_below(&page.body, "/assets/");
+}
+
+/// Every file that the page names lies there.
+fn assert_asks_below(html: &str, prefix: &str) {
+    let named: Vec<&str> = [" src=\"", " href=\""].iter().flat_map(|start| html.split(start).skip(1)).collect();
+    assert!(named.len() >= 3 && named.iter().all(|name| name.starts_with(prefix)), "{prefix}: {html}");
 }
