@@ -5,7 +5,7 @@ import { surroundings } from "../chart/surroundings";
 import { useFetched } from "../fetched";
 import { Badge } from "../parts/bits";
 import { Empty, Failed, Loading, Stale } from "../parts/looks";
-import { t } from "../text";
+import { has, t } from "../text";
 import { RefreshPicker } from "./range-picker";
 
 export function Plugins() {
@@ -38,10 +38,19 @@ export function Plugins() {
   );
 }
 
+/** A kind that is not known keeps its id. */
+function kindName(id: string): string {
+  const key = `kind.${id}`;
+  return has(key) ? t(key) : id;
+}
+
 function PluginCard({ plugin }: { plugin: Plugin }) {
   const at = surroundings();
   const failures = plugin.failures ?? 0;
   const refused = plugin.refused ?? [];
+  // What comes along has its summary in the language of the page; others speak for themselves.
+  const key = `summary.${plugin.name}`;
+  const summary = plugin.origin === "embedded" && has(key) ? t(key) : plugin.summary;
   const tone = plugin.error !== "" ? "bad" : failures > 0 || refused.length > 0 ? "warn" : "good";
   const state =
     plugin.error !== ""
@@ -59,8 +68,8 @@ function PluginCard({ plugin }: { plugin: Plugin }) {
         <span class="spring" />
         <Badge tone={tone}>{state}</Badge>
       </h2>
-      <p class="muted">{[...plugin.kinds, plugin.origin === "embedded" ? t("plugins.embedded") : t("plugins.file")].join(" · ")}</p>
-      {plugin.summary ? <p>{plugin.summary}</p> : null}
+      <p class="muted">{[...plugin.kinds.map(kindName), plugin.origin === "embedded" ? t("plugins.embedded") : t("plugins.file")].join(" · ")}</p>
+      {summary ? <p>{summary}</p> : null}
       {plugin.error !== "" && <p class="said">{t("plugins.error", { error: plugin.error })}</p>}
       <dl class="facts">
         <dt>{t("plugins.calls")}</dt>
