@@ -58,11 +58,9 @@ export default defineConfig({
   plugins: [licences(), precompress()],
   // The editor brings its style by script; this stand-in does so without an inline style, which the policy refuses.
   resolve: { alias: [{ find: /^style-mod$/, replacement: join(import.meta.dirname, "app/explore/style-mod.ts") }] },
-  // Pages may be served below a prefix: what a script loads later lies beside it.
+  // Pages may be served below a prefix: what a script loads later lies beside it. The server writes the prefix into index.html.
   experimental: { renderBuiltUrl: (_, { hostType }) => (hostType === "js" ? { relative: true } : undefined) },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-  // A script finds the others beside itself, wherever the pages are served; the server writes its prefix into index.html.
-  experimental: { renderBuiltUrl: (path, { hostType }) => (hostType === "js" ? { relative: true } : `/${path}`) },
   build: {
     target: "es2022",
     // `light-dark()` stays as it is; older ones would need a copy of each colour.

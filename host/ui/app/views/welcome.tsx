@@ -68,7 +68,7 @@ export function Welcome() {
         </li>
       </ol>
       <p class="muted">
-        {t("welcome.more")} <PageLink to="/dashboards">{t("nav.dashboards")}</PageLink> · <PageLink to="/targets">{t("nav.targets")}</PageLink> ·{" "}
+        {t("welcome.more")} <PageLink to="/explore">{t("nav.explore")}</PageLink> · <PageLink to="/dashboards">{t("nav.dashboards")}</PageLink> · <PageLink to="/targets">{t("nav.targets")}</PageLink> ·{" "}
         <PageLink to="/alerts">{t("nav.alerts")}</PageLink> · <PageLink to="/plugins">{t("nav.plugins")}</PageLink>
       </p>
     </div>
