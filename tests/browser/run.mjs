@@ -433,8 +433,8 @@ const tables = Object.fromEntries(
     ]),
   ),
 );
-/** Sentences of a language without places, so that one that stayed behind is found. */
-const sentences = (tag) => Object.values(tables[tag]).filter((entry) => typeof entry === "string" && !entry.includes("{") && entry.trim().length > 3);
+/** Sentences of a language without places, so that one that stayed behind is found. Bare words might be names of labels. */
+const sentences = (tag) => Object.values(tables[tag]).filter((entry) => typeof entry === "string" && !entry.includes("{") && entry.trim().length > 3 && !/^[a-z]+$/.test(entry));
 
 /** Texts and names that the page shows now. */
 const shownTexts = () =>
@@ -467,10 +467,10 @@ for (const [tag, other] of [
     const found = [];
     for (const width of [1280, 360]) {
       await page.setViewportSize({ width, height: 800 });
-      for (const path of ["/", "/targets", "/alerts", "/plugins", "/dashboards", "/welcome", "/d/nothing-here"]) {
+      for (const path of ["/", "/targets", "/alerts", "/plugins", "/dashboards", "/welcome", "/explore", "/d/nothing-here"]) {
         expected = (url) => url.includes("nothing-here");
         await page.goto(`${origin}${path}?theme=light&lang=${tag}&refresh=off`);
-        await page.waitForSelector("[data-panel], .card, .targets, .rows, .list, .look");
+        await page.waitForSelector("[data-panel], .card, .targets, .rows, .list, .look, .explore");
         if (path === "/") await allDrawn();
         await until("what is asked for is there", async () => (await page.locator(".spinner").count()) === 0);
         const lang = await page.evaluate(() => document.documentElement.lang);
