@@ -48,8 +48,21 @@ fn wrong_types_everywhere_are_no_panic() {
         json!({"list": [1], "__proto__": {}}),
         json!(1e300),
     ];
-    let keys =
-        ["panels", "rows", "title", "uid", "tags", "time", "refresh", "templating", "annotations", "links", "__inputs", "schemaVersion", "translations"];
+    let keys = [
+        "panels",
+        "rows",
+        "title",
+        "uid",
+        "tags",
+        "time",
+        "refresh",
+        "templating",
+        "annotations",
+        "links",
+        "__inputs",
+        "schemaVersion",
+        "translations",
+    ];
     let panel_keys = [
         "id",
         "type",

@@ -54,6 +54,39 @@ pub struct Row<'a> {
     pub columns: &'a [ColumnId],
     /// Their values.
     pub values: &'a [f64],
+    /// Exemplars of some of them. Storage takes those that it does not have yet, as far as its ring reaches.
+    pub exemplars: &'a [(ColumnId, Exemplar)],
+}
+
+/// One observation that stands for others, with labels that lead to more about it, such as a trace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exemplar {
+    /// Not those of its series.
+    pub labels: LabelSet,
+    /// The observed value.
+    pub value: f64,
+    /// When it was observed: what the target says, or else the time of the sample that it came with.
+    pub time: TimestampMs,
+    /// Whether the target said so. Where it does not, the same labels with the same value are the same exemplar.
+    pub own_time: bool,
+}
+
+impl Exemplar {
+    /// Whether both are one observation, seen twice.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let timed = self.own_time || other.own_time;
+        self.value.to_bits() == other.value.to_bits() && (!timed || self.time == other.time) && self.labels == other.labels
+    }
+}
+
+/// The exemplars of one series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesExemplars {
+    /// The series' labels.
+    pub labels: LabelSet,
+    /// In the order of time.
+    pub exemplars: Vec<Exemplar>,
 }
 
 impl<'a> Row<'a> {
@@ -61,7 +94,13 @@ impl<'a> Row<'a> {
     #[must_use]
     pub fn floats(time: TimestampMs, columns: &'a [ColumnId], values: &'a [f64]) -> Self {
         debug_assert_eq!(columns.len(), values.len(), "one value for each column");
-        Self { time, columns, values }
+        Self { time, columns, values, exemplars: &[] }
+    }
+
+    /// The row with exemplars of its samples.
+    #[must_use]
+    pub fn with_exemplars(self, exemplars: &'a [(ColumnId, Exemplar)]) -> Self {
+        Self { exemplars, ..self }
     }
 }
 
@@ -141,6 +180,13 @@ pub trait Select: Send + Sync {
 
     /// The label sets of series that satisfy all matchers of any of the sets, sorted, each once, at most `limit` (0: all).
     fn series(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<LabelSet>, SelectError>;
+
+    /// The exemplars in the range of the series that satisfy all matchers of any of the sets, by series, sorted by its
+    /// labels. A storage that keeps none has none.
+    fn exemplars(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<SeriesExemplars>, SelectError> {
+        let _ = (matcher_sets, range);
+        Ok(Vec::new())
+    }
 }
 
 /// What a query asks of storage.

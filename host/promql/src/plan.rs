@@ -111,6 +111,21 @@ fn each_child<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
     }
 }
 
+/// The matchers of all selectors in an expression, from left to right.
+#[must_use]
+pub fn selectors(expr: &Expr) -> Vec<Vec<Matcher>> {
+    fn collect(expr: &Expr, found: &mut Vec<Vec<Matcher>>) {
+        match &expr.kind {
+            ExprKind::Selector(selector) => found.push(selector.all_matchers()),
+            ExprKind::Range(range) => found.push(range.selector.all_matchers()),
+            _ => each_child(expr, &mut |child| collect(child, found)),
+        }
+    }
+    let mut found = Vec::new();
+    collect(expr, &mut found);
+    found
+}
+
 /// Refuses, by name and position, what is read but not evaluated: what is not there yet, and unless `experimental` what
 /// upstream keeps behind a flag. Evaluation begins with this.
 pub fn supported(expr: &Expr, experimental: bool) -> Result<(), ParseError> {

@@ -13,6 +13,7 @@ use foldhash::quality::FixedState;
 use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, GroupAppend, Row};
 use model::{LabelSet, METRIC_NAME, TimestampMs, stale};
 
+use crate::exemplars::Exemplars;
 use crate::layout::{KeyHasher, Layout, Resync, Slot};
 use crate::metadata::{Families, SharedMetadata};
 use crate::report::{REPORT_NAMES, Report, report_names};
@@ -46,6 +47,7 @@ pub(crate) struct Committer {
     /// Series that ended but whose stale marker could not be written.
     ended: Vec<ColumnId>,
     timed: TimedGroups,
+    exemplars: Exemplars,
     shared_metadata: Arc<SharedMetadata>,
     /// What the last good body said of its families.
     metadata: Families,
@@ -115,6 +117,8 @@ struct Counts {
 struct Scan<'a> {
     body: &'a [u8],
     format: Format,
+    /// Of samples without one of their own.
+    time: TimestampMs,
     /// Where the next line begins.
     at: usize,
     /// The entry of the known layout that is expected next.
@@ -147,6 +151,7 @@ impl Committer {
             values: Vec::new(),
             ended: Vec::new(),
             timed: TimedGroups::default(),
+            exemplars: Exemplars::default(),
             duplicate_lines: 0,
             refused_lines: 0,
             refused_reason: String::new(),
@@ -176,7 +181,7 @@ impl Committer {
         self.timed.begin();
         self.open_report(scrape.extra_metrics, scrape.certificate_not_after.is_some());
         let read = match &scrape.body {
-            Ok((body, format)) => self.read(body, *format),
+            Ok((body, format)) => self.read(body, *format, scrape.time),
             Err(error) => Err((error.clone(), Counts::default())),
         };
         let mut metadata = None;
@@ -283,15 +288,16 @@ impl Committer {
 
     /// Reads a body. The layout in the answer is there if it differs from the last one; its columns are checked by
     /// [`Committer::reconcile`].
-    fn read(&mut self, body: &[u8], format: Format) -> Result<(Counts, Option<Layout>), (String, Counts)> {
+    fn read(&mut self, body: &[u8], format: Format, time: TimestampMs) -> Result<(Counts, Option<Layout>), (String, Counts)> {
         let mut known = std::mem::take(&mut self.layout);
         self.scrapes_since_retry += 1;
         if self.refused_lines > 0 && self.scrapes_since_retry >= REFUSED_RETRY_SCRAPES {
             self.scrapes_since_retry = 0;
             known = Layout::default();
         }
-        let mut scan = Scan { body, format, at: 0, cursor: 0, counts: Counts::default() };
+        let mut scan = Scan { body, format, time, at: 0, cursor: 0, counts: Counts::default() };
         self.values.clear();
+        self.exemplars.pending.clear();
         let result = self.read_lines(&mut scan, &known);
         let over = self.rules.limits.samples > 0 && scan.counts.kept > self.rules.limits.samples;
         match result {
@@ -336,7 +342,7 @@ impl Committer {
                 layout
             });
             let key = self.hasher.key(&scan.body[scan.at..sample.value_at], sample.kind);
-            let tail = Tail { value: sample.value, timestamp: sample.timestamp, exemplar_at: None, end: 0 };
+            let tail = Tail { value: sample.value, timestamp: sample.timestamp, exemplar_at: sample.exemplar_at, end: 0 };
             let found = resync.find(key, scan.cursor).filter(|at| self.take(known.slot(*at), tail, &mut scan.counts));
             let slot = match found {
                 Some(at) => {
@@ -350,6 +356,9 @@ impl Committer {
                 return Err("storage gave a column whose number is beyond what a scrape can hold".to_owned());
             }
             scan.at = reader.offset();
+            if tail.exemplar_at.is_some() {
+                self.take_exemplar(scan, Tail { end: scan.at, ..tail }, slot)?;
+            }
         }
         if fresh.is_none() && scan.cursor < known.len() {
             if self.duplicate_lines > 0 {
@@ -366,6 +375,7 @@ impl Committer {
     fn read_again(&mut self, scan: &mut Scan<'_>) -> Result<Option<Layout>, String> {
         self.duplicate_lines = 0;
         self.values.clear();
+        self.exemplars.forget();
         self.timed.begin();
         (scan.at, scan.cursor, scan.counts) = (0, 0, Counts::default());
         let fresh = self.read_lines(scan, &Layout::default())?;
@@ -380,9 +390,23 @@ impl Committer {
             if !self.take(known.slot(scan.cursor), tail, &mut scan.counts) {
                 break;
             }
+            if tail.exemplar_at.is_some() {
+                self.take_exemplar(scan, tail, known.slot(scan.cursor))?;
+            }
             scan.counts.lines += 1;
             scan.cursor += 1;
             scan.at = tail.end;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn take_exemplar(&mut self, scan: &Scan<'_>, tail: Tail, slot: Slot) -> Result<(), String> {
+        let Some(at) = tail.exemplar_at else { return Ok(()) };
+        let time = tail.timestamp.filter(|_| self.rules.honor_timestamps).unwrap_or(scan.time);
+        let taken = self.exemplars.take(scan.body, (at, tail.end), slot, time, &self.hasher).map_err(|error| error.to_string())?;
+        if let Some((number, exemplar)) = taken {
+            self.timed.push_exemplar(number, exemplar);
         }
         Ok(())
     }
@@ -466,6 +490,7 @@ impl Committer {
         let ended: Columns = gone.copied().filter(|column| !seen.contains(column)).collect();
         self.ended = ended.into_iter().collect();
         self.ended.sort_unstable();
+        self.exemplars.ended(&self.ended);
         self.sample_columns = columns.len();
         columns.extend(self.report_columns.iter().map(|(_, column)| *column));
         self.duplicate_lines = fresh.slots().filter(|slot| *slot == Slot::Duplicate).count() as u64;
@@ -483,6 +508,7 @@ impl Committer {
         self.sample_columns = 0;
         self.columns.extend(self.report_columns.iter().map(|(_, column)| *column));
         self.values.clear();
+        self.exemplars.forget();
         self.layout = Layout::default();
         (self.duplicate_lines, self.refused_lines) = (0, 0);
     }
@@ -530,13 +556,16 @@ impl Committer {
         self.values.extend(self.report_columns.iter().map(|(at, _)| report.value(*at)));
         let columns = if with_ended.is_empty() { &self.columns } else { &with_ended };
         let Some(main) = self.main.as_mut() else { return };
-        match main.append(Row::floats(time, columns, &self.values)) {
+        let row = Row::floats(time, columns, &self.values).with_exemplars(&self.exemplars.pending);
+        match main.append(row) {
             Ok(done) => {
+                self.exemplars.pending.clear();
                 add(&mut committed.report, done);
                 self.ended.clear();
                 self.last_time = self.last_time.max(time);
             }
             Err(error) => {
+                self.exemplars.forget();
                 committed.lost += self.values.len() as u64;
                 committed.warning = Some(format!("storage: {error}"));
             }

@@ -47,7 +47,7 @@ pub(crate) const TIMED_MAX: u32 = REFUSED - TIMED_BIT - 1;
 
 impl Slot {
     /// None if the column's number is beyond what a slot holds.
-    fn pack(self) -> Option<u32> {
+    pub(crate) fn pack(self) -> Option<u32> {
         match self {
             Self::Column(id) if id.0 >= TIMED_BIT => None,
             Self::Column(id) => Some(id.0),

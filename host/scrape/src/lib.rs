@@ -12,6 +12,7 @@ mod commit;
 mod config;
 mod discovery;
 mod egress;
+mod exemplars;
 mod fetch;
 mod layout;
 mod metadata;

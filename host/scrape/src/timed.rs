@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, GroupAppend, Row};
+use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, Exemplar, GroupAppend, Row};
 use model::{LabelSet, TimestampMs, stale};
 
 use crate::layout::TIMED_MAX;
@@ -55,6 +55,7 @@ struct TimedRow {
     time: TimestampMs,
     columns: Vec<ColumnId>,
     values: Vec<f64>,
+    exemplars: Vec<(ColumnId, Exemplar)>,
 }
 
 /// What became of a sample.
@@ -103,6 +104,14 @@ impl TimedGroups {
         Taken::Yes
     }
 
+    /// Adds an exemplar to the sample of a series that was taken last.
+    pub(crate) fn push_exemplar(&mut self, number: u32, exemplar: Exemplar) {
+        let Some(series) = self.series.get(number as usize).filter(|series| series.seen == self.scrape) else { return };
+        let (group, time, column) = (series.group, series.time, series.column);
+        let row = self.row_of(group, time);
+        self.rows[row].exemplars.push((column, exemplar));
+    }
+
     /// A row of a group for a further time in one body.
     fn row_of(&mut self, group: u32, time: TimestampMs) -> usize {
         let known = self.rows[..self.rows_used].iter().position(|row| row.group == group && row.time == time);
@@ -118,6 +127,7 @@ impl TimedGroups {
         (row.group, row.time) = (group, time);
         row.columns.clear();
         row.values.clear();
+        row.exemplars.clear();
         self.rows_used += 1;
         at
     }
@@ -199,7 +209,7 @@ impl TimedGroups {
         rows.sort_by_key(|row| row.time);
         for row in rows.iter() {
             let Some(group) = groups.get_mut(row.group as usize).and_then(Option::as_mut) else { continue };
-            match group.writer.append(Row::floats(row.time, &row.columns, &row.values)) {
+            match group.writer.append(Row::floats(row.time, &row.columns, &row.values).with_exemplars(&row.exemplars)) {
                 Ok(done) => report(done),
                 Err(error) => failure.get_or_insert((error, 0)).1 += row.values.len() as u64,
             }

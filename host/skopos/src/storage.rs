@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use model::seams::{Select, SelectError, SelectRequest, SelectedGroup};
+use model::seams::{Select, SelectError, SelectRequest, SelectedGroup, SeriesExemplars};
 use model::{Clock, LabelSet, Matcher, TimeRange};
 use tsdb::{Db, OpenError, RecoveryReport};
 
@@ -50,6 +50,10 @@ impl Select for LateStorage {
 
     fn series(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<LabelSet>, SelectError> {
         self.db()?.series(matcher_sets, range, limit)
+    }
+
+    fn exemplars(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<SeriesExemplars>, SelectError> {
+        self.db()?.exemplars(matcher_sets, range)
     }
 }
 

@@ -1,13 +1,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use model::seams::{Append, AppendError, ColumnError, GroupAppend};
 use model::{LabelSet, TimestampMs};
 
 use crate::disk::{Disk, DiskLock, LockError};
 use crate::error::{OpenError, RecoveryProgress, RecoveryReport};
+use crate::exemplars::Exemplars;
 use crate::head::group::Group;
 use crate::head::writer::{GroupWriter, Scratch};
 use crate::index::Index;
@@ -22,7 +23,7 @@ use crate::wal::log::Log;
 #[derive(Clone)]
 pub struct Db(pub(crate) Arc<Inner>);
 
-/// Locks are taken in this order where two are held: gate, groups, group, index, log. No lock but the log's own is held over
+/// Locks are taken in this order where two are held: gate, groups, group, index, exemplars, log. No lock but the log's own is held over
 /// I/O.
 pub(crate) struct Inner {
     pub(crate) options: Options,
@@ -38,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) cursors: Mutex<Vec<Cursor>>,
     /// As many as there were appends at once.
     pub(crate) scratch: Mutex<Vec<Scratch>>,
+    exemplars: Mutex<Exemplars>,
     _lock: Box<dyn DiskLock>,
 }
 
@@ -100,7 +102,7 @@ impl Db {
                 tracing::debug!(dir = %parent.display(), %error, "cannot sync the parent of the data directory");
             }
         }
-        let recovered = recovery::recover(disk.as_ref(), &wal_dir, progress)?;
+        let recovered = recovery::recover(disk.as_ref(), &wal_dir, options.exemplars_max, progress)?;
         let report = recovered.report.clone();
         let log = Log::new(disk, wal_dir, options.segment_bytes, recovered.segments, recovered.last_number);
         let inner = Inner {
@@ -114,6 +116,7 @@ impl Db {
             maintenance: Mutex::default(),
             cursors: Mutex::default(),
             scratch: Mutex::default(),
+            exemplars: Mutex::new(recovered.exemplars),
             _lock: lock,
         };
         let db = Self(Arc::new(inner));
@@ -169,6 +172,10 @@ impl Inner {
 
     pub(crate) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn exemplars(&self) -> MutexGuard<'_, Exemplars> {
+        self.exemplars.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps series from being removed.

@@ -18,6 +18,7 @@ mod column;
 mod db;
 pub mod disk;
 mod error;
+mod exemplars;
 mod head;
 mod index;
 mod maintain;

@@ -21,14 +21,24 @@ pub struct Options {
     /// Bytes of rows in a segment of the log. Its definitions of series come on top, so that rows make up at least four
     /// fifths of the log.
     pub segment_bytes: u64,
+    /// Most exemplars that are kept, of all series together; 0 keeps none.
+    pub exemplars_max: usize,
 }
 
 impl Options {
     /// The defaults: one second between syncs, 15 days of retention, ten minutes ahead, any number of series, 64 MiB a
-    /// segment.
+    /// segment, 100,000 exemplars.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, wal_sync_ms: 1000, retention_ms: 15 * 86_400_000, future_max_ms: 600_000, series_max: 0, segment_bytes: 64 << 20 }
+        Self {
+            clock,
+            wal_sync_ms: 1000,
+            retention_ms: 15 * 86_400_000,
+            future_max_ms: 600_000,
+            series_max: 0,
+            segment_bytes: 64 << 20,
+            exemplars_max: 100_000,
+        }
     }
 }
 
@@ -40,6 +50,7 @@ impl fmt::Debug for Options {
             .field("future_max_ms", &self.future_max_ms)
             .field("series_max", &self.series_max)
             .field("segment_bytes", &self.segment_bytes)
+            .field("exemplars_max", &self.exemplars_max)
             .finish_non_exhaustive()
     }
 }

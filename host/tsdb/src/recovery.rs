@@ -12,7 +12,9 @@ use model::{ABSENT_BITS, TimestampMs};
 use crate::db::Groups;
 use crate::disk::Disk;
 use crate::error::{OpenError, RecoveryProgress, RecoveryReport};
+use crate::exemplars::Exemplars;
 use crate::head::group::Group;
+use crate::head::slots::NO_SERIES;
 use crate::head::writer::stamp;
 use crate::index::{Index, Place};
 use crate::wal::frame::{
@@ -28,12 +30,18 @@ pub(crate) struct Recovered {
     pub(crate) segments: BTreeMap<u64, ClosedSegment>,
     pub(crate) last_number: u64,
     pub(crate) report: RecoveryReport,
+    pub(crate) exemplars: Exemplars,
 }
 
-/// Reads all segments in `dir`, oldest first.
-pub(crate) fn recover(disk: &dyn Disk, dir: &Path, progress: &mut dyn FnMut(RecoveryProgress)) -> Result<Recovered, OpenError> {
+/// Reads all segments in `dir`, oldest first. At most `exemplars_max` exemplars are kept.
+pub(crate) fn recover(
+    disk: &dyn Disk,
+    dir: &Path,
+    exemplars_max: usize,
+    progress: &mut dyn FnMut(RecoveryProgress),
+) -> Result<Recovered, OpenError> {
     let began = Instant::now();
-    let mut recovery = Recovery::default();
+    let mut recovery = Recovery::new(exemplars_max);
     let mut numbers = Vec::new();
     let names = disk.list(dir).map_err(|error| OpenError::Io { action: format!("list {}", dir.display()), error })?;
     for name in names {
@@ -60,10 +68,10 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path, progress: &mut dyn FnMut(Reco
         segments: recovery.segments,
         last_number: numbers.last().copied().unwrap_or(0),
         report: recovery.report,
+        exemplars: recovery.exemplars,
     })
 }
 
-#[derive(Default)]
 struct Recovery {
     index: Index,
     groups: Groups,
@@ -71,9 +79,21 @@ struct Recovery {
     /// Lengths of the files that were there, as they were found.
     file_bytes: BTreeMap<u64, u64>,
     report: RecoveryReport,
+    exemplars: Exemplars,
 }
 
 impl Recovery {
+    fn new(exemplars_max: usize) -> Self {
+        Self {
+            index: Index::default(),
+            groups: Groups::default(),
+            segments: BTreeMap::new(),
+            file_bytes: BTreeMap::new(),
+            report: RecoveryReport::default(),
+            exemplars: Exemplars::new(exemplars_max),
+        }
+    }
+
     fn segment(&mut self, disk: &dyn Disk, dir: &Path, number: u64, newest: bool) -> Result<(), OpenError> {
         let path = dir.join(segment_name(number));
         let bytes = match read_file(disk, &path) {
@@ -180,6 +200,11 @@ impl Recovery {
             head.assign(*slot, series, before);
             if before != Some(*slot) {
                 self.index.set_place(series, Place { group: group.id, slot: *slot });
+            }
+        }
+        for (slot, exemplar) in row.exemplars {
+            if let Some(series) = head.slots.owners().get(*slot as usize).filter(|series| **series != NO_SERIES) {
+                self.exemplars.push(*series, exemplar.clone());
             }
         }
         if head.commit_row(row.time, stamp, row.values) {

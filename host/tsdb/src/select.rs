@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use model::seams::{ColumnSamples, GroupSamples, Select, SelectError, SelectRequest, SelectedGroup};
+use model::seams::{ColumnSamples, GroupSamples, Select, SelectError, SelectRequest, SelectedGroup, SeriesExemplars};
 use model::{ABSENT_BITS, LabelSet, Matcher, TimeRange};
 
 use crate::db::{Db, Inner};
@@ -100,6 +100,14 @@ impl Select for Db {
         let mut labels = self.labels_of(ids.into_iter());
         labels.sort_unstable();
         Ok(limited(labels.into_iter(), limit))
+    }
+
+    fn exemplars(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<SeriesExemplars>, SelectError> {
+        let _gate = self.0.new_columns();
+        let index = self.0.index();
+        let mut ids = index.matching_any(matcher_sets);
+        ids.sort_unstable();
+        Ok(self.0.exemplars().of(&ids, range, |id| index.labels(id)))
     }
 }
 

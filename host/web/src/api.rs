@@ -1,6 +1,7 @@
 //! Handlers, one file for each noun.
 
 pub(crate) mod boards;
+pub(crate) mod exemplars;
 pub(crate) mod federate;
 pub(crate) mod lifecycle;
 pub(crate) mod metadata;

@@ -9,7 +9,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 
-use crate::api::{boards, federate, lifecycle, metadata, panel, query, receivers, rules, series, session, status, targets};
+use crate::api::{boards, exemplars, federate, lifecycle, metadata, panel, query, receivers, rules, series, session, status, targets};
 use crate::compress::compress;
 use crate::error::ApiError;
 use crate::guard::{Guard, guard};
@@ -67,7 +67,7 @@ fn api() -> Router<App> {
     Router::new()
         .route("/query", get(query::instant).post(query::instant))
         .route("/query_range", get(query::range).post(query::range))
-        .route("/query_exemplars", get(query::exemplars).post(query::exemplars))
+        .route("/query_exemplars", get(exemplars::query).post(exemplars::query))
         .route("/format_query", get(query::format).post(query::format))
         .route("/series", get(series::series).post(series::series))
         .route("/labels", get(series::names).post(series::names))

@@ -18,7 +18,7 @@ pub use beside::Beside;
 pub use folder::{TempFolder, conformance, workspace_root};
 pub use guest::{guest, guests_built};
 pub use net::{HttpAnswer, free_port, get, post, post_text, request};
-pub use peers::{Dnsmasq, NodeExporter, find_program};
+pub use peers::{Dnsmasq, NodeExporter, Prometheus, find_program};
 pub use raw::{RawServer, Wire};
 pub use server::{Answer, Asked, Server};
 pub use skopos::{Setup, Skopos};

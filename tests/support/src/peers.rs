@@ -115,3 +115,47 @@ impl Drop for NodeExporter {
         let _ = self.child.wait();
     }
 }
+
+/// Debian's Prometheus on a free port, with a configuration of the test's own.
+pub struct Prometheus {
+    child: Child,
+    port: u16,
+    _folder: TempFolder,
+}
+
+impl Prometheus {
+    /// None where it is not installed. Waits until it is ready.
+    #[must_use]
+    pub fn start(config: &str) -> Option<Self> {
+        let program = find_program("prometheus")?;
+        let (folder, port) = (TempFolder::new("prometheus"), free_port());
+        let file = folder.write("prometheus.yml", config);
+        let child = Command::new(program)
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .arg("--enable-feature=exemplar-storage")
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Prometheus starts");
+        let prometheus = Self { child, port, _folder: folder };
+        wait_for("Prometheus", Duration::from_secs(60), || (get(&prometheus.url("/-/ready")).status == 200).then_some(()));
+        Some(prometheus)
+    }
+
+    /// The address of a path.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use model::seams::{AppendError, AppendReport, ColumnError, ColumnId, GroupAppend, Row};
+use model::seams::{AppendError, AppendReport, ColumnError, ColumnId, Exemplar, GroupAppend, Row};
 use model::{ABSENT_BITS, LabelSet, STALE_BITS, TimestampMs};
 
 use super::group::Group;
@@ -24,11 +24,18 @@ pub(crate) struct Scratch {
     row: Vec<u64>,
     /// Slots whose series ends.
     stale: Vec<u32>,
+    /// Exemplars that are not kept yet, by slot, and the series of each.
+    exemplars: Vec<(u32, Exemplar)>,
+    exemplar_series: Vec<u32>,
     frame: Vec<u8>,
 }
 
 /// Buffers longer than this are not kept: a frame with definitions is many times longer than the others.
 const SCRATCH_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes of the exemplars of one row that are logged, and what each takes beside its labels. Further ones are not kept.
+const EXEMPLARS_BYTES_MAX: usize = 16 << 20;
+const EXEMPLAR_BYTES: usize = 40;
 
 /// The one writer of a group.
 pub(crate) struct GroupWriter {
@@ -134,7 +141,12 @@ impl GroupWriter {
             let columns = if new { self.with_labels(&self.claimed_columns()) } else { self.with_labels(&self.new_columns) };
             let definitions = !columns.is_empty();
             let frame = &mut scratch.frame;
-            self.encoder.encode(Frame { segment, group: (self.group.id, &self.group.key), out: frame }, &columns, time, &scratch.row);
+            self.encoder.encode(
+                Frame { segment, group: (self.group.id, &self.group.key), out: frame, exemplars: &scratch.exemplars },
+                &columns,
+                time,
+                &scratch.row,
+            );
             match self.db.log.write(Write { frame, segment, definitions, time }) {
                 Ok(end) => {
                     self.encoder.commit(&scratch.row);
@@ -184,6 +196,30 @@ impl GroupWriter {
         self.newest_unacknowledged = false;
     }
 
+    /// Picks the exemplars that are not kept yet.
+    fn pick_exemplars(&self, row: &Row<'_>, scratch: &mut Scratch) {
+        scratch.exemplars.clear();
+        scratch.exemplar_series.clear();
+        if row.exemplars.is_empty() {
+            return;
+        }
+        let head = self.group.head();
+        let kept = self.db.exemplars();
+        let mut bytes = 0;
+        for (column, exemplar) in row.exemplars {
+            let present = scratch.row.get(column.0 as usize).is_some_and(|bits| *bits != ABSENT_BITS && *bits != STALE_BITS);
+            let Some(series) = head.slots.owners().get(column.0 as usize).filter(|series| present && kept.takes(**series, exemplar)) else {
+                continue;
+            };
+            bytes += EXEMPLAR_BYTES + exemplar.labels.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+            if bytes > EXEMPLARS_BYTES_MAX {
+                break;
+            }
+            scratch.exemplars.push((column.0, exemplar.clone()));
+            scratch.exemplar_series.push(*series);
+        }
+    }
+
     fn append_with(&mut self, row: &Row<'_>, scratch: &mut Scratch) -> Result<AppendReport, AppendError> {
         self.lay_out(row, scratch)?;
         let report = if row.time == self.newest {
@@ -192,8 +228,14 @@ impl GroupWriter {
             AppendReport { accepted: row.columns.len() as u64, ..AppendReport::default() }
         };
         if scratch.row.iter().any(|bits| *bits != ABSENT_BITS) {
+            self.pick_exemplars(row, scratch);
             let stamp = self.log(row.time, scratch)?;
             self.show(row.time, stamp, scratch);
+            if !scratch.exemplars.is_empty() {
+                let mut kept = self.db.exemplars();
+                let picked = scratch.exemplar_series.drain(..).zip(scratch.exemplars.drain(..));
+                picked.for_each(|(series, (_, exemplar))| kept.push(series, exemplar));
+            }
         }
         Ok(report)
     }

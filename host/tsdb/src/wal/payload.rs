@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use model::seams::Exemplar;
 use model::{LabelSet, TimestampMs};
 
 use super::frame::begin_frame;
@@ -12,6 +13,7 @@ const KEY: u8 = 1;
 const COLUMNS: u8 = 2;
 const FULL: u8 = 4;
 const PRESENCE: u8 = 8;
+const EXEMPLARS: u8 = 16;
 
 /// Rows from one full row to the next.
 const FULL_ROW_INTERVAL: u64 = 64;
@@ -46,6 +48,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) group: (u32, &'a str),
     /// What it is encoded into, with room for its header.
     pub(crate) out: &'a mut Vec<u8>,
+    /// By slot.
+    pub(crate) exemplars: &'a [(u32, Exemplar)],
 }
 
 /// A series in its slot.
@@ -65,7 +69,7 @@ impl GroupEncoder {
     /// Encodes a frame, to be sealed and written, then confirmed by [`GroupEncoder::commit`]. `columns` are those that are
     /// new, or all of the writer's if the group [is new to](GroupEncoder::is_new_to) the segment.
     pub(crate) fn encode(&mut self, frame: Frame<'_>, columns: &[Column], time: TimestampMs, row: &[u64]) {
-        let Frame { segment, group, out } = frame;
+        let Frame { segment, group, out, exemplars } = frame;
         let new = self.is_new_to(segment);
         if new {
             self.state.clear();
@@ -79,7 +83,13 @@ impl GroupEncoder {
         begin_frame(out);
         put_varint(out, group.0.into());
         put_varint(out, self.row_number);
-        out.push(flag(new, KEY) | flag(has_columns, COLUMNS) | flag(full, FULL) | flag(presence, PRESENCE));
+        out.push(
+            flag(new, KEY)
+                | flag(has_columns, COLUMNS)
+                | flag(full, FULL)
+                | flag(presence, PRESENCE)
+                | flag(!exemplars.is_empty(), EXEMPLARS),
+        );
         if new {
             put_text(out, group.1);
         }
@@ -91,6 +101,9 @@ impl GroupEncoder {
             put_zigzag(out, time);
         } else {
             put_zigzag(out, time.wrapping_sub(self.time));
+        }
+        if !exemplars.is_empty() {
+            put_exemplars(out, exemplars, time);
         }
         self.state.encode(row, full, &mut self.change, out);
         self.pending = Pending { segment, full, columns: has_columns, time };
@@ -111,6 +124,37 @@ impl GroupEncoder {
     pub(crate) fn heap_bytes(&self) -> usize {
         self.state.heap_bytes()
     }
+}
+
+fn put_exemplars(out: &mut Vec<u8>, exemplars: &[(u32, Exemplar)], time: TimestampMs) {
+    put_varint(out, exemplars.len() as u64);
+    for (slot, exemplar) in exemplars {
+        put_varint(out, u64::from(*slot));
+        out.push(u8::from(exemplar.own_time));
+        put_zigzag(out, exemplar.time.wrapping_sub(time));
+        out.extend_from_slice(&exemplar.value.to_bits().to_le_bytes());
+        put_varint(out, exemplar.labels.len() as u64);
+        for (name, value) in &exemplar.labels {
+            put_text(out, name);
+            put_text(out, value);
+        }
+    }
+}
+
+fn read_exemplars(reader: &mut Reader<'_>, time: TimestampMs, exemplars: &mut Vec<(u32, Exemplar)>) -> Option<()> {
+    for _ in 0..reader.count(12)? {
+        let slot = u32::try_from(reader.varint()?).ok()?;
+        let own_time = match reader.u8()? {
+            0 => false,
+            1 => true,
+            _ => return None,
+        };
+        let time = time.wrapping_add(reader.zigzag()?);
+        let value = f64::from_bits(reader.u64()?);
+        let labels: Vec<(&str, &str)> = (0..reader.count(2)?).map(|_| Some((reader.text()?, reader.text()?))).collect::<Option<_>>()?;
+        exemplars.push((slot, Exemplar { labels: LabelSet::from_pairs(labels), value, time, own_time }));
+    }
+    Some(())
 }
 
 fn put_columns(out: &mut Vec<u8>, columns: &[Column]) {
@@ -170,6 +214,7 @@ pub(crate) struct SegmentDecoder {
     groups: HashMap<u32, GroupDecoder>,
     columns: Vec<Column>,
     row: Vec<u64>,
+    exemplars: Vec<(u32, Exemplar)>,
 }
 
 #[derive(Default)]
@@ -195,6 +240,8 @@ pub(crate) struct DecodedRow<'a> {
     pub(crate) time: TimestampMs,
     /// By slot.
     pub(crate) values: &'a [u64],
+    /// By slot.
+    pub(crate) exemplars: &'a [(u32, Exemplar)],
 }
 
 /// Why a good frame gives no row.
@@ -216,12 +263,14 @@ impl SegmentDecoder {
             *decoder = GroupDecoder { in_step: true, ..GroupDecoder::default() };
         }
         self.columns.clear();
-        let result = decoder.decode(&head, &mut reader, &mut self.columns, &mut self.row);
+        self.exemplars.clear();
+        let out = Decoded { columns: &mut self.columns, row: &mut self.row, exemplars: &mut self.exemplars };
+        let result = decoder.decode(&head, &mut reader, out);
         if result.is_err() {
             decoder.in_step = false;
         }
         let (time, key) = (result?, head.key);
-        Ok(DecodedRow { group: head.group, key, columns: &self.columns, time, values: &self.row })
+        Ok(DecodedRow { group: head.group, key, columns: &self.columns, time, values: &self.row, exemplars: &self.exemplars })
     }
 }
 
@@ -236,38 +285,33 @@ fn read_head<'a>(reader: &mut Reader<'a>) -> Option<Head<'a>> {
     let group = u32::try_from(reader.varint()?).ok()?;
     let row_number = reader.varint()?;
     let flags = reader.u8()?;
-    if flags & !(KEY | COLUMNS | FULL | PRESENCE) != 0 {
+    if flags & !(KEY | COLUMNS | FULL | PRESENCE | EXEMPLARS) != 0 {
         return None;
     }
     let key = if flags & KEY == 0 { None } else { Some(reader.text()?) };
     Some(Head { group, row_number, flags, key })
 }
 
+/// What a frame is decoded into.
+struct Decoded<'a> {
+    columns: &'a mut Vec<Column>,
+    row: &'a mut Vec<u64>,
+    exemplars: &'a mut Vec<(u32, Exemplar)>,
+}
+
 impl GroupDecoder {
-    fn decode(
-        &mut self,
-        head: &Head<'_>,
-        reader: &mut Reader<'_>,
-        columns: &mut Vec<Column>,
-        row: &mut Vec<u64>,
-    ) -> Result<TimestampMs, Unreadable> {
+    fn decode(&mut self, head: &Head<'_>, reader: &mut Reader<'_>, out: Decoded<'_>) -> Result<TimestampMs, Unreadable> {
         let full = head.flags & FULL != 0;
         let expected = self.in_step && head.row_number == self.row_number;
         if !expected && !full {
             return Err(Unreadable::OutOfStep);
         }
-        self.read(head, reader, columns, row, expected).ok_or(Unreadable::Malformed).and_then(|time| time.ok_or(Unreadable::OutOfStep))
+        self.read(head, reader, out, expected).ok_or(Unreadable::Malformed).and_then(|time| time.ok_or(Unreadable::OutOfStep))
     }
 
     /// None: malformed. None inside: out of step.
-    fn read(
-        &mut self,
-        head: &Head<'_>,
-        reader: &mut Reader<'_>,
-        columns: &mut Vec<Column>,
-        row: &mut Vec<u64>,
-        expected: bool,
-    ) -> Option<Option<TimestampMs>> {
+    fn read(&mut self, head: &Head<'_>, reader: &mut Reader<'_>, out: Decoded<'_>, expected: bool) -> Option<Option<TimestampMs>> {
+        let Decoded { columns, row, exemplars } = out;
         let (full, presence) = (head.flags & FULL != 0, head.flags & PRESENCE != 0);
         let has_columns = head.flags & COLUMNS != 0;
         if has_columns {
@@ -280,11 +324,14 @@ impl GroupDecoder {
         self.layout = layout;
         let base = if full { 0 } else { self.time };
         self.time = base.wrapping_add(reader.zigzag()?);
+        if head.flags & EXEMPLARS != 0 {
+            read_exemplars(reader, self.time, exemplars)?;
+        }
         for (slot, _) in columns.iter() {
             self.state.unset(*slot as usize);
         }
         self.state.decode(reader, full, presence, row)?;
-        if columns.iter().any(|(slot, _)| *slot as usize >= row.len()) {
+        if columns.iter().map(|(slot, _)| slot).chain(exemplars.iter().map(|(slot, _)| slot)).any(|slot| *slot as usize >= row.len()) {
             return None;
         }
         self.row_number = head.row_number + 1;
@@ -304,6 +351,10 @@ mod tests {
         LabelSet::from_pairs([("__name__", "m"), ("instance", "host:1"), ("x", text)])
     }
 
+    fn exemplar() -> Exemplar {
+        Exemplar { labels: LabelSet::from_pairs([("trace", "가")]), value: 0.5, time: 1_234, own_time: true }
+    }
+
     /// The payloads of `rows` rows of two columns, the second joining with row `join`.
     fn payloads(rows: u64, join: u64) -> Vec<Vec<u8>> {
         let mut encoder = GroupEncoder::default();
@@ -321,7 +372,13 @@ mod tests {
                     columns.push((1, labels("b")));
                 }
                 let mut out = Vec::new();
-                encoder.encode(Frame { segment: 1, group: (3, "key"), out: &mut out }, &columns, n as i64 * 1000, &row);
+                let exemplars = if n == 2 { vec![(0, exemplar())] } else { Vec::new() };
+                encoder.encode(
+                    Frame { segment: 1, group: (3, "key"), out: &mut out, exemplars: &exemplars },
+                    &columns,
+                    n as i64 * 1000,
+                    &row,
+                );
                 encoder.commit(&row);
                 out[FRAME_HEADER_BYTES..].to_vec()
             })
@@ -344,7 +401,9 @@ mod tests {
         let second = decoder.decode(&payloads[1]).expect("good");
         assert_eq!((second.key, second.columns), (None, &[(1, labels("b"))][..]));
         assert_eq!(second.values, [1.0_f64.to_bits(), 0.5_f64.to_bits()]);
-        assert!(decoder.decode(&payloads[2]).is_ok());
+        assert!(second.exemplars.is_empty());
+        let third = decoder.decode(&payloads[2]).expect("good");
+        assert_eq!(third.exemplars, [(0, exemplar())]);
     }
 
     #[test]

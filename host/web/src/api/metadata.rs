@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::{RawQuery, State as Shared};
 use axum::response::Response;
-use model::LabelSet;
+use model::{LabelSet, METRIC_NAME, Matcher};
 use scrape::FamilyMetadata;
 use serde::Serialize;
 
@@ -62,6 +62,21 @@ fn families<'a>(target: &'a scrape::snapshot::TargetMetadata, metric: &str) -> i
     found.map(AsRef::as_ref)
 }
 
+/// The matchers of `match_target`. Upstream takes here what it takes nowhere else: a selector that every target may satisfy.
+fn target_matchers(text: &str) -> Result<Vec<Matcher>, String> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    // With a name in front the parser sees no selector of everything.
+    if text.starts_with('{')
+        && let Ok(mut matchers) = selector(&format!("target{text}"))
+    {
+        matchers.retain(|matcher| matcher.name() != METRIC_NAME);
+        return Ok(matchers);
+    }
+    selector(text)
+}
+
 /// `/api/v1/metadata`
 pub(crate) async fn metadata(Shared(app): Shared<App>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     let params = Params::of_query(query.as_deref());
@@ -82,11 +97,7 @@ pub(crate) async fn metadata(Shared(app): Shared<App>, RawQuery(query): RawQuery
 pub(crate) async fn of_targets(Shared(app): Shared<App>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     let params = Params::of_query(query.as_deref());
     let limit = limit(&params, "limit")?;
-    let matchers = match params.first("match_target") {
-        // Upstream takes an empty selector here, though nowhere else.
-        "" | "{}" => Vec::new(),
-        text => selector(text).map_err(|error| ApiError::parameter("match_target", error))?,
-    };
+    let matchers = target_matchers(params.first("match_target")).map_err(|error| ApiError::parameter("match_target", error))?;
     let metric = params.first("metric");
     let targets = (app.state.metadata)();
     let mut found = Vec::new();
@@ -102,9 +113,6 @@ pub(crate) async fn of_targets(Shared(app): Shared<App>, RawQuery(query): RawQue
                 description: Description::of(family),
             }));
         }
-    }
-    if found.is_empty() {
-        return Err(ApiError::not_found("specified metadata not found"));
     }
     success(&found)
 }

@@ -150,22 +150,6 @@ fn truncate(value: &mut Value, limit: usize) -> bool {
     length > limit
 }
 
-/// `/api/v1/query_exemplars`: exemplars are not kept, so that none is found, as with an upstream that does not store them.
-/// What cannot be asked is refused all the same.
-pub(crate) async fn exemplars(Shared(app): Shared<App>, request: Request) -> Result<Response, ApiError> {
-    let params = Params::read(request, app.state.limits.body_bytes).await?;
-    let (start, end) = (params.time_or("start", -TIME_MS_MAX)?, params.time_or("end", TIME_MS_MAX)?);
-    if end < start {
-        return Err(ApiError::bad_data("end timestamp must not be before start timestamp"));
-    }
-    let timeout = app.state.limits.query_timeout;
-    let parsed = app.runner.run(&app.state.limits, timeout, move |_| {
-        promql::parse(params.first("query")).map(|_| ()).map_err(|error| ApiError::bad_data(error.to_string()))
-    });
-    parsed.await?;
-    success(&[(); 0])
-}
-
 /// `/api/v1/format_query`
 pub(crate) async fn format(Shared(app): Shared<App>, request: Request) -> Result<Response, ApiError> {
     let params = Params::read(request, app.state.limits.body_bytes).await?;

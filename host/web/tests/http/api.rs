@@ -185,7 +185,7 @@ async fn metadata() {
     let mut one = entry("b", "on", &b);
     one.as_object_mut().expect("an object").remove("metric");
     check("GET /api/v1/targets/metadata?metric=on&match_target=%7Bjob%3D%22b%22%7D", 200, "/data", json!([one])).await;
-    refused("GET /api/v1/targets/metadata?metric=none", 404, "not_found", "specified metadata not found").await;
+    check("GET /api/v1/targets/metadata?metric=none", 200, "/data", json!([])).await;
     refused("GET /api/v1/targets/metadata?limit=x", 400, "bad_data", "limit must be a number").await;
     refused("GET /api/v1/targets/metadata?match_target=%7B", 400, "bad_data", "invalid parameter \"match_target\"").await;
 }
@@ -230,6 +230,7 @@ async fn status() {
     refused("GET /api/v1/status/tsdb", 404, "not_found", "not served yet").await;
     check("GET /api/v1/status/walreplay", 200, "/data", json!({"min": 0, "max": 0, "current": 0, "state": "done"})).await;
     check("GET /api/v1/query_exemplars?query=up&start=1&end=2", 200, "/data", json!([])).await;
+    check("GET /api/v1/query_exemplars?query=1%2B1", 200, "/data", json!([])).await;
     refused("GET /api/v1/query_exemplars", 400, "bad_data", "no expression found in input").await;
     refused("GET /api/v1/query_exemplars?query=up&start=2&end=1", 400, "bad_data", "end timestamp must not be before start timestamp")
         .await;

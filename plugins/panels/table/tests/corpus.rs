@@ -10,7 +10,21 @@ use skopos_sdk::panel::{self, ColorMode, FieldConfig, Guest, Request, Theme, Val
 
 /// What a query of a table may answer: two series that differ in a label, by which tables are joined.
 fn result(query: usize, instant: bool) -> Vec<ResultSeries> {
-    let names = ["cluster", "namespace", "pod", "workload", "workload_type", "container", "job", "name", "queue", "backend", "alertname", "device", "mountpoint"];
+    let names = [
+        "cluster",
+        "namespace",
+        "pod",
+        "workload",
+        "workload_type",
+        "container",
+        "job",
+        "name",
+        "queue",
+        "backend",
+        "alertname",
+        "device",
+        "mountpoint",
+    ];
     ["one", "two"]
         .into_iter()
         .map(|value| {
@@ -103,7 +117,11 @@ fn every_table_of_the_public_dashboards_is_drawn() {
                         columns += table.columns.len();
                         sorted += usize::from(table.sort.is_some());
                         hidden += fields.saturating_sub(table.columns.len());
-                        colored += table.columns.iter().filter(|c| matches!(c.cell, panel::Cell::ColoredText | panel::Cell::ColoredBackground)).count();
+                        colored += table
+                            .columns
+                            .iter()
+                            .filter(|c| matches!(c.cell, panel::Cell::ColoredText | panel::Cell::ColoredBackground))
+                            .count();
                         gauges += table.columns.iter().filter(|c| matches!(c.cell, panel::Cell::Gauge(_))).count();
                     }
                     other => failed.push(format!("{name}: {other:?}")),
