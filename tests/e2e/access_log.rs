@@ -76,9 +76,12 @@ impl Log {
             let n = self.written.fetch_add(1, Ordering::Relaxed);
             let (method, status) = if n.is_multiple_of(3) { ("POST", 201) } else { ("GET", 200) };
             // Two writes a line now and then: what is half written is not counted.
-            let line = format!("192.0.2.{} - - [21/Nov/2026:13:00:00 +0000] \"{method} /users/{n} HTTP/1.1\" {status} 10 \"-\" \"t\"\n", n % 250);
+            let line =
+                format!("192.0.2.{} - - [21/Nov/2026:13:00:00 +0000] \"{method} /users/{n} HTTP/1.1\" {status} 10 \"-\" \"t\"\n", n % 250);
             let middle = if n.is_multiple_of(7) { line.len() / 2 } else { line.len() };
-            file.write_all(&line.as_bytes()[..middle]).and_then(|()| file.write_all(&line.as_bytes()[middle..])).expect("the log can be written");
+            file.write_all(&line.as_bytes()[..middle])
+                .and_then(|()| file.write_all(&line.as_bytes()[middle..]))
+                .expect("the log can be written");
         }
     }
 
@@ -169,11 +172,8 @@ fn a_backlog_is_caught_up_and_what_is_not_there_is_said() {
     let line = "192.0.2.1 - - [21/Nov/2026:13:00:00 +0000] \"GET /users/1 HTTP/1.1\" 200 10\n";
     let lines = 400_000_u64;
     fs::write(&path, line.repeat(usize::try_from(lines).unwrap_or(0))).expect("a log");
-    let files = format!(
-        "        - {{path: \"{}\"}}\n        - {{path: \"{}\"}}\n",
-        path.display(),
-        folder.path().join("gone.log").display()
-    );
+    let files =
+        format!("        - {{path: \"{}\"}}\n        - {{path: \"{}\"}}\n", path.display(), folder.path().join("gone.log").display());
     let begun = std::time::Instant::now();
     let skopos = start("backlog", &files);
     skopos.wait_query("access_log_lag_bytes{file=~\".*access.log\"} == 0", LIMIT, |found| !found.is_empty());
@@ -241,7 +241,8 @@ impl Drop for Nginx {
 #[test]
 fn a_real_nginx_with_its_own_rotation() {
     let Some(nginx) = Nginx::start() else { return };
-    let format = r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" $request_time"#;
+    let format =
+        r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" $request_time"#;
     let files = format!(
         "        - path: \"{}\"\n          format: '{format}'\n          paths: [\"/users/:id\"]\n",
         nginx.folder.path().join("access.log").display()
@@ -253,7 +254,11 @@ fn a_real_nginx_with_its_own_rotation() {
             let path = if n % 5 == 0 { "/missing?a=\"b\"" } else { "/users/7?x=1" };
             let status = get(&format!("http://127.0.0.1:{}{}", nginx.port, path.replace('"', "%22"))).status;
             assert_eq!(status, if n % 5 == 0 { 404 } else { 200 });
-            if n % 5 == 0 { missing += 1 } else { found += 1 }
+            if n % 5 == 0 {
+                missing += 1
+            } else {
+                found += 1
+            }
             if n == 50 {
                 nginx.rotate();
             }

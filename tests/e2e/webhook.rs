@@ -89,7 +89,8 @@ impl Peer {
                 told
             })
             .collect();
-        let answer = request("POST", &format!("{}/api/v2/alerts", self.url), &[("content-type", "application/json")], &json!(alerts).to_string());
+        let answer =
+            request("POST", &format!("{}/api/v2/alerts", self.url), &[("content-type", "application/json")], &json!(alerts).to_string());
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
 }
@@ -148,11 +149,12 @@ fn comparable(body: &Value) -> Value {
 }
 
 fn same(case: &str, ours: &Value, theirs: &Value) {
-    let differing: Vec<String> = ["/receiver", "/groupKey", "/status", "/groupLabels", "/commonLabels", "/commonAnnotations", "/externalURL", "/truncatedAlerts"]
-        .iter()
-        .filter(|pointer| ours.pointer(pointer) != theirs.pointer(pointer))
-        .map(|pointer| format!("{pointer}: ours {:?}, theirs {:?}", ours.pointer(pointer), theirs.pointer(pointer)))
-        .collect();
+    let differing: Vec<String> =
+        ["/receiver", "/groupKey", "/status", "/groupLabels", "/commonLabels", "/commonAnnotations", "/externalURL", "/truncatedAlerts"]
+            .iter()
+            .filter(|pointer| ours.pointer(pointer) != theirs.pointer(pointer))
+            .map(|pointer| format!("{pointer}: ours {:?}, theirs {:?}", ours.pointer(pointer), theirs.pointer(pointer)))
+            .collect();
     assert_eq!(comparable(ours), comparable(theirs), "{case}: {differing:?}");
 }
 
@@ -161,7 +163,12 @@ fn run(case: &Case) -> bool {
     let gauge = Arc::new(Mutex::new(gauge));
     let shown = Arc::clone(&gauge);
     let target = Server::start(move |_| {
-        let lines = shown.lock().expect("no panic while held").iter().map(|(queue, n)| format!("queue_length{{queue=\"{queue}\"}} {n}\n")).collect::<String>();
+        let lines = shown
+            .lock()
+            .expect("no panic while held")
+            .iter()
+            .map(|(queue, n)| format!("queue_length{{queue=\"{queue}\"}} {n}\n"))
+            .collect::<String>();
         Answer::metrics(lines)
     });
     let (our_server, ours) = collector();
@@ -216,15 +223,37 @@ fn run(case: &Case) -> bool {
 #[test]
 fn bodies_are_alertmanagers() {
     let cases = [
-        Case { name: "one alert", extra: ", http_config: {authorization: {credentials: hunter2}}", group_by: "alertname", queues: &[("orders", 25)], rule: RULE },
-        Case { name: "several in a group", extra: "", group_by: "alertname, severity", queues: &[("orders", 25), ("mail", 11), ("audit", 999)], rule: RULE },
-        Case { name: "max_alerts", extra: ", max_alerts: 2", group_by: "alertname", queues: &[("a", 25), ("b", 11), ("c", 12), ("d", 13)], rule: RULE },
+        Case {
+            name: "one alert",
+            extra: ", http_config: {authorization: {credentials: hunter2}}",
+            group_by: "alertname",
+            queues: &[("orders", 25)],
+            rule: RULE,
+        },
+        Case {
+            name: "several in a group",
+            extra: "",
+            group_by: "alertname, severity",
+            queues: &[("orders", 25), ("mail", 11), ("audit", 999)],
+            rule: RULE,
+        },
+        Case {
+            name: "max_alerts",
+            extra: ", max_alerts: 2",
+            group_by: "alertname",
+            queues: &[("a", 25), ("b", 11), ("c", 12), ("d", 13)],
+            rule: RULE,
+        },
         Case { name: "Korean", extra: "", group_by: "alertname, team", queues: &[("주문", 25)], rule: KOREAN_VALUES },
         Case { name: "no group labels", extra: "", group_by: "", queues: &[("orders", 25), ("mail", 12)], rule: RULE },
     ];
     let (mut passed, mut skipped) = (0, 0);
     for case in &cases {
-        if run(case) { passed += 1 } else { skipped += 1 }
+        if run(case) {
+            passed += 1
+        } else {
+            skipped += 1
+        }
         println!("{}: compared", case.name);
     }
     println!("webhook bodies against Debian's Alertmanager: {passed} passed, 0 failed, {skipped} skipped");

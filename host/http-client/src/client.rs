@@ -210,7 +210,10 @@ impl Client {
                 && let Some(next) = hop.redirected(&response)?
             {
                 if request.unix_socket.is_some() && next.url.origin() != hop.url.origin() {
-                    return Err(HttpError::Redirect(format!("a redirect leads from the socket to {}", next.url.origin().ascii_serialization())));
+                    return Err(HttpError::Redirect(format!(
+                        "a redirect leads from the socket to {}",
+                        next.url.origin().ascii_serialization()
+                    )));
                 }
                 hop = next;
                 continue;
@@ -289,8 +292,10 @@ impl Client {
             return Err(HttpError::Invalid("requests to a socket of the file system are http".to_owned()));
         }
         let stream = tokio::net::UnixStream::connect(path).await.map_err(|e| HttpError::Connect(format!("{}: {e}", path.display())))?;
-        let handshake =
-            hyper::client::conn::http1::Builder::new().max_headers(RESPONSE_HEADERS_MAX).max_buf_size(BUFFER_BYTES_MAX).handshake(TokioIo::new(stream));
+        let handshake = hyper::client::conn::http1::Builder::new()
+            .max_headers(RESPONSE_HEADERS_MAX)
+            .max_buf_size(BUFFER_BYTES_MAX)
+            .handshake(TokioIo::new(stream));
         let (mut sender, connection) = handshake.await.map_err(|e| from_layers(&e))?;
         // It ends when sender and response are gone, or with the other side.
         tokio::spawn(async move {
@@ -299,8 +304,9 @@ impl Client {
         let mut request = hop.to_request(None)?;
         let host = hop.url[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
         request.headers_mut().insert(header::HOST, HeaderValue::from_str(&host).map_err(|e| HttpError::Invalid(e.to_string()))?);
-        *request.uri_mut() =
-            hop.url[url::Position::BeforePath..url::Position::AfterQuery].parse().map_err(|e| HttpError::Invalid(format!("{}: {e}", hop.url)))?;
+        *request.uri_mut() = hop.url[url::Position::BeforePath..url::Position::AfterQuery]
+            .parse()
+            .map_err(|e| HttpError::Invalid(format!("{}: {e}", hop.url)))?;
         let mut response = sender.send_request(request).await.map_err(|e| from_layers(&e))?;
         response.extensions_mut().insert(ConnectionInfo { remote: path.display().to_string(), certificate_not_after: None });
         Ok(response)
@@ -366,12 +372,7 @@ struct BodyLimits {
 }
 
 /// Whether the body was cut off.
-async fn read_body(
-    incoming: &mut Incoming,
-    encoding: Option<&str>,
-    limits: BodyLimits,
-    body: &mut Vec<u8>,
-) -> Result<bool, HttpError> {
+async fn read_body(incoming: &mut Incoming, encoding: Option<&str>, limits: BodyLimits, body: &mut Vec<u8>) -> Result<bool, HttpError> {
     body.clear();
     body.reserve(BODY_CAPACITY_BYTES);
     let mut sink = BodySink::new(encoding, limits.decode, limits.bytes_max, body)?;

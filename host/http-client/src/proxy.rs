@@ -188,10 +188,20 @@ pub(crate) struct NoProxy {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Rule {
-    Net { network: IpAddr, bits: u8 },
-    Address { address: IpAddr, port: Option<u16> },
+    Net {
+        network: IpAddr,
+        bits: u8,
+    },
+    Address {
+        address: IpAddr,
+        port: Option<u16>,
+    },
     /// `suffix` begins with a dot.
-    Domain { suffix: String, itself: bool, port: Option<u16> },
+    Domain {
+        suffix: String,
+        itself: bool,
+        port: Option<u16>,
+    },
 }
 
 impl NoProxy {
@@ -269,7 +279,8 @@ mod tests {
 
     #[test]
     fn no_proxy_excepts_what_upstream_excepts() {
-        let rules = NoProxy::parse("10.0.0.0/8, 192.0.2.7, 192.0.2.8:81, example.org, .inner.net, *.star.net, host:8080, fd00::/8, bad/x, ,");
+        let rules =
+            NoProxy::parse("10.0.0.0/8, 192.0.2.7, 192.0.2.8:81, example.org, .inner.net, *.star.net, host:8080, fd00::/8, bad/x, ,");
         for (host, port, direct) in [
             ("10.9.8.7", 80, true),
             ("11.0.0.1", 80, false),

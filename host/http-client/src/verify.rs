@@ -8,7 +8,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{AlertDescription, CertificateError, DigitallySignedStruct, InvalidMessage, OtherError, PeerIncompatible, RootCertStore, SignatureScheme};
+use rustls::{
+    AlertDescription, CertificateError, DigitallySignedStruct, InvalidMessage, OtherError, PeerIncompatible, RootCertStore, SignatureScheme,
+};
 
 use crate::certificate::{Certificate, time_text};
 
@@ -179,7 +181,8 @@ pub(crate) fn explain(error: &rustls::Error) -> String {
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
             | PeerIncompatible::Tls12NotOffered
             | PeerIncompatible::Tls12NotOfferedOrEnabled,
-        ) => "the server speaks no version of TLS that is allowed: TLS 1.2 and 1.3 are, within tls_config.min_version and max_version".to_owned(),
+        ) => "the server speaks no version of TLS that is allowed: TLS 1.2 and 1.3 are, within tls_config.min_version and max_version"
+            .to_owned(),
         rustls::Error::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::NoCertificate) => {
             "the server wants a client certificate: set tls_config.cert_file and key_file".to_owned()
         }

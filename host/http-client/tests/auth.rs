@@ -74,7 +74,8 @@ async fn oauth2_tokens_are_kept_until_they_expire() {
     );
     let client = Arc::new(client(&block));
     // Ten at once wait for one token.
-    let sent: Vec<_> = (0..10).map(|_| (Arc::clone(&client), url.clone())).map(|(c, u)| tokio::spawn(async move { get(&c, u).await })).collect();
+    let sent: Vec<_> =
+        (0..10).map(|_| (Arc::clone(&client), url.clone())).map(|(c, u)| tokio::spawn(async move { get(&c, u).await })).collect();
     for one in sent {
         one.await.expect("no panic").expect("sent");
     }
@@ -116,7 +117,10 @@ async fn oauth2_takes_up_a_new_secret_and_says_what_failed() {
     let (address, requests) = server(|_, _| ok(""));
     let url = format!("http://{address}/");
     let file = folder.write("secret", "one\n");
-    let client = client(&format!("oauth2: {{client_id: me, client_secret_file: {}, token_url: 'http://{tokens}/token?key=hidden'}}", file.display()));
+    let client = client(&format!(
+        "oauth2: {{client_id: me, client_secret_file: {}, token_url: 'http://{tokens}/token?key=hidden'}}",
+        file.display()
+    ));
     get(&client, &url).await.expect("sent");
     assert!(requests.recv().expect("asked").contains("Bearer of-6b25l\r\n"));
     folder.write("secret", "two\n");

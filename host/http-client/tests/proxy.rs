@@ -37,7 +37,10 @@ async fn plain_requests_name_the_whole_url_and_the_caller() {
     assert_eq!((response.body.as_slice(), response.remote_address), (b"by proxy".as_slice(), proxy.to_string()));
     let request = requests.recv().expect("asked");
     assert!(request.starts_with("GET http://target.example:8080/metrics?a=b HTTP/1.1\r\n"), "{request}");
-    assert!(request.contains("host: target.example:8080\r\n") && request.contains("proxy-authorization: Basic YW5uOnMzY3JldA==\r\n"), "{request}");
+    assert!(
+        request.contains("host: target.example:8080\r\n") && request.contains("proxy-authorization: Basic YW5uOnMzY3JldA==\r\n"),
+        "{request}"
+    );
     assert!(!request.to_lowercase().contains("x-connect"), "headers of CONNECT belong to CONNECT: {request}");
 }
 
@@ -74,7 +77,10 @@ async fn a_proxy_that_refuses_is_named_with_its_answer() {
     }
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound");
     let error = get(&client(&format!("proxy_url: http://{free}")), "http://target.example/").await.expect_err("nobody is there");
-    assert!(matches!(&error, HttpError::Connect(text) if text.contains(&format!("the proxy {free}: ")) && text.contains("refused")), "{error:?}");
+    assert!(
+        matches!(&error, HttpError::Connect(text) if text.contains(&format!("the proxy {free}: ")) && text.contains("refused")),
+        "{error:?}"
+    );
     let head = format!("HTTP/1.1 200 OK\r\n{}", "X-Long: y\r\n".repeat(10_000));
     let (proxy, _heads) = connect_proxy(Some(head.leak()));
     let error = get(&client(&format!("proxy_url: http://{proxy}")), "https://target.example/").await.expect_err("too much");
@@ -134,11 +140,18 @@ impl Egress for NoLoopback {
 async fn the_policy_holds_behind_a_proxy_at_every_hop() {
     let (proxy, requests) = server(|head, _| {
         let to = head.split("to=").nth(1).and_then(|rest| rest.split(' ').next());
-        to.map_or_else(|| ok("by proxy"), |to| format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
+        to.map_or_else(
+            || ok("by proxy"),
+            |to| format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+        )
     });
     // The proxy itself is at a refused address, and contacted all the same: the operator wrote it.
     let client = client_with(&format!("{{proxy_url: 'http://{proxy}', authorization: {{credentials: t0ken}}}}"), NoLoopback);
-    assert_eq!(get(&client, "http://unknown-here.invalid/").await.map(|r| r.body), Ok(b"by proxy".to_vec()), "a name that only the proxy knows");
+    assert_eq!(
+        get(&client, "http://unknown-here.invalid/").await.map(|r| r.body),
+        Ok(b"by proxy".to_vec()),
+        "a name that only the proxy knows"
+    );
     let _ = requests.recv();
     for (url, part) in [
         ("http://127.0.0.1/", "is refused"),

@@ -76,7 +76,8 @@ async fn a16_tls_10_is_refused() {
             let _ = stream.write_all(&bytes);
             let _ = stream.read(&mut [0; 64]);
         });
-        refused(&format!("TLS 1.0, {what}"), "{}", format!("https://{address}/"), &["no version of TLS that is allowed", "min_version"]).await;
+        refused(&format!("TLS 1.0, {what}"), "{}", format!("https://{address}/"), &["no version of TLS that is allowed", "min_version"])
+            .await;
     }
     let signed = self_signed(&["127.0.0.1"], |_| {});
     let address = tls_server(&signed, Tls { only_12: true, ..Tls::default() });

@@ -33,7 +33,14 @@ impl Commits {
 
     /// Commits one body; returns the lines that were read, or why it failed.
     pub fn commit(&mut self, body: &[u8], time: i64) -> Result<u64, String> {
-        let scrape = Scrape { time, began: Instant::now(), body: Ok((body, Format::Text)), timeout_ms: 10_000, extra_metrics: false, certificate_not_after: None };
+        let scrape = Scrape {
+            time,
+            began: Instant::now(),
+            body: Ok((body, Format::Text)),
+            timeout_ms: 10_000,
+            extra_metrics: false,
+            certificate_not_after: None,
+        };
         let committed = self.0.commit(&scrape);
         committed.error.map_or(Ok(committed.lines), Err)
     }

@@ -44,7 +44,14 @@ impl Bench {
     fn scrape(&mut self, body: Result<&str, &str>) -> Committed {
         self.time += 1000;
         let body = body.map(|text| (text.as_bytes(), Format::Text)).map_err(str::to_owned);
-        self.committer.commit(&Scrape { time: self.time, began: Instant::now(), body, timeout_ms: 1000, extra_metrics: false, certificate_not_after: None })
+        self.committer.commit(&Scrape {
+            time: self.time,
+            began: Instant::now(),
+            body,
+            timeout_ms: 1000,
+            extra_metrics: false,
+            certificate_not_after: None,
+        })
     }
 
     #[track_caller]

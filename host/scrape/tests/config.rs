@@ -126,7 +126,10 @@ fn d12_env() {
     let get = |name| labels.get(name).map(str::to_owned);
     assert_eq!((get("a"), get("b"), get("c")), (None, Some("x$y".to_owned()), Some(path)));
     assert_eq!((get("d"), get("e")), (Some("${unclosed".to_owned()), Some("$".to_owned())));
-    assert_eq!(warnings(text), ["1:31: global.external_labels.a: the environment variable SKOPOS_D12_UNSET is not set: it reads as an empty text"]);
+    assert_eq!(
+        warnings(text),
+        ["1:31: global.external_labels.a: the environment variable SKOPOS_D12_UNSET is not set: it reads as an empty text"]
+    );
 }
 
 #[test]

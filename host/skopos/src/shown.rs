@@ -69,7 +69,8 @@ fn is_secret_key(key: &str) -> bool {
 fn sounds_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     let is_place = ["_file", "_files", "_path", "_url", "_name", "_type"].iter().any(|end| key.ends_with(end));
-    !is_place && ["password", "passwd", "passphrase", "secret", "token", "credential", "_key", "apikey"].iter().any(|word| key.contains(word))
+    !is_place
+        && ["password", "passwd", "passphrase", "secret", "token", "credential", "_key", "apikey"].iter().any(|word| key.contains(word))
 }
 
 /// Labels are shown everywhere anyway, and one may be called `key`.

@@ -214,4 +214,3 @@ fn scheme(node: &Node) -> Result<String, ConfigError> {
 fn params(node: &Node) -> Result<Vec<(String, Vec<String>)>, ConfigError> {
     node.as_mapping()?.iter().map(|(name, _, values)| Ok((name.clone(), values.as_strings()?))).collect()
 }
-

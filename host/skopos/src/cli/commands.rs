@@ -238,8 +238,11 @@ A text that ends in `# EOF` is read as OpenMetrics. Ends with 0 if it is good, 1
         no_lint: bool,
     },
     /// Files of --web.config.file: TLS, users, headers.
-    #[command(name = "web-config", after_help = "Examples:
-  skopos check web-config web.yml")]
+    #[command(
+        name = "web-config",
+        after_help = "Examples:
+  skopos check web-config web.yml"
+    )]
     WebConfig {
         /// The files.
         #[arg(required = true, value_name = "FILE")]

@@ -43,11 +43,8 @@ pub(crate) fn run(file: &Path, openmetrics: bool, lint: bool) -> ExitCode {
 
 fn read(file: &Path, from_stdin: bool) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
-    let source: Box<dyn Read> = if from_stdin {
-        Box::new(stdin())
-    } else {
-        Box::new(File::open(file).map_err(|e| format!("failed to read it: {e}"))?)
-    };
+    let source: Box<dyn Read> =
+        if from_stdin { Box::new(stdin()) } else { Box::new(File::open(file).map_err(|e| format!("failed to read it: {e}"))?) };
     source.take(BODY_BYTES_MAX + 1).read_to_end(&mut body).map_err(|e| format!("failed to read it: {e}"))?;
     if body.len() as u64 > BODY_BYTES_MAX {
         return Err(format!("it is larger than {} MiB, which is what a scrape takes", BODY_BYTES_MAX >> 20));
@@ -202,7 +199,10 @@ mod tests {
     fn conventions() {
         for (text, expected) in [
             ("# HELP a_total x\n# TYPE a_total counter\na_total 1\n", vec![]),
-            ("# HELP a_seconds x\n# TYPE a_seconds histogram\na_seconds_bucket{le=\"+Inf\"} 1\na_seconds_sum 1\na_seconds_count 1\n", vec![]),
+            (
+                "# HELP a_seconds x\n# TYPE a_seconds histogram\na_seconds_bucket{le=\"+Inf\"} 1\na_seconds_sum 1\na_seconds_count 1\n",
+                vec![],
+            ),
             ("# HELP a x\n# TYPE a counter\na_total 1\n# EOF\n", vec![]),
             ("# TYPE a counter\na 1\n", vec!["a no help text", "a counter metrics should have \"_total\" suffix"]),
             (

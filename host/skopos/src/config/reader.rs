@@ -18,7 +18,12 @@ use crate::shown::masked_yaml;
 use crate::watch::WatchedFiles;
 
 /// An `alertmanager.yml` by itself, for a check of that file alone.
-pub(crate) fn alerting_alone(root: &Node, path: &Path, source: &ConfigSource, host: &PluginHost) -> Result<(AlertingConfig, Vec<String>), LoadError> {
+pub(crate) fn alerting_alone(
+    root: &Node,
+    path: &Path,
+    source: &ConfigSource,
+    host: &PluginHost,
+) -> Result<(AlertingConfig, Vec<String>), LoadError> {
     let mut watched = WatchedFiles::default();
     let mut reader = Reader::new(source, host, &mut watched);
     let name = path.display().to_string();

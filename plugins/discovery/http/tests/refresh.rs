@@ -71,7 +71,11 @@ fn service_discovery_http() {
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let (name, text) = (entry.file_name().to_string_lossy().into_owned(), std::fs::read_to_string(entry.path()).unwrap());
         let found = refresh_with(200, "application/json", &text);
-        if found.as_ref().is_ok_and(|groups| !groups.is_empty()) == !name.starts_with("invalid") { passed += 1 } else { failed.push(format!("{name}: {found:?}")) }
+        if found.as_ref().is_ok_and(|groups| !groups.is_empty()) == !name.starts_with("invalid") {
+            passed += 1
+        } else {
+            failed.push(format!("{name}: {found:?}"))
+        }
     }
     println!("service_discovery/http: {passed} passed, {} failed, 0 skipped", failed.len());
     assert!(failed.is_empty() && passed >= 1, "{failed:?}");

@@ -77,7 +77,8 @@ fn one(path: &str, target: &str, followed: &Followed, budget: &mut Budget) -> Re
             return Ok((state, done.err()));
         }
         let bytes = serde_json::to_vec(&state).map_err(|error| store(StoreError::Damaged(error.to_string())))?;
-        let written = before.as_ref() == Some(&bytes) || kv::compare_and_set(&key, before.as_deref(), &bytes).map_err(|error| store(error.into()))?;
+        let written =
+            before.as_ref() == Some(&bytes) || kv::compare_and_set(&key, before.as_deref(), &bytes).map_err(|error| store(error.into()))?;
         if !written {
             continue;
         }

@@ -56,10 +56,20 @@ pub fn families(files: &[Shown<'_>]) -> Vec<MetricFamily> {
     let counter = |of: fn(&State) -> u64| Samples::Counter(files.iter().map(|file| file.sample(&[], of(file.state) as f64)).collect());
     let gauge = |of: fn(&Shown<'_>) -> f64| Samples::Gauge(files.iter().map(|file| file.sample(&[], of(file))).collect());
     let mut families = vec![
-        family("access_log_requests_total", "Requests in the log, by method, class of the status and pattern of the path.", "", Samples::Counter(requests)),
+        family(
+            "access_log_requests_total",
+            "Requests in the log, by method, class of the status and pattern of the path.",
+            "",
+            Samples::Counter(requests),
+        ),
         family("access_log_response_bytes_total", "Bytes of answers in the log, by pattern of the path.", "", Samples::Counter(bytes)),
         family("access_log_lines_total", "Lines read that are not empty.", "", counter(|state| state.counters.lines)),
-        family("access_log_unmatched_lines_total", "Lines read that do not fit the format, or are too long.", "", counter(|state| state.counters.unmatched)),
+        family(
+            "access_log_unmatched_lines_total",
+            "Lines read that do not fit the format, or are too long.",
+            "",
+            counter(|state| state.counters.unmatched),
+        ),
         family("access_log_read_bytes_total", "Bytes of the log that were read.", "", counter(|state| state.counters.read_bytes)),
         family("access_log_rotations_total", "Times the file was replaced or truncated.", "", counter(|state| state.counters.rotations)),
         family(

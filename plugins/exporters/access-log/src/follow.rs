@@ -197,7 +197,14 @@ fn forget_replaced(state: &mut State, names: &Names) -> Result<bool, Error> {
 }
 
 /// Reads the generations in turn. [`Round::On`] also when the budget is spent.
-fn read_all(followed: &Followed, state: &mut State, names: &Names, sure: bool, tally: &mut Tally, budget: &mut Budget) -> Result<Round, Error> {
+fn read_all(
+    followed: &Followed,
+    state: &mut State,
+    names: &Names,
+    sure: bool,
+    tally: &mut Tally,
+    budget: &mut Budget,
+) -> Result<Round, Error> {
     let last = state.generations.len().saturating_sub(1);
     let mut gone = Vec::new();
     for (at, cursor) in state.generations.iter_mut().enumerate() {

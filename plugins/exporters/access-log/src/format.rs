@@ -92,7 +92,9 @@ fn check(format: &Format) -> Result<(), FormatError> {
         return Err(FormatError(format!("the format has more than {PIECES_MAX} fields and texts between them")));
     }
     if format.pieces.windows(2).any(|pair| matches!(pair, [Piece::Field(_), Piece::Field(_)])) {
-        return Err(FormatError("two fields of the format stand side by side: something must be between them to tell them apart".to_owned()));
+        return Err(FormatError(
+            "two fields of the format stand side by side: something must be between them to tell them apart".to_owned(),
+        ));
     }
     if !format.pieces.contains(&Piece::Field(Field::Status)) {
         return Err(FormatError("the format has no status: $status in nginx's form, %>s in Apache's".to_owned()));
@@ -235,12 +237,11 @@ mod tests {
         use Field::{Address, Agent, Bytes, Duration, Referer, Request, Status, Text, Time};
         let combined = [Address, Text, Text, Time, Request, Status, Bytes, Referer, Agent];
         assert_eq!(fields("combined"), combined);
+        assert_eq!(fields(r#"%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-agent}i\" %D"#), [&combined[..], &[Duration(1)]].concat());
         assert_eq!(
-            fields(r#"%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-agent}i\" %D"#),
-            [&combined[..], &[Duration(1)]].concat()
-        );
-        assert_eq!(
-            fields(r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "${http_user_agent}" $request_time"#),
+            fields(
+                r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "${http_user_agent}" $request_time"#
+            ),
             [Address, Text, Time, Request, Status, Bytes, Referer, Agent, Duration(1_000_000)]
         );
         assert_eq!(fields("%{%s}t %!200,304{Referer}i 100%% %{ms}T %{X}^ti %s"), [Text, Referer, Duration(1000), Text, Status]);

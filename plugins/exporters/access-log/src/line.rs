@@ -54,7 +54,8 @@ impl<'a> Matching<'_, 'a> {
 
     fn field(&mut self, field: Field, piece: usize, at: usize) -> bool {
         let rest = &self.line[at..];
-        let quoted = piece > 0 && self.edge(piece - 1, |text| text.last()) == Some(b'"') && self.edge(piece + 1, |text| text.first()) == Some(b'"');
+        let quoted =
+            piece > 0 && self.edge(piece - 1, |text| text.last()) == Some(b'"') && self.edge(piece + 1, |text| text.first()) == Some(b'"');
         let length = match field {
             Field::Status => 3,
             Field::Time => 26,
@@ -205,7 +206,10 @@ mod tests {
         let combined = format!(r#"{common} "http://a/" "Mozilla \"x\" [b]""#);
         assert!(entry("", &combined).unwrap().referer_and_agent);
         assert!(entry("common", &combined).is_none() && entry("combined", common).is_none());
-        assert!(entry("", r#"::1 - a b [c [10/Oct/2000:13:55:36 -0700] "-" 408 -"#).is_some_and(|found| found.method.is_none() && found.bytes.is_none()));
+        assert!(
+            entry("", r#"::1 - a b [c [10/Oct/2000:13:55:36 -0700] "-" 408 -"#)
+                .is_some_and(|found| found.method.is_none() && found.bytes.is_none())
+        );
     }
 
     #[test]
@@ -216,7 +220,9 @@ mod tests {
         for cut in 0..good.len() - 3 {
             assert!(entry("", &good[..cut]).is_none(), "{}", &good[..cut]);
         }
-        for line in ["", " ", "\"", "{\"status\":200}", "a - - [", &good.replace("200", "20x"), &good.replace('"', "'"), &format!("{good} 1")] {
+        for line in
+            ["", " ", "\"", "{\"status\":200}", "a - - [", &good.replace("200", "20x"), &good.replace('"', "'"), &format!("{good} 1")]
+        {
             assert!(entry("", line).is_none(), "{line}");
         }
     }
@@ -243,7 +249,10 @@ mod tests {
     fn json_formats_work_too() {
         let format = r#"{"a":"$remote_addr","m":"$request_method","u":"$request_uri","s":$status,"t":"$request_time"}"#;
         let found = entry(format, r#"{"a":"::1","m":"PUT","u":"/a?b=\"c","s":503,"t":"0.1"}"#).unwrap();
-        assert_eq!((found.method, found.uri, found.status, found.micros), (Some(&b"PUT"[..]), Some(&b"/a?b=\\\"c"[..]), 503, Some(100_000)));
+        assert_eq!(
+            (found.method, found.uri, found.status, found.micros),
+            (Some(&b"PUT"[..]), Some(&b"/a?b=\\\"c"[..]), 503, Some(100_000))
+        );
     }
 
     #[test]

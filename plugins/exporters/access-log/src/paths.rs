@@ -69,7 +69,9 @@ fn segments(text: &str) -> Result<Vec<Segment>, String> {
         segments.push(match segment {
             "**" | "*" if last => Segment::Rest,
             "**" => return Err(format!("paths: {text:?} has ** before its end")),
-            segment if segment.len() > 1 && (segment.starts_with(':') || (segment.starts_with('{') && segment.ends_with('}'))) => Segment::Any,
+            segment if segment.len() > 1 && (segment.starts_with(':') || (segment.starts_with('{') && segment.ends_with('}'))) => {
+                Segment::Any
+            }
             segment => Segment::Text(segment.to_owned()),
         });
     }

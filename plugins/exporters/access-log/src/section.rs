@@ -69,10 +69,12 @@ pub fn parse(text: &str) -> Result<Vec<Followed>, Error> {
         return Err(Error::Config("files is empty: name at least one, as in files: [{path: /var/log/nginx/access.log}]".to_owned()));
     }
     if written.files.len() > FILES_MAX {
-        return Err(Error::Config(format!("files: {} are more than the limit of {FILES_MAX}: use a pattern, or several jobs", written.files.len())));
+        return Err(Error::Config(format!(
+            "files: {} are more than the limit of {FILES_MAX}: use a pattern, or several jobs",
+            written.files.len()
+        )));
     }
-    let files: Vec<Followed> =
-        written.files.into_iter().map(followed).collect::<Result<_, String>>().map_err(Error::Config)?;
+    let files: Vec<Followed> = written.files.into_iter().map(followed).collect::<Result<_, String>>().map_err(Error::Config)?;
     for (at, file) in files.iter().enumerate() {
         if files[..at].iter().any(|other| other.path == file.path && other.name == file.name) {
             return Err(Error::Config(format!("{} is named twice: give one of the two a name of its own", file.path)));
@@ -96,7 +98,9 @@ fn followed(file: WrittenFile) -> Result<Followed, String> {
         return Err(wrong("rotated is a path whose last part may hold *, as in /var/log/old/access.log.*".to_owned()));
     }
     if !file.rotated.is_empty() && name.contains('*') {
-        return Err(wrong("rotated goes with one file only: files of a pattern are looked for under their own names with . or - after them".to_owned()));
+        return Err(wrong(
+            "rotated goes with one file only: files of a pattern are looked for under their own names with . or - after them".to_owned(),
+        ));
     }
     let from_end = match file.start.as_str() {
         "" | "beginning" => false,
@@ -104,7 +108,8 @@ fn followed(file: WrittenFile) -> Result<Followed, String> {
         other => return Err(wrong(format!("start is {other:?}: write beginning or end"))),
     };
     for label in file.labels.keys() {
-        let valid = label.bytes().enumerate().all(|(at, byte)| byte.is_ascii_alphabetic() || byte == b'_' || (at > 0 && byte.is_ascii_digit()));
+        let valid =
+            label.bytes().enumerate().all(|(at, byte)| byte.is_ascii_alphabetic() || byte == b'_' || (at > 0 && byte.is_ascii_digit()));
         if !valid || label.is_empty() || label.starts_with("__") || TAKEN.contains(&label.as_str()) {
             return Err(wrong(format!("labels: {label:?} is no label name of one's own")));
         }
@@ -137,7 +142,8 @@ mod tests {
 
     #[test]
     fn defaults_and_refusals() {
-        let files = parse(r#"{"files":[{"path":"/var/log/nginx/access.log"},{"path":"/l/*.log","start":"end","format":"common"}]}"#).unwrap();
+        let files =
+            parse(r#"{"files":[{"path":"/var/log/nginx/access.log"},{"path":"/l/*.log","start":"end","format":"common"}]}"#).unwrap();
         assert_eq!((files[0].formats.len(), files[0].from_end, files[0].bounds.len()), (2, false, 11));
         assert_eq!((files[1].formats.len(), files[1].from_end), (1, true));
         for (text, part) in [

@@ -38,7 +38,8 @@ impl Elsewhere<'_> {
         if let Some(scheme) = section.optional("scheme").filter(|s| !matches!(s.as_str(), Ok("http" | "https"))) {
             return Err(scheme.error(format!("unknown scheme {:?}: expected http or https", scheme.as_str()?)));
         }
-        let (groups, mut found) = (static_groups(section.optional("static_configs"))?, DiscoveryReader::new(self.plugins, self.allow_missing));
+        let (groups, mut found) =
+            (static_groups(section.optional("static_configs"))?, DiscoveryReader::new(self.plugins, self.allow_missing));
         let discoveries = found.discoveries(&mut section)?.len() + found.missing.len();
         self.warnings.append(&mut found.warnings);
         self.missing.append(&mut found.missing);

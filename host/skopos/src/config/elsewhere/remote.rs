@@ -146,7 +146,8 @@ fn queue_config(node: &Node) -> Result<(), ConfigError> {
 
 /// At most one way to sign requests. The sections themselves are a plugin's to read, once there is one.
 pub(super) fn cloud_auth(section: &mut Section<'_>) -> Result<(), ConfigError> {
-    let plain = ["basic_auth", "authorization", "oauth2"].iter().filter(|key| section.node().get(key).is_some_and(|n| !n.is_null())).count();
+    let plain =
+        ["basic_auth", "authorization", "oauth2"].iter().filter(|key| section.node().get(key).is_some_and(|n| !n.is_null())).count();
     let mut count = plain;
     for key in CLOUD_AUTH {
         let Some(node) = section.optional(key) else { continue };

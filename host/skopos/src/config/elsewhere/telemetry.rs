@@ -16,9 +16,9 @@ impl Elsewhere<'_> {
         let promoted = attributes(section.optional("promote_resource_attributes"), "promoted")?;
         let ignored = attributes(section.optional("ignore_resource_attributes"), "ignored")?;
         if all && promoted > 0 {
-            return Err(node.error(
-                "'promote_all_resource_attributes' and 'promote_resource_attributes' cannot be configured simultaneously",
-            ));
+            return Err(
+                node.error("'promote_all_resource_attributes' and 'promote_resource_attributes' cannot be configured simultaneously")
+            );
         }
         if !all && ignored > 0 {
             return Err(node.error("'ignore_resource_attributes' cannot be configured unless 'promote_all_resource_attributes' is true"));
@@ -35,10 +35,17 @@ impl Elsewhere<'_> {
         if let Some(strategy) = section.optional("translation_strategy").filter(|s| s.as_str() != Ok("")) {
             let text = strategy.as_str()?;
             if !STRATEGIES.contains(&text) {
-                return Err(strategy.error(format!("unsupported OTLP translation strategy {text:?}: expected one of {}", STRATEGIES.join(", "))));
+                return Err(
+                    strategy.error(format!("unsupported OTLP translation strategy {text:?}: expected one of {}", STRATEGIES.join(", ")))
+                );
             }
             if legacy_names && text.starts_with("No") {
-                self.warn(strategy, format!("OTLP translation strategy {text:?} is not allowed when UTF8 is disabled: it will be refused once OTLP is received"));
+                self.warn(
+                    strategy,
+                    format!(
+                        "OTLP translation strategy {text:?} is not allowed when UTF8 is disabled: it will be refused once OTLP is received"
+                    ),
+                );
             }
         }
         section.finish()?;

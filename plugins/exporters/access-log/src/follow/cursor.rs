@@ -183,7 +183,11 @@ pub(crate) fn siblings(path: &str, rotated: &str, live: Option<Id>) -> Result<Ve
         Err(error) => return Err(error),
     };
     let is_rotated = |entry: &str| {
-        if rotated.is_empty() { names::is_rotated(name, entry) } else { crate::paths::glob(name.as_bytes(), entry.as_bytes()) && !names::is_packed(entry) }
+        if rotated.is_empty() {
+            names::is_rotated(name, entry)
+        } else {
+            crate::paths::glob(name.as_bytes(), entry.as_bytes()) && !names::is_packed(entry)
+        }
     };
     let found = entries.iter().filter(|entry| matches!(entry.kind, Kind::File | Kind::Link) && is_rotated(&entry.name));
     let mut seen: Vec<Seen> = Vec::new();

@@ -58,7 +58,13 @@ pub(crate) enum Drained {
 ///
 /// # Errors
 /// Of reading the file.
-pub(crate) fn drain(path: &str, cursor: &mut Cursor, followed: &Followed, tally: &mut Tally, budget: &mut Budget) -> Result<(Drained, u64), Error> {
+pub(crate) fn drain(
+    path: &str,
+    cursor: &mut Cursor,
+    followed: &Followed,
+    tally: &mut Tally,
+    budget: &mut Budget,
+) -> Result<(Drained, u64), Error> {
     let mut read = 0;
     loop {
         if budget.is_spent() {

@@ -329,7 +329,8 @@ fn a_log_may_be_followed_from_its_end_and_by_a_pattern() {
     world.host.append_file("/var/log/other.log", "a 500\n");
     let families = world.families(section, u64::MAX);
     let Samples::Counter(requests) = &families[0].samples else { panic!("a counter") };
-    let labels: Vec<String> = requests.iter().map(|s| format!("{:?} {}", s.labels.iter().map(|(_, v)| v.as_str()).collect::<Vec<_>>(), s.value)).collect();
+    let labels: Vec<String> =
+        requests.iter().map(|s| format!("{:?} {}", s.labels.iter().map(|(_, v)| v.as_str()).collect::<Vec<_>>(), s.value)).collect();
     assert_eq!(
         labels,
         [
@@ -352,7 +353,9 @@ fn a_log_that_cannot_be_read_says_so_and_keeps_its_counters() {
     world.host.remove_file(LOG);
     assert_eq!(world.scrape().lines, 2);
     let _entered = world.host.enter();
-    let Err(error) = collect_within(r#"{"files":[{"path":"/nowhere.log"}]}"#, "", &mut Budget::default()) else { panic!("it is not there") };
+    let Err(error) = collect_within(r#"{"files":[{"path":"/nowhere.log"}]}"#, "", &mut Budget::default()) else {
+        panic!("it is not there")
+    };
     assert!(format!("{error:?}").contains("/nowhere.log: there is no such file"), "{error:?}");
 }
 
