@@ -80,7 +80,7 @@ impl Listeners {
                     // An error means that the sender is gone, which is a stop too.
                     let _ = stopped.wait_for(|stop| *stop).await;
                 };
-                web::serve(listener, router, CONNECTIONS_MAX, shutdown).await;
+                web::serve(listener, router, CONNECTIONS_MAX, None, shutdown).await;
             });
             tracing::info!(plugin = name, address = %address, "the plugin {name} listens on {address}");
             open.insert((address, name), stop);

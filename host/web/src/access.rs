@@ -1,11 +1,28 @@
 //! Who may come in, how, and who may change something: what `--web.config.file` says, and what holds without it.
 //!
-//! One [`Access`] for the process. Requests are asked for their user in `guard.rs`.
+//! One [`Access`] for the process, shared by its listeners. Connections ask it for their encryption (`serve.rs`), requests for
+//! their user (`guard.rs`). A changed file is a new [`WebConfig`], taken up at once and as a whole.
 
+mod client;
+mod config;
+mod limits;
+mod names;
+mod passwords;
+mod tls;
 mod token;
 
 use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use rustls::ServerConfig;
+
+pub use self::config::WebConfig;
+pub(crate) use self::passwords::Refusal;
+
+use self::passwords::Passwords;
 use self::token::Secret;
 
 /// The user of a request, put among its extensions once the password was found to be right.
@@ -19,17 +36,27 @@ pub(crate) struct Connection {
     pub(crate) tls: bool,
 }
 
-/// Who may come in and what they may do. Shared by all listeners.
+/// Who may come in and what they may do.
 pub struct Access {
     /// Whether all listeners are addresses of this machine alone.
     loopback: bool,
     secret: Secret,
+    passwords: Arc<Passwords>,
+    current: ArcSwap<WebConfig>,
 }
 
 impl Access {
-    /// `loopback`: whether only this machine can reach the listeners. Fails if the system has no random numbers.
+    /// Without users and encryption. `loopback`: whether only this machine can reach the listeners. Fails if the system has no
+    /// random numbers.
     pub fn new(loopback: bool) -> Result<Self, String> {
-        Ok(Self { loopback, secret: Secret::new()? })
+        let secret = Secret::new()?;
+        let passwords = Arc::new(Passwords::new(secret.clone()));
+        Ok(Self { loopback, secret, passwords, current: ArcSwap::from_pointee(WebConfig::default()) })
+    }
+
+    /// Takes up a configuration: new connections and the next request of each open one go by it.
+    pub fn apply(&self, config: WebConfig) {
+        self.current.store(Arc::new(config));
     }
 
     /// Whether only this machine can reach the listeners.
@@ -41,13 +68,39 @@ impl Access {
     /// Whether there are users, so that every request needs a password.
     #[must_use]
     pub fn has_users(&self) -> bool {
-        false
+        !self.current.load().users.is_empty()
+    }
+
+    /// Whether new connections are encrypted.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        self.current.load().tls.is_some()
     }
 
     /// Whether nothing may be changed: others can reach the server, and nobody has a password.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         !self.loopback && !self.has_users()
+    }
+
+    /// What a new connection speaks: TLS, if it is to be encrypted, and whether HTTP/2 is left out.
+    pub(crate) fn connection(&self) -> (Option<Arc<ServerConfig>>, bool) {
+        let current = self.current.load();
+        (current.tls.clone(), current.http1_only)
+    }
+
+    /// The headers that the operator adds to every answer.
+    pub(crate) fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+        self.current.load().headers.clone()
+    }
+
+    /// Lets a request in: with its user, or with none where there are no users.
+    pub(crate) async fn admit(&self, headers: &HeaderMap, address: IpAddr) -> Result<Option<User>, Refusal> {
+        let current = self.current.load_full();
+        if current.users.is_empty() {
+            return Ok(None);
+        }
+        self.passwords.user(&current.users, headers, address).await.map(|name| Some(User(name)))
     }
 
     /// What a page sends with a change, in the header `X-Skopos-Token`.

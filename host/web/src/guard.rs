@@ -1,15 +1,15 @@
 //! What every request passes before a handler sees it: one spelling of each path, a host that is ours, no change of state
 //! from another site or on a read-only server. And what every answer carries.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::access::{Access, User};
+use crate::access::{Access, Refusal, User};
 use crate::error::ApiError;
 
 /// Everything comes from here; nothing frames the pages; nothing inline runs.
@@ -37,6 +37,17 @@ pub(crate) struct Guard {
 impl Guard {
     pub(crate) fn new(listen: &[String], external_url: &str, prefix: &str, access: Arc<Access>) -> Self {
         Self { hosts: Hosts::new(listen, external_url), access, api: format!("{prefix}/api/v1/") }
+    }
+
+    /// Finds out whose request it is, and whether it may pass.
+    async fn admit(&self, request: &mut Request) -> Result<(), Response> {
+        // Whoever is not known is told nothing else, not even whether a path exists.
+        let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip());
+        let user = self.access.admit(request.headers(), address).await.map_err(refused)?;
+        if let Some(user) = user {
+            request.extensions_mut().insert(user);
+        }
+        self.check(request).map_err(IntoResponse::into_response)
     }
 
     fn check(&self, request: &Request) -> Result<(), ApiError> {
@@ -76,12 +87,14 @@ impl Guard {
 }
 
 /// The middleware.
-pub(crate) async fn guard(guard: Arc<Guard>, request: Request, next: Next) -> Response {
-    let mut response = match guard.check(&request) {
+pub(crate) async fn guard(guard: Arc<Guard>, mut request: Request, next: Next) -> Response {
+    let mut response = match guard.admit(&mut request).await {
         Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
+        Err(response) => response,
     };
     let headers = response.headers_mut();
+    // What a plugin's document may do is not for the operator's policy to widen.
+    let sandboxed = headers.contains_key(header::CONTENT_SECURITY_POLICY);
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
@@ -91,6 +104,11 @@ pub(crate) async fn guard(guard: Arc<Guard>, request: Request, next: Next) -> Re
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
+    for (name, value) in guard.access.headers() {
+        if !(sandboxed && name == header::CONTENT_SECURITY_POLICY) {
+            headers.insert(name, value);
+        }
+    }
     if response.status() == StatusCode::METHOD_NOT_ALLOWED && response.headers().get(header::CONTENT_TYPE).is_none() {
         let allow = response.headers().get(header::ALLOW).cloned();
         let mut answer = ApiError::method("this address does not take that method").into_response();
@@ -103,6 +121,28 @@ pub(crate) async fn guard(guard: Arc<Guard>, request: Request, next: Next) -> Re
         return answer;
     }
     response
+}
+
+/// In upstream's words, so that scripts that look for them find them.
+fn refused(refusal: Refusal) -> Response {
+    let text = |status: StatusCode, text: String| (status, [(header::X_CONTENT_TYPE_OPTIONS, "nosniff")], text).into_response();
+    let later = |seconds: u64, status: StatusCode, why: &str| {
+        let mut response = text(status, format!("{why}: try again in {seconds} s\n"));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        response
+    };
+    match refusal {
+        Refusal::Unauthorized => {
+            let mut response = text(StatusCode::UNAUTHORIZED, "Unauthorized\n".to_owned());
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+            response
+        }
+        Refusal::Later(wait) => {
+            let why = "too many wrong passwords from this address or for this user";
+            later(wait.as_secs() + 1, StatusCode::TOO_MANY_REQUESTS, why)
+        }
+        Refusal::Busy => later(1, StatusCode::SERVICE_UNAVAILABLE, "too many passwords are being looked at"),
+    }
 }
 
 fn is_safe(method: &Method) -> bool {

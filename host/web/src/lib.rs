@@ -19,7 +19,7 @@ mod run;
 mod serve;
 mod state;
 
-pub use access::Access;
+pub use access::{Access, WebConfig};
 pub use axum::Router;
 pub use error::ApiError;
 pub use plugins::{MountedHandler, listener_router};

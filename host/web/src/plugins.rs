@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse, Response};
 use model::seams::{HandlerRequest, HttpHandler};
 
+use crate::access::User;
 use crate::error::ApiError;
 use crate::params::body;
 
@@ -76,7 +77,7 @@ async fn call(plugin: &MountedHandler, mount: String, path: String, request: Req
         headers: passed(&parts.headers),
         body,
         remote,
-        user: None,
+        user: parts.extensions.get::<User>().map(|User(name)| name.clone()),
     };
     let answer = plugin.handler.handle(request).await;
     let status = StatusCode::from_u16(answer.status).ok().filter(|status| status.as_u16() >= 200).unwrap_or(StatusCode::BAD_GATEWAY);

@@ -13,11 +13,19 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulConnection;
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::access::{Access, Connection};
 
 /// A client sends the headers of its next request within this time; so long may a connection be idle.
 const HEADER_TIME: Duration = Duration::from_secs(30);
+/// A client ends the handshake of TLS within this time.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Headers of a request, in bytes.
 const HEADER_BYTES: usize = 64 << 10;
 /// Requests of one HTTP/2 connection at once.
@@ -28,9 +36,22 @@ const CONNECTION_TIME: Duration = Duration::from_mins(5);
 /// How long open requests may take once the server is told to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
+/// Word for word as upstream, for whoever searches for it.
+const PLAIN_HTTP: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Serves connections of the listener until `shutdown` is ready, then lets open requests end. At most `connections` at once;
 /// more wait in the system's queue.
-pub async fn serve(listener: TcpListener, router: Router, connections: usize, shutdown: impl Future<Output = ()> + Send) {
+///
+/// With an `access` that says so, connections are encrypted; without one they never are.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    connections: usize,
+    access: Option<Arc<Access>>,
+    shutdown: impl Future<Output = ()> + Send,
+) {
     let connections = u32::try_from(connections.max(1)).unwrap_or(u32::MAX >> 3);
     let permits = Arc::new(Semaphore::new(connections as usize));
     let (stop, stopped) = watch::channel(false);
@@ -47,12 +68,20 @@ pub async fn serve(listener: TcpListener, router: Router, connections: usize, sh
             () = &mut shutdown => break,
             accepted = accept(&listener, &permits) => accepted,
         };
-        let service = tower_service(router.clone(), peer);
-        let (builder, stopped) = (builder.clone(), stopped.clone());
+        let (router, builder, stopped) = (router.clone(), builder.clone(), stopped.clone());
+        let (tls, http1_only) = access.as_ref().map_or((None, false), |access| access.connection());
         tokio::spawn(async move {
             let _permit = permit;
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = drive(connection, stopped).await {
+            let builder = if http1_only { builder.http1_only() } else { builder };
+            let service = tower_service(router, peer, Connection { tls: tls.is_some() });
+            let served = match tls {
+                None => drive(builder.serve_connection(TokioIo::new(stream), service), stopped).await,
+                Some(tls) => match encrypted(stream, tls).await {
+                    Ok(stream) => drive(builder.serve_connection(TokioIo::new(stream), service), stopped).await,
+                    Err(error) => Err(error),
+                },
+            };
+            if let Err(error) = served {
                 tracing::debug!(%peer, %error, "a connection broke");
             }
         });
@@ -65,10 +94,26 @@ pub async fn serve(listener: TcpListener, router: Router, connections: usize, sh
     }
 }
 
+/// The handshake. A client that speaks plain HTTP is told so, as upstream does.
+async fn encrypted(mut stream: TcpStream, tls: Arc<ServerConfig>) -> Result<TlsStream<TcpStream>, BoxError> {
+    let handshake = async {
+        let mut first = [0];
+        stream.peek(&mut first).await?;
+        // Each method begins with a letter, each handshake with 22.
+        if first[0].is_ascii_uppercase() {
+            stream.write_all(PLAIN_HTTP).await?;
+            stream.shutdown().await?;
+            return Err("it speaks HTTP without TLS".into());
+        }
+        Ok(TlsAcceptor::from(tls).accept(stream).await?)
+    };
+    tokio::time::timeout(HANDSHAKE_TIME, handshake).await.unwrap_or_else(|_| Err("the handshake took too long".into()))
+}
+
 /// Runs a connection to its end, or lets it end after its time or when the server stops.
-async fn drive<C>(connection: C, mut stopped: watch::Receiver<bool>) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+async fn drive<C>(connection: C, mut stopped: watch::Receiver<bool>) -> Result<(), BoxError>
 where
-    C: GracefulConnection<Error = Box<dyn std::error::Error + Send + Sync>>,
+    C: GracefulConnection<Error = BoxError>,
 {
     tokio::pin!(connection);
     tokio::select! {
@@ -106,9 +151,10 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream,
 fn tower_service(
     router: Router,
     peer: SocketAddr,
+    connection: Connection,
 ) -> impl hyper::service::Service<Request<Incoming>, Response = axum::response::Response, Error = std::convert::Infallible, Future: Send>
 + Clone
 + Send {
-    let service = router.layer(axum::Extension(ConnectInfo(peer)));
+    let service = router.layer(axum::Extension(ConnectInfo(peer))).layer(axum::Extension(connection));
     TowerToHyperService::new(service)
 }

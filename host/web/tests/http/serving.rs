@@ -23,7 +23,7 @@ async fn connections_are_served_until_the_end() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(web::serve(listener, web::router(state(&Seen::default())), 10, async move {
+    let server = tokio::spawn(web::serve(listener, web::router(state(&Seen::default())), 10, None, async move {
         let _ = stopped.await;
     }));
     let answer = exchange(address, b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
