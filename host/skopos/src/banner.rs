@@ -5,12 +5,13 @@ use std::fmt::Write;
 
 use rules::RuleFile;
 use tsdb::RecoveryReport;
+use web::Access;
 
 use crate::app::App;
 use crate::config::Config;
 
 /// Version, configuration, data directory, plugins by kind, jobs and targets, address.
-pub(crate) fn text(app: &App, config: &Config, report: &RecoveryReport, listen: &[String], read_only: bool) -> String {
+pub(crate) fn text(app: &App, config: &Config, report: &RecoveryReport, listen: &[String], access: &Access) -> String {
     let mut text = format!("Skopos {} ({})\n", env!("CARGO_PKG_VERSION"), env!("SKOPOS_REVISION"));
     let file = app.source.file.as_ref().map_or("embedded default (config/skopos.yml)".to_owned(), |f| f.display().to_string());
     row(&mut text, "configuration", &file);
@@ -31,9 +32,10 @@ pub(crate) fn text(app: &App, config: &Config, report: &RecoveryReport, listen: 
     row(&mut text, "scraping", &targets);
     let rules: usize = config.rules.iter().map(RuleFile::rule_count).sum();
     row(&mut text, "rules", &format!("{rules} in {} files; {} dashboards", config.rules.len(), config.dashboards.len()));
-    let addresses: Vec<String> = listen.iter().map(|address| format!("http://{address}")).collect();
+    let scheme = if access.has_tls() { "https" } else { "http" };
+    let addresses: Vec<String> = listen.iter().map(|address| format!("{scheme}://{address}")).collect();
     row(&mut text, "address", &addresses.join(" "));
-    if read_only {
+    if access.is_read_only() {
         row(
             &mut text,
             "",

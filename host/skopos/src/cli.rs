@@ -68,6 +68,12 @@ pub(crate) struct ServerFlags {
     /// Address of the web interface and the API. May come more than once.
     #[arg(long = "web.listen-address", value_name = "HOST:PORT", default_value = "127.0.0.1:9090")]
     pub(crate) listen_addresses: Vec<String>,
+    /// Users, TLS and headers of the web interface, in upstream's format. Changes are taken up while running.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub(crate) web_config_file: Option<PathBuf>,
+    /// Refused: pages of other sites get no answers.
+    #[arg(long = "web.cors.origin", value_name = "REGEX", hide = true, value_parser = no_cors)]
+    pub(crate) cors_origin: Option<String>,
     /// The address under which others reach this Skopos, for links in notifications. [default: the first listen address]
     #[arg(long = "web.external-url", value_name = "URL")]
     pub(crate) external_url: Option<String>,
@@ -114,6 +120,7 @@ impl ServerFlags {
             ("storage.tsdb.retention.time", format_duration(self.retention_ms)),
             ("storage.wal-sync", format_duration(self.wal_sync_ms)),
             ("web.listen-address", self.listen_addresses.join(",")),
+            ("web.config.file", path(&self.web_config_file)),
             ("web.external-url", self.external_url.clone().unwrap_or_default()),
             ("web.enable-lifecycle", self.enable_lifecycle.to_string()),
             ("web.enable-admin-api", self.enable_admin_api.to_string()),
@@ -152,6 +159,10 @@ pub(crate) enum LogFormat {
     Logfmt,
     /// One JSON object a line.
     Json,
+}
+
+fn no_cors(_: &str) -> Result<String, String> {
+    Err("pages of other sites get no answers from here: let a proxy in front put both under one address, or leave the flag out".to_owned())
 }
 
 fn duration(text: &str) -> Result<u64, String> {

@@ -20,6 +20,7 @@ mod shown;
 mod start;
 mod storage;
 mod watch;
+mod web_config;
 
 use std::process::ExitCode;
 

@@ -28,7 +28,7 @@ use crate::listeners::Listeners;
 use crate::self_metrics::ReloadFacts;
 use crate::storage::{LateStorage, look_after, open};
 use crate::watch::WatchedFiles;
-use crate::{banner, log, out};
+use crate::{banner, log, out, web_config};
 
 /// Connections at once on the main address, as upstream's `--web.max-connections`.
 const CONNECTIONS_MAX: usize = 512;
@@ -65,6 +65,8 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let listeners = bind(&flags.listen_addresses).await?;
     let listen: Vec<String> = listeners.iter().map(|(text, _)| text.clone()).collect();
+    let loopback = listeners.iter().all(|(_, listener)| listener.local_addr().is_ok_and(|a| a.ip().is_loopback()));
+    let (access, watched_access) = web_config::start(flags.web_config_file.as_deref(), loopback)?;
     let source = config_source(&flags, &listen[0]);
     let mut watched = WatchedFiles::default();
     let main = source.read_main(&mut watched).map_err(|e| e.to_string())?;
@@ -87,9 +89,8 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
     for flag in flags.without_effect() {
         tracing::warn!("{flag} is accepted and has no effect yet");
     }
-    let external_url = flags.external_url.clone().unwrap_or_else(|| format!("http://{}", listen[0]));
-    let loopback = listeners.iter().all(|(_, listener)| listener.local_addr().is_ok_and(|a| a.ip().is_loopback()));
-    let access = Arc::new(web::Access::new(loopback)?);
+    let external_url =
+        flags.external_url.clone().unwrap_or_else(|| format!("{}://{}", if access.has_tls() { "https" } else { "http" }, listen[0]));
     let app = Arc::new(App {
         source,
         clock: Arc::clone(&clock),
@@ -121,8 +122,10 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
     // The web interface is up while the log is read: alive, and not ready.
     let (stop_web, stopped) = watch::channel(false);
     let router = web::router(app.web_state(listen.clone(), Arc::clone(&access)));
-    let servers: Vec<_> =
-        listeners.into_iter().map(|(_, listener)| tokio::spawn(serve_web(listener, router.clone(), stopped.clone()))).collect();
+    let servers: Vec<_> = listeners
+        .into_iter()
+        .map(|(_, listener)| tokio::spawn(serve_web(listener, router.clone(), Arc::clone(&access), stopped.clone())))
+        .collect();
 
     let options = storage_options(&app, &clock);
     let dir = app.flags.storage_path.clone();
@@ -135,7 +138,7 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
     let rooms = rooms(&app, &db, &resolver, &config)?;
     // Set once, here.
     let _ = app.rooms.set(rooms);
-    let summary = banner::text(&app, &config, &report, &listen, access.is_read_only());
+    let summary = banner::text(&app, &config, &report, &listen, &access);
     app.apply(config).await?;
     {
         let mut facts = app.reload_facts();
@@ -148,10 +151,15 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
     let routing = Arc::clone(&rooms.alerting);
     let alerting = tokio::spawn(async move { routing.run().await });
     let watching = tokio::spawn(Arc::clone(&app).watch());
+    let watching_access =
+        app.flags.web_config_file.clone().map(|path| tokio::spawn(web_config::watch(path, Arc::clone(&access), watched_access)));
 
     until_stopped(&app).await?;
     tracing::info!("stopping");
     watching.abort();
+    if let Some(watching) = watching_access {
+        watching.abort();
+    }
     app.listeners.close();
     // In the order in which things flow: first nothing new comes in, then what is there is brought to its end.
     let all = async {
@@ -212,12 +220,12 @@ async fn bind(addresses: &[String]) -> Result<Vec<(String, TcpListener)>, String
     Ok(bound)
 }
 
-async fn serve_web(listener: TcpListener, router: web::Router, mut stopped: watch::Receiver<bool>) {
+async fn serve_web(listener: TcpListener, router: web::Router, access: Arc<web::Access>, mut stopped: watch::Receiver<bool>) {
     let shutdown = async move {
         // An error means that the sender is gone, which is a stop too.
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    web::serve(listener, router, CONNECTIONS_MAX, shutdown).await;
+    web::serve(listener, router, CONNECTIONS_MAX, Some(access), shutdown).await;
 }
 
 fn config_source(flags: &ServerFlags, listen: &str) -> ConfigSource {

@@ -47,16 +47,29 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
     response
 }
 
-/// Old links of Prometheus' graph page: `/graph?g0.expr=…&g0.range_input=1h` become the explorer's.
+/// Queries of an old link that are taken over.
+const OLD_QUERIES_MAX: usize = 20;
+
+/// Old links of Prometheus' graph page: `/graph?g0.expr=…&g0.range_input=1h&g1.expr=…` become the explorer's, all queries with
+/// the first one's range. What the explorer calls by its own name stays as it is.
 pub(crate) fn graph(prefix: &str, request: Request) -> Response {
     let params = Params::of_query(request.uri().query());
     let mut target = form_urlencoded::Serializer::new(String::new());
-    for (from, to) in [("g0.expr", "expr"), ("g0.range_input", "range"), ("g0.end_input", "end")] {
-        let value = params.first(from);
+    let mut add = |to: &str, value: &str| {
         if !value.is_empty() {
             target.append_pair(to, value);
         }
+    };
+    for at in 0..OLD_QUERIES_MAX {
+        add("expr", params.first(&format!("g{at}.expr")));
     }
+    for (from, to) in
+        [("g0.range_input", "range"), ("g0.end_input", "end"), ("g0.step_input", "step"), ("expr", "expr"), ("range", "range")]
+    {
+        add(to, params.first(from));
+    }
+    add("tab", if params.first("g0.tab") == "1" { "table" } else { "" });
+    add("stack", if params.first("g0.stacked") == "1" { "1" } else { "" });
     let query = target.finish();
     let address = if query.is_empty() { format!("{prefix}/explore") } else { format!("{prefix}/explore?{query}") };
     redirect(&address)

@@ -37,7 +37,7 @@ pub fn router(state: State) -> Router {
     let routes = Router::new()
         .nest("/api/v1", api().layer(from_fn_with_state(app.clone(), when_ready)))
         .merge(lifecycle_routes())
-        .merge(page_routes(&prefix, &outside))
+        .merge(page_routes(&outside))
         .route("/metrics", get(async |Shared(app): Shared<App>| metrics_text((app.state.metrics)())))
         .route("/federate", get(federate::federate).layer(from_fn_with_state(app.clone(), when_ready)))
         .route("/version", get(status::version))
@@ -136,21 +136,48 @@ fn page<S: Clone + Send + Sync + 'static>(prefix: &str) -> MethodRouter<S> {
     get(move |headers: HeaderMap| std::future::ready(pages::page(&prefix, &headers)))
 }
 
-fn page_routes(prefix: &str, outside: &str) -> Router<App> {
-    let graph_prefix = prefix.to_owned();
+/// Addresses of our pages.
+const PAGES: [&str; 7] = ["/", "/targets", "/alerts", "/plugins", "/explore", "/dashboards", "/welcome"];
+
+/// Upstream's pages and where what they show is found here.
+const MOVED: [(&str, &str); 11] = [
+    ("/rules", "/alerts"),
+    ("/alerts", "/alerts"),
+    ("/targets", "/targets"),
+    ("/service-discovery", "/targets"),
+    ("/alertmanager-discovery", "/alerts"),
+    ("/status", "/api/v1/status/runtimeinfo"),
+    ("/runtime", "/api/v1/status/runtimeinfo"),
+    ("/tsdb-status", "/api/v1/status/tsdb"),
+    ("/flags", "/api/v1/status/flags"),
+    ("/config", "/api/v1/status/config"),
+    ("/starting", "/"),
+];
+
+/// `outside`: what browsers put before each path.
+fn page_routes(outside: &str) -> Router<App> {
     let mut routes = Router::new()
         .route("/assets/{*path}", get(pages::asset))
         .route("/favicon.ico", get(pages::favicon))
         .route("/d/{uid}", page(outside))
-        .route("/d/{uid}/{*slug}", page(outside))
-        .route("/graph", get(async move |request: Request| pages::graph(&graph_prefix, request)));
-    for path in ["/", "/targets", "/alerts", "/plugins", "/explore", "/dashboards", "/welcome"] {
+        .route("/d/{uid}/{*slug}", page(outside));
+    for path in PAGES {
         routes = routes.route(path, page(outside));
     }
-    // Upstream's pages that have another name here.
-    for (path, target) in [("/rules", "/alerts"), ("/query", "/explore"), ("/service-discovery", "/targets")] {
-        let target = format!("{prefix}{target}");
-        routes = routes.route(path, get(async move || pages::redirect(&target)));
+    // Old links to upstream's pages, of the interface before this one as well.
+    for path in ["/graph", "/query"] {
+        for path in [path.to_owned(), format!("/classic{path}"), format!("/new{path}")] {
+            let prefix = outside.to_owned();
+            routes = routes.route(&path, get(async move |request: Request| pages::graph(&prefix, request)));
+        }
+    }
+    for (path, target) in MOVED {
+        for (path, has_page) in [(path.to_owned(), PAGES.contains(&path)), (format!("/classic{path}"), false)] {
+            if !has_page {
+                let target = format!("{outside}{target}");
+                routes = routes.route(&path, get(async move || pages::redirect(&target)));
+            }
+        }
     }
     routes
 }

@@ -113,9 +113,23 @@ async fn pages_and_files() {
         (200, "gzip", "public, max-age=31536000, immutable")
     );
     assert_eq!(ask("GET /assets/none.js").await.status, 404);
-    for (path, location) in
-        [("/graph?g0.expr=up&g0.range_input=1h", "/explore?expr=up&range=1h"), ("/graph", "/explore"), ("/rules", "/alerts")]
-    {
+    for (path, location) in [
+        ("/graph?g0.expr=up&g0.range_input=1h", "/explore?expr=up&range=1h"),
+        ("/classic/graph?g0.expr=a&g0.tab=1&g1.expr=b%7Bc%3D%22d%22%7D", "/explore?expr=a&expr=b%7Bc%3D%22d%22%7D&tab=table"),
+        (
+            "/query?g0.expr=up&g0.show_tree=0&g0.range_input=6h&g0.end_input=2026-01-01+00%3A00",
+            "/explore?expr=up&range=6h&end=2026-01-01+00%3A00",
+        ),
+        ("/query?expr=up&range=5m", "/explore?expr=up&range=5m"),
+        ("/graph", "/explore"),
+        ("/rules", "/alerts"),
+        ("/classic/targets", "/targets"),
+        ("/service-discovery", "/targets"),
+        ("/status", "/api/v1/status/runtimeinfo"),
+        ("/flags", "/api/v1/status/flags"),
+        ("/config", "/api/v1/status/config"),
+        ("/tsdb-status", "/api/v1/status/tsdb"),
+    ] {
         let answer = ask(&format!("GET {path}")).await;
         assert_eq!((answer.status, answer.header("location")), (302, location));
     }
