@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::config::ConfigError;
+use model::config::{ConfigError, Node};
 use tokio::time::MissedTickBehavior;
 use web::{Access, WebConfig};
 
@@ -20,21 +20,31 @@ const BYTES_MAX: u64 = 4 << 20;
 /// `file:line:column`.
 pub(crate) fn read(path: &Path, watched: &mut WatchedFiles) -> Result<WebConfig, String> {
     watched.add(path);
-    let place = |error: ConfigError| {
-        let gap = if error.position.line > 0 { "" } else { " " };
-        format!("{}:{gap}{error}", path.display())
-    };
     let bytes = std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?.len();
     if bytes > BYTES_MAX {
         return Err(format!("{}: {bytes} bytes are more than a web configuration may have", path.display()));
     }
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let node = yaml::parse(&text).map_err(place)?;
-    let base = path.parent().unwrap_or(Path::new("."));
-    for file in WebConfig::files(&node, base) {
+    let node = yaml::parse(&text).map_err(|error| placed(path, &error))?;
+    for file in WebConfig::files(&node, base(path)) {
         watched.add(&file);
     }
-    WebConfig::from_node(&node, base).map_err(place)
+    of_node(&node, path)
+}
+
+/// The configuration that the tree of a file is, with the certificates it names.
+pub(crate) fn of_node(node: &Node, path: &Path) -> Result<WebConfig, String> {
+    WebConfig::from_node(node, base(path)).map_err(|error| placed(path, &error))
+}
+
+/// Paths in the file are relative to where it stands.
+fn base(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
+}
+
+fn placed(path: &Path, error: &ConfigError) -> String {
+    let gap = if error.position.line > 0 { "" } else { " " };
+    format!("{}:{gap}{error}", path.display())
 }
 
 /// Who may come in, by the file if there is one, and the files to watch.

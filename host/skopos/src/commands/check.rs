@@ -11,7 +11,7 @@ use super::loaded::{Loaded, plugins_of};
 use crate::cli::{CheckConfig, ConfigFiles, FileKind};
 use crate::config::{ConfigSource, alerting_alone, parse_file, read_dashboard};
 use crate::files::Files;
-use crate::out;
+use crate::{out, web_config};
 
 /// What is said of a good file, and of what should be known about it.
 struct Good {
@@ -129,8 +129,10 @@ fn rule_file(root: &Node, file: &Path) -> Result<Good, Vec<String>> {
 }
 
 fn web_file(root: &Node, file: &Path) -> Result<Good, Vec<String>> {
-    let _ = root;
-    Err(vec![format!("{}: web configurations cannot be checked yet", file.display())])
+    let config = web_config::of_node(root, file).map_err(|error| vec![error])?;
+    let tls = if config.has_tls() { "with TLS" } else { "without TLS" };
+    let summary = format!("a good web configuration {tls} and with {} users", config.user_count());
+    Ok(Good { summary, warnings: config.warnings().to_vec() })
 }
 
 /// None for JSON that is no dashboard, unless it must be one.
