@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::PrivateKeyDer;
 use test_support::Beside;
 
@@ -49,8 +49,9 @@ fn server(certificate: rcgen::Certificate, key: &KeyPair) -> SocketAddr {
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a CA"))
     }
@@ -58,6 +59,7 @@ impl Authority {
     fn server(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> SocketAddr {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        params.distinguished_name.push(DnType::CommonName, "a server");
         change(&mut params);
         server(params.signed_by(&key, &self.0).expect("signed"), &key)
     }
@@ -69,7 +71,7 @@ fn job(name: &str, target: SocketAddr, tls: &str) -> String {
 
 #[test]
 fn a16_tls() {
-    let (ca, other) = (Authority::new(), Authority::new());
+    let (ca, other) = (Authority::new("our CA"), Authority::new("another CA"));
     let mut beside = Beside::start(BINARY, "a16-tls");
     beside.skopos().folder().write("ca.pem", ca.0.pem());
     let trust = "ca_file: ca.pem";

@@ -19,7 +19,7 @@ use crate::engine::Machine;
 use crate::handle::Handle;
 use crate::loader::{Job, Loader};
 use crate::machine_facts::Unanswering;
-use crate::section::{locate, to_json};
+use crate::section::{self, locate, to_json};
 use crate::serve::Server;
 use crate::shared::Shared;
 use crate::slot::Slot;
@@ -191,7 +191,7 @@ impl PluginHost {
         let schema = plugin.schema(kind);
         let section = to_json(node, schema)?;
         if let Some(schema) = schema {
-            schema.check(&mut section.clone()).map_err(|e| locate(node, e))?;
+            section::check(schema, &mut section.clone()).map_err(|e| locate(node, e))?;
         }
         Ok(section.to_string())
     }

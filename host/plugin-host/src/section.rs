@@ -51,7 +51,7 @@ impl Prepared {
         if plain.is_null() {
             plain = Value::Object(Map::new());
         }
-        let marks = schema.map_or_else(|| Ok(Vec::new()), |schema| schema.check(&mut plain))?;
+        let marks = schema.map_or_else(|| Ok(Vec::new()), |schema| check(schema, &mut plain))?;
         for marked in marks.iter().filter(|marked| marked.mark == Mark::GrantRead) {
             absolute_path(&mut plain, &marked.pointer, base_dir)?;
         }
@@ -61,10 +61,6 @@ impl Prepared {
         }
         for marked in &marks {
             prepared.take_mark(marked, reveal)?;
-            if marked.mark == Mark::HttpClient {
-                // What the block excludes is said when the configuration is read, not when it is used. Files are not looked at.
-                http_config(&prepared.plain, &marked.pointer, Path::new("")).map_err(|e| client_error(&marked.pointer, e))?;
-            }
         }
         Ok(prepared)
     }
@@ -133,6 +129,16 @@ impl Prepared {
         }
         config.to_string()
     }
+}
+
+/// Checks a section against its schema, and the HTTP client blocks in it against what they exclude, so that it is said when
+/// the configuration is read and not when it is used. Files are not looked at.
+pub(crate) fn check(schema: &Schema, plain: &mut Value) -> Result<Vec<Marked>, SectionError> {
+    let marks = schema.check(plain)?;
+    for marked in marks.iter().filter(|marked| marked.mark == Mark::HttpClient) {
+        http_config(plain, &marked.pointer, Path::new("")).map_err(|e| client_error(&marked.pointer, e))?;
+    }
+    Ok(marks)
 }
 
 /// The HTTP client block at a place of a section: an object of its own, or, at the root, keys among the section's.
