@@ -72,7 +72,7 @@ pub(crate) struct Scrape<'a> {
     pub(crate) timeout_ms: u64,
     /// Whether the report has its further entries.
     pub(crate) extra_metrics: bool,
-    /// Of a target that is reached by TLS: when its certificate ends, in Unix seconds, or stale if nobody has seen it.
+    /// When the target's certificate ends, in Unix seconds. None without TLS, and without an answer: then the series ends.
     pub(crate) certificate_not_after: Option<f64>,
 }
 
@@ -264,7 +264,7 @@ impl Committer {
         let Some(main) = self.main.as_mut() else { return };
         let wanted = |place: usize| report_names(extra, certificate).any(|(at, _)| at == place);
         if self.report_columns.iter().any(|(at, _)| !wanted(*at)) {
-            // No longer wanted since a reload.
+            // No longer wanted since a reload, or for want of a certificate.
             self.columns.truncate(self.sample_columns);
             self.ended.extend(self.report_columns.iter().filter(|(at, _)| !wanted(*at)).map(|(_, column)| *column));
             self.report_columns.retain(|(at, _)| wanted(*at));

@@ -257,14 +257,13 @@ impl Work {
     fn commit(mut self) -> (Committer, Vec<u8>, Committed) {
         self.committer.set_rules(Arc::clone(&self.settings.rules));
         let not_after = self.fetched.as_ref().ok().and_then(|fetched| fetched.certificate_not_after);
-        let by_tls = self.settings.target.url.starts_with("https:");
         let scrape = Scrape {
             time: self.time,
             began: self.began,
             body: self.fetched.map(|fetched| (self.body.as_slice(), fetched.format)),
             timeout_ms: self.settings.target.timeout_ms,
             extra_metrics: self.settings.job.switches.extra_scrape_metrics,
-            certificate_not_after: by_tls.then(|| not_after.map_or_else(model::stale, |seconds| seconds as f64)),
+            certificate_not_after: not_after.map(|seconds| seconds as f64),
         };
         let committed = self.committer.commit(&scrape);
         (self.committer, self.body, committed)
