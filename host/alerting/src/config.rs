@@ -196,6 +196,7 @@ fn read_entry(plugin: &str, node: &Node, global: &Global) -> Result<Entry, Confi
         values.insert("send_resolved".to_owned(), Value::Bool(send_resolved));
     }
     if let Some(service) = service {
+        check_addresses(node)?;
         check_exclusive(node, &values, service.exclusive)?;
         add_defaults(&mut values, service, global);
         for (keys, message) in service.required {
@@ -209,6 +210,20 @@ fn read_entry(plugin: &str, node: &Node, global: &Global) -> Result<Entry, Confi
     }
     let send_resolved = written.unwrap_or_else(|| service.is_none_or(|service| service.send_resolved));
     Ok(Entry { plugin: plugin.to_owned(), node: node.clone(), section: Value::Object(values).to_string(), send_resolved })
+}
+
+/// Addresses are told without their text, which may be a secret. Templates become an address later.
+fn check_addresses(node: &Node) -> Result<(), ConfigError> {
+    for (key, _, value) in node.as_mapping()? {
+        let (true, NodeValue::Scalar { text, .. }) = (matches!(key.as_str(), "api_url" | "webhook_url" | "url" | "app_url"), &value.value) else {
+            continue;
+        };
+        let begins = ["http://", "https://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
+        if !begins && !text.is_empty() && !text.contains("{{") && text != "<secret>" {
+            return Err(value.error(format!("{key} is not an address: it begins with http:// or https:// and a host")));
+        }
+    }
+    Ok(())
 }
 
 fn check_exclusive(node: &Node, values: &Map<String, Value>, exclusive: &[&[&str]]) -> Result<(), ConfigError> {

@@ -13,6 +13,7 @@ mod config;
 mod discovery;
 mod egress;
 mod exemplars;
+mod failure_log;
 mod fetch;
 mod layout;
 mod metadata;

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::commit::{Committed, Committer, Scrape};
 use crate::config::JobConfig;
+use crate::failure_log;
 use crate::fetch::{Buffers, Fetched, Source, fetch};
 use crate::layout::KeyHasher;
 use crate::metadata::{Families, SharedMetadata};
@@ -266,6 +267,9 @@ impl Work {
             certificate_not_after: not_after.map(|seconds| seconds as f64),
         };
         let committed = self.committer.commit(&scrape);
+        if let (Some(error), Some(path)) = (&committed.error, &self.settings.job.failure_log) {
+            failure_log::write(path, self.time, &self.settings.job.name, &self.settings.target.url, error);
+        }
         (self.committer, self.body, committed)
     }
 }

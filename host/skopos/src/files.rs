@@ -90,10 +90,11 @@ enum ReadError {
 }
 
 fn read_disk(path: &Path) -> Result<String, ReadError> {
-    let file = fs::File::open(path).map_err(ReadError::Whole)?;
-    if !file.metadata().map_err(ReadError::Whole)?.is_file() {
+    // Before it is opened: a pipe would wait for a writer.
+    if !fs::metadata(path).map_err(ReadError::Whole)?.is_file() {
         return Err(ReadError::Whole(io::Error::other("it is not a regular file")));
     }
+    let file = fs::File::open(path).map_err(ReadError::Whole)?;
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(ReadError::Whole)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {

@@ -8,7 +8,8 @@ const MASK: &str = "<secret>";
 
 /// Keys whose value is a secret wherever they stand, beside those that [`sounds_secret`]. Fields that a plugin's schema marks as
 /// secret come on top.
-const SECRET_KEYS: [&str; 24] = [
+const SECRET_KEYS: [&str; 25] = [
+    "proxy_connect_header",
     "password",
     "credentials",
     "bearer_token",

@@ -1,5 +1,6 @@
 //! One pass over a configuration: each section goes to the crate that knows it.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -135,7 +136,12 @@ impl<'a> Reader<'a> {
 
     fn rules(&mut self, patterns: Option<&Node>, main: &MainFile) -> Result<Vec<RuleFile>, LoadError> {
         let mut files = Vec::new();
+        let mut seen = HashSet::new();
         for (name, path) in self.named_files(patterns, "rule", main)? {
+            // Two patterns may name the same file, which is one file.
+            if !seen.insert(path.clone()) {
+                continue;
+            }
             let root = parse_file(&self.source.files, &path, &name)?;
             files.push(RuleFile::from_node(&root, &name).map_err(|error| LoadError { file: name.clone(), error })?);
         }

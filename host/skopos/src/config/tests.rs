@@ -66,10 +66,6 @@ async fn upstreams_configurations() {
             if error.error.message.starts_with("no plugin serves \"") && error.error.message.contains("into plugins/") {
                 unsupported += 1;
                 if let (false, Err(error)) = (bad, load(&host, &path, true)) {
-                    if error.to_string().contains("oauth2 is not supported yet") {
-                        println!("  waits for oauth2: {error}");
-                        continue;
-                    }
                     failures.push(format!("{name}: with missing plugins allowed: {error}"));
                 }
                 continue;
@@ -111,12 +107,7 @@ async fn upstreams_examples_load_with_missing_plugins_allowed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_file_can_be_tried_and_what_is_lost_is_loud() {
     let Some(root) = test_support::conformance("config") else { return };
-    let text = std::fs::read_to_string(root.join("prometheus/conf.good.yml")).expect("it can be read");
-    // Until the client has oauth2.
-    let text = text.replace("    oauth2:\n      client_id: \"123\"\n      client_secret: \"456\"\n      token_url: \"http://remote1/auth\"\n      tls_config:\n        cert_file: valid_cert_file\n        key_file: valid_key_file\n", "");
-    let folder = test_support::TempFolder::new("large");
-    let path = folder.write("conf.good.yml", &text);
-    let config = load(&host(), &path, true).unwrap_or_else(|error| panic!("{error}"));
+    let config = load(&host(), &root.join("prometheus/conf.good.yml"), true).unwrap_or_else(|error| panic!("{error}"));
     let told = config.warnings.join("\n");
     for part in [
         "conf.good.yml:27:5: remote_write[0]: NO SAMPLE IS SENT there",
