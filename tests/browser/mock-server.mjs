@@ -796,11 +796,11 @@ function query(path, parameters) {
   const limit = Number(parameters.get("limit")) || Infinity;
   const stats = { timings: { execTotalTime: 0.0123 }, samples: { totalQueryableSamples: 4711 } };
   const end = Number(parameters.get("time") ?? parameters.get("end"));
-  if (/^count\(/.test(text)) {
+  if (/^count\(/.test(text) && path.endsWith("/query")) {
     const value = [end, String(seriesOf(text).length)];
     return success({ resultType: "vector", result: [{ metric: {}, value }], stats });
   }
-  const summed = /^sum /.test(text);
+  const summed = /^(sum |count\()/.test(text);
   const all = summed ? [{}] : seriesOf(text);
   const value = (i, at) => String(/total/.test(text) && !/rate/.test(text) ? (summed ? 10 : Math.round(at / 60) % 1000) : wave(i, at * 1000).toFixed(4));
   const windowed = /^[\w{}]+\[\w+\]$/.test(text);
@@ -855,7 +855,7 @@ function api(path, body, parameters) {
   if (view !== null) {
     const answer = drawings[view[2]]?.(body);
     if (answer === undefined) return failure(404, "not_found", `no panel ${view[2]}`);
-    return answer instanceof Error ? failure(422, "execution", answer.message) : success(answer);
+    return answer instanceof Error ? failure(422, "execution", answer.message) : success({ queries: ["up"], ...answer });
   }
   const named = /^\/api\/v1\/dashboards\/([^/]+)$/.exec(path);
   if (named !== null) {

@@ -385,6 +385,228 @@ await check("targets are filtered, and the address knows", async () => {
   await page.waitForSelector(".look");
 });
 
+// --- The explorer ----------------------------------------------------------------------------------------------------------
+
+/** What stands in the editor of a query. */
+const written = (row = "A") => page.locator(`[data-query-row="${row}"] .cm-content`);
+const exprs = () => new URL(page.url()).searchParams.getAll("expr");
+/** Empties the editor and writes into it. */
+async function write(text, row = "A") {
+  await written(row).click();
+  await page.keyboard.press("Control+A");
+  await page.keyboard.press("Delete");
+  await page.keyboard.type(text);
+}
+async function graphDrawn() {
+  await until("the graph has lines", () =>
+    page.evaluate(() => {
+      const canvas = document.querySelector('[data-explore="graph"] canvas');
+      if (canvas === null) return "no canvas";
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      return new Set(new Uint32Array(data.buffer)).size >= 8 || "blank";
+    }),
+  );
+}
+
+await check("explore completes a metric's name, and Enter runs the query", async () => {
+  await page.goto(`${origin}/explore?theme=light&from=now-15m&to=now`);
+  await written().waitFor();
+  await shot("explore-empty");
+  await until("the editor has the focus", () => page.evaluate(() => document.activeElement?.closest("[data-query]") !== null));
+  await page.keyboard.type("access_log_t");
+  const option = page.locator(".cm-tooltip-autocomplete li", { hasText: /^access_log_total/ });
+  await option.waitFor();
+  await until("its type is told", async () => (await option.innerText()).includes("counter"));
+  await shot("explore-completion");
+  await page.keyboard.press("Enter");
+  await until("the name is completed", async () => (await written().innerText()) === "access_log_total");
+  assert(exprs().length === 0, "it ran before anybody asked");
+  await page.keyboard.press("Enter");
+  await page.waitForURL((url) => url.searchParams.get("expr") === "access_log_total");
+  await graphDrawn();
+  assert(/\d+ series/.test(await page.locator(".query-status").innerText()), "the number of series is not told");
+  await shot("explore-graph");
+});
+
+await check("labels and their values are completed", async () => {
+  await write("access_log_total{");
+  await page.keyboard.type("jo");
+  await page.locator(".cm-tooltip-autocomplete li", { hasText: /^job/ }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.keyboard.type('b="');
+  await page.locator(".cm-tooltip-autocomplete li", { hasText: "access-log" }).waitFor();
+  await page.keyboard.press("Escape");
+});
+
+await check("a counter is offered as a total, which is a whole number, and as a rate", async () => {
+  await write("access_log_total");
+  await page.keyboard.press("Escape");
+  await page.locator(".query-note button", { hasText: "Total over the range" }).click();
+  await page.waitForURL((url) => url.searchParams.get("total") === "A");
+  const total = page.locator('[data-explore="total"] .total-value');
+  await total.waitFor();
+  const value = await total.getAttribute("title");
+  assert(/^\d+$/.test(value ?? "") && Number(value) > 0, `the total is ${value}`);
+  await shot("explore-total");
+  await page.locator(".query-note button", { hasText: "Rate" }).click();
+  await page.waitForURL((url) => url.searchParams.get("rate") === "A");
+  await graphDrawn();
+  await page.locator(".query-asked summary").click();
+  assert(/^rate\(access_log_total\[\d+\w\]\)$/.test(await page.locator(".query-asked pre").innerText()), "the window is not told");
+  await shot("explore-rate");
+});
+
+await check("a table shows the values at the end of the range", async () => {
+  await page.locator(".toolbar .segments button", { hasText: "Table" }).click();
+  await page.waitForURL((url) => url.searchParams.get("tab") === "table");
+  await page.waitForSelector('[data-explore="table"] tbody td');
+  await shot("explore-table");
+  await page.goBack();
+  await graphDrawn();
+});
+
+await check("a mistake is underlined, and told with its place", async () => {
+  expected = (url) => url.includes("/api/v1/query");
+  await write("sum(");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Delete");
+  await page.waitForSelector(".cm-lintRange-error");
+  await page.keyboard.press("Enter");
+  await page.locator(".query-status .said", { hasText: /1:\d+: parse error/ }).waitFor();
+  await write("sum(nosuch(up))");
+  await page.keyboard.press("Escape");
+  await page.locator(".query-buttons button", { hasText: "Run" }).click();
+  await page.locator(".query-status .said", { hasText: /1:5: parse error/ }).waitFor();
+  await page.waitForSelector(".cm-lintRange-error");
+  await shot("explore-mistake");
+  expected = () => false;
+});
+
+await check("Enter belongs to the input method while it composes", async () => {
+  await write("up");
+  await page.keyboard.press("Escape");
+  const before = page.url();
+  const cdp = await context.newCDPSession(page);
+  await cdp.send("Input.imeSetComposition", { text: "\ud55c", selectionStart: 1, selectionEnd: 1 });
+  await written().evaluate((editor) =>
+    editor.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", code: "Enter", keyCode: 229, isComposing: true, bubbles: true, cancelable: true })),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert(page.url() === before, "it ran");
+  await cdp.send("Input.insertText", { text: "\ud55c" });
+  assert((await written().innerText()) === "up\ud55c", `the editor has ${await written().innerText()}`);
+  await page.keyboard.press("Backspace");
+  await page.keyboard.press("Shift+Enter");
+  assert(page.url() === before && /^up\n/.test(await written().innerText()), "Shift+Enter does not begin a line");
+});
+
+await check("several queries are added, hidden and taken away, and the address holds them all", async () => {
+  await write("up");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(() => String(exprs()) === "up");
+  await page.locator("button", { hasText: "Add a query" }).click();
+  await written("B").waitFor();
+  await write("count(up)", "B");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(() => String(exprs()) === "up,count(up)");
+  await graphDrawn();
+  const link = page.url();
+  await page.locator('[data-query-row="A"] [aria-label^="Hide"]').click();
+  await page.waitForURL((url) => url.searchParams.get("hide") === "A");
+  await until("one line is left", async () => (await page.locator('[data-explore="graph"] .legend-name').count()) === 1);
+  await page.goBack();
+  await until("all are back", async () => (await page.locator('[data-explore="graph"] .legend-name').count()) > 1);
+  await page.goto("about:blank");
+  await page.goto(link);
+  await graphDrawn();
+  assert((await written("B").innerText()) === "count(up)", "the link does not bring the second query");
+  await page.locator('[data-query-row="A"] [aria-label^="Remove"]').click();
+  await page.waitForURL(() => String(exprs()) === "count(up)");
+  await until("the other moved up", async () => (await written("A").innerText()) === "count(up)");
+  await page.locator(".query-buttons .pop > button").click();
+  await page.locator(".past button", { hasText: /^up$/ }).click();
+  await page.waitForURL(() => String(exprs()) === "up");
+});
+
+await check("short and old links are understood", async () => {
+  await page.goto(`${origin}/explore?expr=up&range=15m`);
+  await page.waitForURL((url) => url.searchParams.get("from") === "now-15m" && url.searchParams.get("range") === null);
+  await graphDrawn();
+  if (mocked === undefined) {
+    await page.goto(`${origin}/graph?g0.expr=up&g0.range_input=30m&g0.tab=0`);
+    await page.waitForURL((url) => url.pathname === "/explore" && url.searchParams.get("from") === "now-30m");
+    await graphDrawn();
+  }
+});
+
+await check("the list of metrics writes selectors", async () => {
+  await page.goto(`${origin}/explore?theme=light&metrics=1&from=now-15m&to=now`);
+  await page.locator(".metrics .search").fill("access_log_total");
+  await page.locator(".metric", { hasText: "access_log_total" }).first().click();
+  await page.locator(".metric-details", { hasText: "counter" }).waitFor();
+  await page.locator(".fold-label", { hasText: "job" }).click();
+  await page.locator(".metric-values button", { hasText: "access-log" }).click();
+  await page.waitForURL(() => /^access_log_total\{job="access-log"\}$/.test(exprs()[0] ?? ""));
+  await graphDrawn();
+  await shot("explore-metrics");
+});
+
+for (const theme of ["light", "dark"]) {
+  await check(`explore keeps nobody out, ${theme}`, async () => {
+    await page.goto(`${origin}/explore?theme=${theme}&expr=access_log_total&expr=up&metrics=1`);
+    await graphDrawn();
+    const found = await barriers();
+    await page.goto(`${origin}/explore?theme=${theme}&expr=access_log_total&tab=table`);
+    await page.waitForSelector('[data-explore="table"] tbody td');
+    found.push(...(await barriers()));
+    assert(found.length === 0, found.join("\n"));
+    if (theme === "dark") await shot("explore-dark");
+  });
+}
+
+await check("explore fits 360 pixels", async () => {
+  await page.setViewportSize({ width: 360, height: 740 });
+  for (const query of ["expr=access_log_total&rate=A&expr=up", "expr=access_log_total&tab=table&metrics=1&lang=ko"]) {
+    await page.goto(`${origin}/explore?theme=dark&${query}`);
+    await page.waitForSelector("[data-explore]");
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert(wide <= 360, `${query} is ${wide} pixels wide`);
+    await shot(`narrow-explore${query.includes("lang=ko") ? "-ko" : ""}`);
+  }
+  await page.evaluate(() => localStorage.removeItem("skopos.language"));
+  await page.setViewportSize({ width: 1440, height: 900 });
+});
+
+await check("a panel leads to its queries", async () => {
+  await page.goto(`${origin}/?theme=light&refresh=off`);
+  await allDrawn();
+  const link = page.locator(".panel-explore").first();
+  await link.focus();
+  await page.keyboard.press("Enter");
+  await page.waitForURL((url) => url.pathname === "/explore" && url.searchParams.getAll("expr").length > 0);
+  await page.waitForSelector("[data-explore]");
+});
+
+if (mocked !== undefined) {
+  await check("thousands of series are drawn in part, and it says so", async () => {
+    await page.goto(`${origin}/explore?theme=light&expr=many_series`);
+    await graphDrawn();
+    await page.locator(".query-status", { hasText: "500 of 3,000 series" }).waitFor();
+  });
+
+  await check("ten thousand metrics are scrolled and searched", async () => {
+    await context.request.get(`${origin}/mock/targets?more=10000`);
+    await page.goto(`${origin}/explore?theme=light&metrics=1`);
+    await page.waitForSelector(".metric");
+    assert((await page.locator(".metric").count()) < 100, "all of them stand in the document");
+    await page.locator(".metrics .search").fill("metric_9999");
+    await until("one is left", async () => (await page.locator(".metric").count()) === 1);
+    await context.request.get(`${origin}/mock/targets?more=0`);
+  });
+}
+
 await check("every dashboard opens", async () => {
   await page.goto(`${origin}/dashboards`);
   await page.waitForSelector(".list li a");

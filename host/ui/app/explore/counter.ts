@@ -78,7 +78,7 @@ export function totalOf({ text, metric }: Selector, range: string): string {
       first_over_time(${text}[${range}])
   ) unless resets(${text}[${range}]) > 0
   or
-  increase(${text}[${range}] anchored)
+  increase(${text}[${range}])
 )`;
 }
 

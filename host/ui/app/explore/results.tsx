@@ -71,7 +71,7 @@ function Rows({ shown, title }: { shown: Shown; title: boolean }) {
       {made.rows === 0 ? (
         <Nothing />
       ) : (
-        <div class="table-body" data-rows={Math.min(made.rows, 18)}>
+        <div class="table-body" style={{ "--rows": String(Math.min(made.rows, 18)) }}>
           {/* Another set of columns is another table: what it was sorted by is gone. */}
           <TableView
             key={made.frames[0]?.fields.map(({ name }) => name).join()}
