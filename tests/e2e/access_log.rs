@@ -34,20 +34,28 @@ enum Rotation {
     CopyTruncate,
 }
 
-/// Shifts `log.1` to `log.2` and so on, and makes the log `log.1`. What is past `keep` goes.
-fn rotate(log: &Path, how: Rotation, keep: u32) {
+/// Rotated files that are kept.
+const KEPT: u32 = 9;
+
+/// Shifts `log.1` to `log.2` and so on; gives the path of what is now to become `log.1`.
+fn shift(log: &Path) -> PathBuf {
     let numbered = |n: u32| PathBuf::from(format!("{}.{n}", log.display()));
-    let _ = fs::remove_file(numbered(keep));
-    for n in (1..keep).rev() {
+    let _ = fs::remove_file(numbered(KEPT));
+    for n in (1..KEPT).rev() {
         let _ = fs::rename(numbered(n), numbered(n + 1));
     }
+    numbered(1)
+}
+
+fn rotate(log: &Path, how: Rotation) {
+    let to = shift(log);
     match how {
         Rotation::Rename => {
-            fs::rename(log, numbered(1)).expect("the log can be renamed");
+            fs::rename(log, to).expect("the log can be renamed");
             File::create(log).expect("a new log");
         }
         Rotation::CopyTruncate => {
-            fs::copy(log, numbered(1)).expect("the log can be copied");
+            fs::copy(log, to).expect("the log can be copied");
             OpenOptions::new().write(true).truncate(true).open(log).expect("the log can be truncated");
         }
     }
@@ -87,7 +95,7 @@ impl Log {
 
     fn rotate(&self, how: Rotation) {
         let mut file = self.file.lock().expect("no panic while held");
-        rotate(&self.path, how, 9);
+        rotate(&self.path, how);
         *file = Self::open(&self.path);
     }
 }
@@ -221,9 +229,7 @@ impl Nginx {
     /// Renames the log, and has it opened anew.
     fn rotate(&self) {
         let log = self.folder.path().join("access.log");
-        let renamed = PathBuf::from(format!("{}.1", log.display()));
-        let _ = fs::rename(&renamed, format!("{}.2", log.display()));
-        fs::rename(&log, &renamed).expect("the log can be renamed");
+        fs::rename(&log, shift(&log)).expect("the log can be renamed");
         let status = Command::new("kill").arg("-USR1").arg(self.child.id().to_string()).status();
         assert!(status.is_ok_and(|s| s.success()), "nginx takes a signal");
         wait_for("the new log", LIMIT, || log.exists().then_some(()));
@@ -248,6 +254,8 @@ fn a_real_nginx_with_its_own_rotation() {
         nginx.folder.path().join("access.log").display()
     );
     let mut skopos = start("nginx", &files);
+    // What is rotated before the first look is not followed.
+    skopos.wait_query("access_log_file_readable == 1", LIMIT, |found| !found.is_empty());
     let (mut found, mut missing) = (0_u64, 0_u64);
     for round in 0..4 {
         for n in 0..100 {
@@ -267,7 +275,10 @@ fn a_real_nginx_with_its_own_rotation() {
             skopos.kill_and_restart();
         }
     }
-    skopos.wait_query(&format!("access_log_lines_total >= {}", found + missing), LIMIT, |found| !found.is_empty());
+    wait_for("all lines", LIMIT, || {
+        let lines = number(&skopos, "access_log_lines_total");
+        (lines >= found + missing).then_some(()).or_else(|| { println!("{lines} lines of {}", found + missing); std::thread::sleep(Duration::from_secs(1)); None })
+    });
     assert_eq!(number(&skopos, "access_log_requests_total{status=\"2xx\",path=\"/users/:id\",method=\"GET\"}"), found);
     assert_eq!(number(&skopos, "access_log_requests_total{status=\"4xx\",path=\"(other)\",method=\"GET\"}"), missing);
     assert_eq!(number(&skopos, "sum(access_log_request_duration_seconds_count)"), found + missing);
