@@ -277,7 +277,11 @@ fn a_real_nginx_with_its_own_rotation() {
     }
     wait_for("all lines", LIMIT, || {
         let lines = number(&skopos, "access_log_lines_total");
-        (lines >= found + missing).then_some(()).or_else(|| { println!("{lines} lines of {}", found + missing); std::thread::sleep(Duration::from_secs(1)); None })
+        (lines >= found + missing).then_some(()).or_else(|| {
+            println!("{lines} lines of {}", found + missing);
+            std::thread::sleep(Duration::from_secs(1));
+            None
+        })
     });
     assert_eq!(number(&skopos, "access_log_requests_total{status=\"2xx\",path=\"/users/:id\",method=\"GET\"}"), found);
     assert_eq!(number(&skopos, "access_log_requests_total{status=\"4xx\",path=\"(other)\",method=\"GET\"}"), missing);

@@ -249,7 +249,7 @@ fn a_backlog_is_caught_up_in_parts_across_rotations() {
         let seen = Seen::of(&world.families(SECTION, 200_000));
         scrapes += 1;
         assert!(seen.lag < lag && seen.gaps == 0, "{seen:?}");
-        assert!(scrapes > 3 || seen.lag % line == 0, "{seen:?}");
+        assert!(scrapes > 3 || seen.lag.is_multiple_of(line), "{seen:?}");
         lag = seen.lag;
         if scrapes == 3 {
             // Rotated while far behind.
