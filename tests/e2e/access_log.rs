@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use test_support::{Setup, Skopos, TempFolder, find_program, free_port, get, wait_for};
+use serde_json::Value;
+use test_support::{Setup, Skopos, TempFolder, find_program, free_port, get, post, wait_for, workspace_root};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_skopos");
 const LIMIT: Duration = Duration::from_secs(90);
@@ -18,7 +19,8 @@ const LIMIT: Duration = Duration::from_secs(90);
 fn start(name: &str, files: &str) -> Skopos {
     let config = format!(
         "global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}\nscrape_configs:\n  - job_name: weblog\n    exporter: access-log\n    \
-         exporter_config:\n      files:\n{files}"
+         exporter_config:\n      files:\n{files}dashboards: ['{}']\n",
+        workspace_root().join("config/dashboards").display()
     );
     Setup::new(BINARY, name).config(&config).start()
 }
@@ -191,6 +193,25 @@ fn a_backlog_is_caught_up_and_what_is_not_there_is_said() {
     assert!(skopos.log().contains("there is no such file"), "{}", skopos.log_tail());
 }
 
+/// How many panels of the board for access logs show something.
+fn drawn(skopos: &Skopos) -> usize {
+    let board = skopos.get("/api/v1/dashboards/access-logs").json();
+    let panels = board["data"]["panels"].as_array().expect("the board has panels").clone();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis() as u64;
+    let body = format!(
+        "{{\"from\":{},\"to\":{now},\"width\":600,\"height\":300,\"theme\":\"light\",\"timezone\":\"UTC\",\"variables\":{{}}}}",
+        now - 900_000
+    );
+    let shows = |panel: &&Value| {
+        let path = format!("/api/v1/dashboards/access-logs/panels/{}/view", panel["id"]);
+        let view = post(&skopos.url(&path), "application/json", &body);
+        assert_eq!(view.status, 200, "{}: {}", panel["title"], view.body);
+        let kind = view.json()["data"]["view"]["kind"].as_str().unwrap_or_default().to_owned();
+        kind != "empty"
+    };
+    panels.iter().filter(shows).count()
+}
+
 /// A real nginx on a free port.
 struct Nginx {
     child: Child,
@@ -287,5 +308,8 @@ fn a_real_nginx_with_its_own_rotation() {
     assert_eq!(number(&skopos, "access_log_requests_total{status=\"4xx\",path=\"(other)\",method=\"GET\"}"), missing);
     assert_eq!(number(&skopos, "sum(access_log_request_duration_seconds_count)"), found + missing);
     assert_eq!(number(&skopos, "access_log_unmatched_lines_total + access_log_gaps_total"), 0);
+    // A rate needs two samples.
+    let drawn = wait_for("the board", LIMIT, || Some(drawn(&skopos)).filter(|drawn| *drawn >= 8));
+    println!("{drawn} of 9 panels of the board show something");
     println!("nginx: {} requests, 4 rotations by USR1, 1 kill: counted exactly", found + missing);
 }
