@@ -156,7 +156,20 @@ fn check_knows_every_dialect() {
         assert!(ran.code == 0 && ran.out.contains("notify"), "{shell}");
     }
     // Each command teaches by example.
-    for command in ["check config", "check rules", "check metrics", "check web-config", "notify test", "query instant", "query range", "query series", "query labels", "plugin list", "plugin check", "completions"] {
+    for command in [
+        "check config",
+        "check rules",
+        "check metrics",
+        "check web-config",
+        "notify test",
+        "query instant",
+        "query range",
+        "query series",
+        "query labels",
+        "plugin list",
+        "plugin check",
+        "completions",
+    ] {
         let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         let ran = run(folder.path(), &arguments);
         assert!(ran.code == 0 && ran.out.contains("Examples:\n  ") && ran.out.contains(&format!("skopos {command}")), "{command}");

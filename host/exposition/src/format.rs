@@ -9,8 +9,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub enum Format {
     /// The Prometheus text format, versions 0.0.4 and 1.0.0.
     Text,
-    /// OpenMetrics text, as far as it is like the older format: `# UNIT` and `# EOF`, times in seconds, exemplars (which
-    /// are skipped). Its rules about the order of families and the values of counters are not enforced.
+    /// OpenMetrics text, versions 0.0.1 and 1.0.0, with names in quotes: `# UNIT` and `# EOF`, times in seconds, exemplars.
     OpenMetrics,
 }
 

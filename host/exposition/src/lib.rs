@@ -1,11 +1,11 @@
-//! Reads and writes the formats that targets speak: the Prometheus text format 0.0.4, and of OpenMetrics what most targets
-//! use of it.
+//! Reads and writes the formats that targets speak: the Prometheus text format 0.0.4 and 1.0.0, and OpenMetrics 1.0.
 //!
 //! Start at [`Reader`], which walks a body line by line and borrows from it; [`encode`] writes. [`read_tail`] reads what
 //! follows a line's labels alone, for a caller that has seen the same line before.
 //!
-//! Reading accepts what Prometheus' scraper accepts and refuses what it refuses; [`check`] is stricter, as
-//! `promtool check metrics` is.
+//! Reading accepts what Prometheus' scraper accepts and refuses what it refuses; [`check`] is stricter: the text format as
+//! `promtool check metrics` has it, OpenMetrics as its specification has it. [`Exemplar`] reads what may follow a value,
+//! [`family_lines`] what a body says of its families.
 //!
 //! This crate does not know where bytes come from or go to. It does not allocate per line and does not panic, whatever the
 //! input.

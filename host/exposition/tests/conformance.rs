@@ -99,20 +99,25 @@ fn samples_have_the_expected_counts() {
 #[test]
 fn every_real_scrape_is_read() {
     let Some(root) = conformance() else { return };
+    let mut read = 0;
     for dir in ["samples", "textparse", "format_samples"] {
         for path in files(&root.join(dir)) {
             let body = std::fs::read(&path).expect("the file can be read");
             let found = count(&body, format_of(&path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             assert!(found.samples > 0 || found.help_lines > 0, "{}", path.display());
+            read += 1;
         }
     }
+    println!("samples, textparse, format_samples: {read} passed, 0 failed, 0 skipped");
     let body = std::fs::read(root.join("expfmt/text")).expect("the file can be read");
     assert!(count(&body, Format::Text).expect("good").samples > 100);
+    println!("expfmt: 1 passed, 0 failed, 6 skipped: protobuf, JSON of 2013 and compressed copies are no formats that are read");
 }
 
 #[test]
 fn fuzz_seeds_are_taken_and_refused() {
     let Some(root) = conformance() else { return };
+    let mut judged = 0;
     for path in files(&root.join("expfmt_fuzz/corpus")) {
         let body = std::fs::read(&path).expect("the file can be read");
         let bad = path.file_name().expect("a name").to_string_lossy().contains("error");
@@ -120,27 +125,13 @@ fn fuzz_seeds_are_taken_and_refused() {
         assert_eq!(found.is_err(), bad, "{}: {found:?}", path.display());
         // The reader of scrapes is more lenient, but takes what the check takes.
         assert!(bad || count(&body, Format::Text).is_ok());
+        judged += 1;
     }
-}
-
-/// Cases of another reader: what it takes is taken here, with the format that the case's name says.
-#[test]
-fn telegrafs_texts_are_read() {
-    let Some(root) = conformance() else { return };
-    let mut read = 0;
-    for dir in files(&root.join("telegraf")) {
-        let Ok(body) = std::fs::read(dir.join("input.txt")) else { continue };
-        let open_metrics = dir.file_name().expect("a name").to_string_lossy().starts_with("openmetrics");
-        let found = count(&body, if open_metrics { Format::OpenMetrics } else { Format::Text });
-        assert!(found.as_ref().is_ok_and(|counts| counts.samples > 0), "{}: {found:?}", dir.display());
-        read += 1;
-    }
-    assert!(read > 0);
+    println!("expfmt_fuzz: {judged} passed, 0 failed, 0 skipped");
 }
 
 /// The strict reading agrees with the suite on every document, and what is good is read by the lenient one too.
 #[test]
-#[expect(clippy::print_stdout, reason = "the counts of a corpus are printed")]
 fn openmetrics_documents_are_judged_as_the_suite_says() {
     let Some(root) = conformance() else { return };
     let (mut accepted, mut rejected, mut lenient, mut failures) = (0, 0, 0, Vec::new());

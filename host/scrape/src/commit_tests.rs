@@ -54,6 +54,21 @@ impl Bench {
         })
     }
 
+    /// A scrape in OpenMetrics. Returns the exemplars that storage got of it: metric name, trace and time.
+    #[track_caller]
+    fn exemplars(&mut self, body: &str) -> Vec<(String, String, i64)> {
+        self.time += 1000;
+        let before = self.store.rows().len();
+        let body = Ok((body.as_bytes(), Format::OpenMetrics));
+        let scrape =
+            Scrape { time: self.time, began: Instant::now(), body, timeout_ms: 1000, extra_metrics: false, certificate_not_after: None };
+        assert_eq!(self.committer.commit(&scrape).error, None);
+        let of = |labels: &LabelSet, name: &str| labels.get(name).unwrap_or_default().to_owned();
+        let rows = self.store.rows();
+        let exemplars = rows[before..].iter().flat_map(|row| &row.exemplars);
+        exemplars.map(|(series, exemplar)| (of(series, "__name__"), of(&exemplar.labels, "t"), exemplar.time)).collect()
+    }
+
     #[track_caller]
     fn good(&mut self, body: &str) -> Committed {
         let committed = self.scrape(Ok(body));
@@ -406,4 +421,63 @@ fn whatever_changes_the_outcome_is_that_of_reading_everything() {
             assert_eq!(bench.last("m{"), expected, "seed {seed}, round {round}");
         }
     }
+}
+
+#[test]
+fn an_exemplar_is_handed_over_once_until_it_changes() {
+    let mut bench = Bench::new(rules());
+    let body = |value: usize, trace: &str, time: &str| {
+        format!(
+            "# TYPE a counter\na_total{{x=\"1\"}} {value} # {{t=\"{trace}\"}} 1{time}\na_total{{x=\"2\"}} 1\nb 1 5 # {{t=\"{trace}\"}} 1\n# EOF\n"
+        )
+    };
+    let row = |name: &str, trace: &str, time: i64| (name.to_owned(), trace.to_owned(), time);
+    assert_eq!(bench.exemplars(&body(1, "x", "")), [row("b", "x", 5000), row("a_total", "x", 1000)]);
+    assert_eq!(bench.exemplars(&body(2, "x", "")), []);
+    assert_eq!(bench.exemplars(&body(3, "y", "")), [row("b", "y", 5000), row("a_total", "y", 3000)]);
+    assert_eq!(bench.exemplars(&body(3, "y", " 2.5")), [row("a_total", "y", 2500)]);
+    // A body that differs elsewhere brings nothing again; one that failed does, because it was not written.
+    assert_eq!(bench.exemplars(&body(3, "y", " 2.5").replace("a_total{x=\"2\"}", "a_total{x=\"3\"}")), []);
+    bench.store.fails.store(true, Ordering::SeqCst);
+    assert_eq!(bench.exemplars(&body(3, "z", "")), []);
+    bench.store.fails.store(false, Ordering::SeqCst);
+    assert_eq!(bench.exemplars(&body(3, "z", "")), [row("b", "z", 5000), row("a_total", "z", 7000)]);
+    let too_long = body(3, &"l".repeat(128), "");
+    assert_eq!(bench.exemplars(&too_long), [], "not kept, and no failure");
+    let committed = bench.scrape(Ok("a_total 1 # {t=\"x\"} 1\n"));
+    assert!(committed.error.is_some_and(|error| error.contains("expected a time or the end of the line")), "the older format has none");
+}
+
+#[test]
+fn a_bad_exemplar_of_a_known_line_fails_the_scrape() {
+    let mut bench = Bench::new(rules());
+    let mut scrape = |body: &str| {
+        bench.time += 1000;
+        let body = Ok((body.as_bytes(), Format::OpenMetrics));
+        let scrape =
+            Scrape { time: bench.time, began: Instant::now(), body, timeout_ms: 1000, extra_metrics: false, certificate_not_after: None };
+        bench.committer.commit(&scrape).error
+    };
+    assert_eq!(scrape("a 1 # {t=\"x\"} 1\nb 1\n# EOF\n"), None);
+    for bad in ["a 1 # {t=\"x\"} b\nb 1\n# EOF\n", "a 1 # {t=\"x\nb 1\n# EOF\n", "a 1 #\nb 1\n# EOF\n"] {
+        assert!(scrape(bad).is_some_and(|error| error.starts_with("line 1, column ")), "{bad:?}");
+        assert_eq!(scrape("a 1 # {t=\"x\"} 1\nb 1\n# EOF\n"), None);
+    }
+}
+
+#[test]
+fn metadata_is_told_when_it_is_new() {
+    let mut bench = Bench::new(rules());
+    let names = |committed: &Committed| {
+        committed.metadata.as_ref().map(|families| families.iter().map(|f| format!("{}: {}", f.name, f.help)).collect::<Vec<_>>())
+    };
+    let first = bench.good("# HELP a A.\na 1\n# HELP c C.\n");
+    assert_eq!(names(&first), Some(vec!["a: A.".to_owned(), "c: C.".to_owned()]));
+    assert_eq!(names(&bench.good("# HELP a A.\na 2\n# HELP c C.\n")), None);
+    assert_eq!(names(&bench.good("# HELP a A.\na 2\n# HELP c D.\n")), Some(vec!["a: A.".to_owned(), "c: D.".to_owned()]));
+    assert_eq!(names(&bench.good("# HELP a B.\na 2\n# HELP c D.\n")), Some(vec!["a: B.".to_owned(), "c: D.".to_owned()]));
+    assert_eq!(names(&bench.good("# HELP a B.\nnew 1\na 2\n# HELP c D.\n")), None, "another series, the same words");
+    assert_eq!(names(&bench.scrape(Err("down"))), None);
+    assert_eq!(names(&bench.good("# HELP a B.\na 2\n")), Some(vec!["a: B.".to_owned()]));
+    assert_eq!(names(&bench.good("")), Some(Vec::new()));
 }

@@ -91,7 +91,7 @@ impl Strict {
             }
             Line::Sample(sample) => {
                 let name = sample.name();
-                if !self.family.as_ref().is_some_and(|family| family.suffix(&name).is_some()) {
+                if self.family.as_ref().is_none_or(|family| family.suffix(&name).is_none()) {
                     self.finish()?;
                     self.family = Some(Family::new(&name, at));
                 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, GroupAppend, Row};
+use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, Exemplar, GroupAppend, Row};
 use model::{LabelSet, is_stale};
 
 #[derive(Clone, Default)]
@@ -46,6 +46,7 @@ pub(crate) struct StoredRow {
     pub(crate) group: String,
     pub(crate) time: i64,
     pub(crate) samples: Vec<(LabelSet, f64)>,
+    pub(crate) exemplars: Vec<(LabelSet, Exemplar)>,
 }
 
 impl std::ops::Deref for Store {
@@ -147,6 +148,9 @@ impl GroupAppend for Writer {
         let group = state.groups.get_mut(&self.key).expect("opened");
         assert_eq!(row.columns.len(), row.values.len(), "one value for each column");
         assert_eq!(row.columns.iter().collect::<HashSet<_>>().len(), row.columns.len(), "no column twice");
+        let exemplar =
+            |(id, exemplar): &(ColumnId, Exemplar)| (group.labels.get(id).expect("the column is valid").clone(), exemplar.clone());
+        let exemplars = row.exemplars.iter().map(exemplar).collect();
         let mut samples = Vec::new();
         for (id, value) in row.columns.iter().zip(row.values) {
             let labels = group.labels.get(id).expect("the column is valid").clone();
@@ -161,7 +165,7 @@ impl GroupAppend for Writer {
             return Ok(AppendReport { out_of_order: count, ..AppendReport::default() });
         }
         group.newest = Some(row.time);
-        state.rows.push(StoredRow { group: self.key.clone(), time: row.time, samples });
+        state.rows.push(StoredRow { group: self.key.clone(), time: row.time, samples, exemplars });
         Ok(AppendReport { accepted: count, ..AppendReport::default() })
     }
 }

@@ -63,10 +63,12 @@ impl Server {
         (request.timeout, request.body_bytes_max) = (TIMEOUT, 512 << 20);
         let response = self.runtime.block_on(self.client.send(request)).map_err(|error| self.unreachable(&error))?;
         let Ok(mut answer) = serde_json::from_slice::<Value>(&response.body) else {
-            let hint = if response.status == 401 { "; give user and password with --http.config.file" } else { "; is it a Skopos or Prometheus?" };
+            let hint =
+                if response.status == 401 { "; give user and password with --http.config.file" } else { "; is it a Skopos or Prometheus?" };
             return Err(format!("{url} answered {} without JSON{hint}", response.status));
         };
-        let texts = |value: &Value| value.as_array().map(|l| l.iter().filter_map(|t| t.as_str().map(str::to_owned)).collect()).unwrap_or_default();
+        let texts =
+            |value: &Value| value.as_array().map(|l| l.iter().filter_map(|t| t.as_str().map(str::to_owned)).collect()).unwrap_or_default();
         if answer["status"] == "success" {
             let mut notes: Vec<String> = texts(&answer["warnings"]);
             notes.extend::<Vec<String>>(texts(&answer["infos"]));

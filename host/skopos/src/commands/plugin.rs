@@ -113,7 +113,9 @@ fn describe(name: &str, inspection: &Inspection, summary: &str) -> Vec<String> {
         .collect();
     lines.push(match wants.as_slice() {
         [] => "  grants    none needed".to_owned(),
-        wants => format!("  grants    it may ask for {}; addresses in its own sections are granted by being written there", wants.join(", ")),
+        wants => {
+            format!("  grants    it may ask for {}; addresses in its own sections are granted by being written there", wants.join(", "))
+        }
     });
     lines.push(format!("  sha256    {}", inspection.sha256));
     lines.push("  would load: put it into plugins/".to_owned());
