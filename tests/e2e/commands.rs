@@ -146,6 +146,15 @@ fn check_knows_every_dialect() {
     let ran = run(folder.path(), &["check", "metrics", "page.txt"]);
     assert!(ran.code == 1 && ran.error.starts_with("page.txt:1:"), "{ran:?}");
 
+    folder.write("web.yml", "basic_auth_users: {ann: $2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi}");
+    for command in [["check", "web-config", "web.yml"], ["check", "config", "web.yml"]] {
+        let ran = run(folder.path(), &command);
+        assert!(ran.code == 0 && ran.out.starts_with("web.yml: a good web configuration without TLS and with 1 users"), "{ran:?}");
+    }
+    folder.write("web.yml", "basic_auth_users: {ann: plain}");
+    let ran = run(folder.path(), &["check", "web-config", "web.yml"]);
+    assert!(ran.code == 1 && ran.error.starts_with("web.yml:1:25: ") && !ran.error.contains("plain"), "{ran:?}");
+
     let ran = run(folder.path(), &["plugin", "list"]);
     assert!(ran.code == 0 && ran.out.contains("dns "), "{ran:?}");
     folder.write("x.wasm", "no");

@@ -164,7 +164,8 @@ fn d6_glob() {
             let mut round = 0;
             while !done.load(Ordering::Relaxed) {
                 round += 1;
-                let groups: String = (0..200).map(|g| format!("- {{name: g{g}, rules: [{{record: r, expr: 'vector({round})'}}]}}\n")).collect();
+                let groups: String =
+                    (0..200).map(|g| format!("- {{name: g{g}, rules: [{{record: r, expr: 'vector({round})'}}]}}\n")).collect();
                 // In place and in two steps, as an editor may do it.
                 let text = format!("groups:\n{groups}");
                 let half = text.len() / 2;
@@ -267,5 +268,7 @@ fn failed_scrapes_are_written_down() {
     let text = wait_for("two failed scrapes", LIMIT, written);
     let line: serde_json::Value = serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
     assert_eq!((&line["job_name"], &line["level"]), (&"t".into(), &"ERROR".into()), "{line}");
-    assert!(line["msg"].as_str().is_some_and(|m| m.contains("503")) && line["target"].as_str().is_some_and(|t| t.contains(&target.address())));
+    assert!(
+        line["msg"].as_str().is_some_and(|m| m.contains("503")) && line["target"].as_str().is_some_and(|t| t.contains(&target.address()))
+    );
 }

@@ -215,7 +215,8 @@ fn read_entry(plugin: &str, node: &Node, global: &Global) -> Result<Entry, Confi
 /// Addresses are told without their text, which may be a secret. Templates become an address later.
 fn check_addresses(node: &Node) -> Result<(), ConfigError> {
     for (key, _, value) in node.as_mapping()? {
-        let (true, NodeValue::Scalar { text, .. }) = (matches!(key.as_str(), "api_url" | "webhook_url" | "url" | "app_url"), &value.value) else {
+        let (true, NodeValue::Scalar { text, .. }) = (matches!(key.as_str(), "api_url" | "webhook_url" | "url" | "app_url"), &value.value)
+        else {
             continue;
         };
         let begins = ["http://", "https://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));

@@ -82,8 +82,12 @@ fn d5_secret_leak() {
     let target = Server::start(|asked| Answer::status(500, &format!("{:?}", asked.headers)));
     let setup = Setup::new(BINARY, "secrets");
     setup.folder().write("rules.yml", rules);
-    let skopos =
-        setup.config(&config(&target.address())).argument("--config.allow-missing-plugins").argument("--web.enable-lifecycle").argument("--log.level=debug").start();
+    let skopos = setup
+        .config(&config(&target.address()))
+        .argument("--config.allow-missing-plugins")
+        .argument("--web.enable-lifecycle")
+        .argument("--log.level=debug")
+        .start();
     // Everything has failed once: scrapes, discovery, messages.
     skopos.wait_query("up == 0", LIMIT, |r| r.len() >= 7);
     wait_for("a message", LIMIT, || target.asked().iter().any(|a| a.path.contains("/slack/")).then_some(()));
@@ -105,7 +109,10 @@ fn d5_secret_leak() {
     let good = config(&target.address());
     for (right, wrong) in [
         (format!("basic_auth: {{username: ann, password: {MARK}}}"), format!("basic_auth: {{username: ann, password: [{MARK}]}}")),
-        (format!("basic_auth: {{username: ann, password: {MARK}}}"), format!("basic_auth: {{username: ann, password: {MARK}, password_file: x}}")),
+        (
+            format!("basic_auth: {{username: ann, password: {MARK}}}"),
+            format!("basic_auth: {{username: ann, password: {MARK}, password_file: x}}"),
+        ),
         (format!("authorization: {{credentials: {MARK}}}, static"), format!("authorization: {{type: Basic, credentials: {MARK}}}, static")),
         (format!("'http://ann:{MARK}@127.0.0.1:9/', static"), format!("'ht tp://ann:{MARK}@127.0.0.1:9/', static")),
         (format!("'http://ann:{MARK}@127.0.0.1:9/', static"), format!("'ftp://ann:{MARK}@127.0.0.1:9/', static")),
