@@ -112,10 +112,48 @@ impl Shared {
     }
 }
 
+/// Files of the kernel, with numbers of the machine and nothing of its processes or users; and what the distribution and udev
+/// say of it.
+const NODE_READS: [&str; 32] = [
+    "/proc/diskstats",
+    "/proc/loadavg",
+    "/proc/meminfo",
+    "/proc/net/arp",
+    "/proc/net/dev",
+    "/proc/net/netstat",
+    "/proc/net/snmp",
+    "/proc/net/snmp6",
+    "/proc/net/sockstat",
+    "/proc/net/sockstat6",
+    "/proc/net/softnet_stat",
+    "/proc/net/stat/nf_conntrack",
+    "/proc/net/udp",
+    "/proc/net/udp6",
+    "/proc/pressure/*",
+    "/proc/stat",
+    "/proc/sys/fs/file-nr",
+    "/proc/sys/kernel/random/entropy_avail",
+    "/proc/sys/kernel/random/poolsize",
+    "/proc/sys/net/netfilter/nf_conntrack_count",
+    "/proc/sys/net/netfilter/nf_conntrack_max",
+    "/proc/vmstat",
+    "/sys/class/dmi/id/*",
+    "/sys/class/net/*/*",
+    "/sys/class/net/*/statistics/*",
+    "/sys/devices/system/clocksource/*/*",
+    "/sys/devices/system/cpu/*/cpufreq/*",
+    "/sys/devices/system/cpu/*/thermal_throttle/*",
+    "/sys/devices/system/cpu/*/topology/*",
+    "/etc/os-release",
+    "/usr/lib/os-release",
+    "/run/udev/data/b*",
+];
+
 /// What the plugins of the bundle may do without a line of the operator's.
 fn embedded_grants(name: &str) -> Grants {
     match name {
         "opengraph" => Grants { http: vec![HttpGrant::Public], ..Grants::default() },
+        "node" => Grants { host_info: true, read: NODE_READS.map(str::to_owned).to_vec(), ..Grants::default() },
         "access-log" => Grants { kv: true, ..Grants::default() },
         _ => Grants::default(),
     }
