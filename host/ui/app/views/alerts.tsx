@@ -5,10 +5,11 @@ import { quantity, whole } from "../chart/format";
 import { surroundings } from "../chart/surroundings";
 import { fromNow, type Surroundings } from "../chart/units";
 import { whenText } from "../dates";
+import { exploreLink } from "../explore/link";
 import { useFetched } from "../fetched";
 import { Badge, Labels, Search, type Tone } from "../parts/bits";
 import { Failed, Loading, Stale } from "../parts/looks";
-import { query, setQuery } from "../router";
+import { follow, query, setQuery } from "../router";
 import { t } from "../text";
 import { RefreshPicker } from "./range-picker";
 import { Receivers } from "./receivers";
@@ -131,7 +132,9 @@ function ActiveAlert({ one: { alert, rule }, at }: { one: Active; at: Surroundin
           ))}
           <dt>{t("alerts.expression")}</dt>
           <dd>
-            <code>{rule.query}</code>
+            <a href={exploreLink([rule.query])} onClick={follow} title={t("explore.open", { title: rule.name })}>
+              <code>{rule.query}</code>
+            </a>
           </dd>
           <dt>{t("alerts.value")}</dt>
           <dd>{alert.value}</dd>
@@ -200,7 +203,9 @@ function RuleRow({ rule, at }: { rule: Rule; at: Surroundings }) {
         <strong>{rule.name}</strong> <Labels labels={rule.labels ?? {}} />
       </td>
       <td class="wrap">
-        <code>{rule.query}</code>
+        <a href={exploreLink([rule.query])} onClick={follow} title={t("explore.open", { title: rule.name })}>
+          <code>{rule.query}</code>
+        </a>
         {(rule.lastError ?? "") !== "" && <div class="said">{t("alerts.failed", { error: rule.lastError ?? "" })}</div>}
       </td>
       <td class="right" data-label={t("alerts.for")}>

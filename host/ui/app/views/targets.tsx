@@ -5,11 +5,12 @@ import { quantity, whole } from "../chart/format";
 import { surroundings } from "../chart/surroundings";
 import { fromNow, type Surroundings } from "../chart/units";
 import { whenText } from "../dates";
+import { exploreLink } from "../explore/link";
 import { useFetched } from "../fetched";
 import { Address, Badge, Counts, Labels, Search, type Tone } from "../parts/bits";
 import { Empty, Failed, Loading, Stale } from "../parts/looks";
 import { VirtualRows } from "../parts/virtual-rows";
-import { query, setQuery } from "../router";
+import { follow, query, setQuery } from "../router";
 import { locale, t } from "../text";
 import { parseDuration } from "../time-range";
 import { RefreshPicker } from "./range-picker";
@@ -266,6 +267,12 @@ function TargetCells({
   );
 }
 
+/** What every scrape leaves of itself. */
+function aboutTarget({ labels: { job = "", instance = "" } }: Target): string[] {
+  const selector = `{job=${JSON.stringify(job)}, instance=${JSON.stringify(instance)}}`;
+  return ["up", "scrape_duration_seconds", "scrape_samples_scraped"].map((metric) => metric + selector);
+}
+
 function TargetDetails({ target }: { target: Target }) {
   return (
     <dl class="facts">
@@ -277,7 +284,10 @@ function TargetDetails({ target }: { target: Target }) {
       )}
       <dt>{t("targets.endpoint")}</dt>
       <dd>
-        <Address url={target.globalUrl || target.scrapeUrl} />
+        <Address url={target.globalUrl || target.scrapeUrl} />{" "}
+        <a href={exploreLink(aboutTarget(target))} onClick={follow}>
+          {t("nav.explore")}
+        </a>
       </dd>
       <dt>{t("targets.interval")}</dt>
       <dd>{t("targets.interval.value", { interval: spoken(target.scrapeInterval), timeout: spoken(target.scrapeTimeout) })}</dd>
