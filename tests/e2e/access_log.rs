@@ -309,6 +309,7 @@ fn a_real_nginx_with_its_own_rotation() {
     assert_eq!(number(&skopos, "sum(access_log_request_duration_seconds_count)"), found + missing);
     assert_eq!(number(&skopos, "access_log_unmatched_lines_total + access_log_gaps_total"), 0);
     // A rate needs two samples.
+    // The ninth is of durations: none between two scrapes of a server that has nothing to do.
     let drawn = wait_for("the board", LIMIT, || Some(drawn(&skopos)).filter(|drawn| *drawn >= 8));
     println!("{drawn} of 9 panels of the board show something");
     println!("nginx: {} requests, 4 rotations by USR1, 1 kill: counted exactly", found + missing);
