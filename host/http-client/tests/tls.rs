@@ -18,6 +18,7 @@ fn trusting(ca: &str, more: &str) -> String {
     format!("tls_config:\n  ca: |\n{}{more}", indented(ca))
 }
 
+#[expect(clippy::print_stdout, reason = "the words are for people to judge")]
 async fn refused(what: &str, config: &str, url: String, parts: &[&str]) {
     match get(&client(config), url).await {
         Err(HttpError::Tls(text)) => {
@@ -160,11 +161,11 @@ async fn certificates_and_keys_are_read_again_when_they_change() {
     let client = client(&config);
     refused_now(&client, &url, "ca: ").await;
     let mine = ours.sign(&["me"], |_| {});
-    folder.write("ca", &theirs.pem());
+    folder.write("ca", theirs.pem());
     folder.write("cert", &mine.cert);
     folder.write("key", &mine.key);
     refused_now(&client, &url, "a CA that is not trusted here").await;
-    folder.write("ca", &ours.pem());
+    folder.write("ca", ours.pem());
     assert_eq!(get(&client, &url).await.map(|r| r.status), Ok(200), "the new CA counts");
     let foreign = theirs.sign(&["me"], |_| {});
     folder.write("cert", &foreign.cert);

@@ -29,7 +29,7 @@ pub(crate) fn client(text: &str) -> Client {
     client_with(text, AnyAddress)
 }
 
-pub async fn get(client: &Client, url: impl Into<String>) -> Result<Response, HttpError> {
+pub(crate) async fn get(client: &Client, url: impl Into<String>) -> Result<Response, HttpError> {
     client.send(Request { timeout: Duration::from_secs(10), ..Request::get(url) }).await
 }
 

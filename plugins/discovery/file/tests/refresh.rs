@@ -10,7 +10,7 @@ fn refresh(files: &[&str]) -> Result<Vec<TargetGroup>, Error> {
 }
 
 fn targets(found: Result<Vec<TargetGroup>, Error>) -> Vec<String> {
-    found.unwrap().into_iter().flat_map(|group| group.targets).collect()
+    found.expect("a good list").into_iter().flat_map(|group| group.targets).collect()
 }
 
 #[test]

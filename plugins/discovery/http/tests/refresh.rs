@@ -71,7 +71,7 @@ fn service_discovery_http() {
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let (name, text) = (entry.file_name().to_string_lossy().into_owned(), std::fs::read_to_string(entry.path()).unwrap());
         let found = refresh_with(200, "application/json", &text);
-        if found.as_ref().is_ok_and(|groups| !groups.is_empty()) == !name.starts_with("invalid") {
+        if found.as_ref().is_ok_and(|groups| !groups.is_empty()) != name.starts_with("invalid") {
             passed += 1
         } else {
             failed.push(format!("{name}: {found:?}"))

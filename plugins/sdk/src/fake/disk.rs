@@ -191,7 +191,11 @@ pub(crate) mod files {
         let state = host.state();
         let below = format!("{}/", path.trim_end_matches('/'));
         if !state.disk.is_directory(path) {
-            return Err(if state.disk.names.contains_key(path) { Error::Failed(format!("{path} is no directory")) } else { Error::NotFound });
+            return Err(if state.disk.names.contains_key(path) {
+                Error::Failed(format!("{path} is no directory"))
+            } else {
+                Error::NotFound
+            });
         }
         let mut entries: Vec<Entry> = Vec::new();
         for (name, node) in state.disk.names.iter().filter(|(name, _)| state.disk.allowed(name).is_ok()) {
