@@ -35,7 +35,7 @@ pub(crate) fn test_rules(files: &[PathBuf], wanted: &[Regex]) -> ExitCode {
 }
 
 fn test_file(file: &Path, wanted: &[Regex]) -> Result<Vec<String>, String> {
-    let tests = read(file, |node| TestFile::from_node(node))?;
+    let tests = read(file, TestFile::from_node)?;
     let mut rules = Vec::new();
     for pattern in &tests.rule_files {
         // What a test file names is relative to it.
