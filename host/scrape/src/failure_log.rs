@@ -16,10 +16,10 @@ pub(crate) fn write(path: &Path, now: TimestampMs, job: &str, url: &str, error: 
     let line = json!({ "time": utc(now), "level": "ERROR", "msg": error, "job_name": job, "target": url });
     let written =
         OpenOptions::new().create(true).append(true).open(path).and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
-    if let Err(error) = written {
-        if !TOLD.swap(true, Ordering::Relaxed) {
-            tracing::warn!(path = %path.display(), %error, "failed scrapes cannot be written to scrape_failure_log_file");
-        }
+    if let Err(error) = written
+        && !TOLD.swap(true, Ordering::Relaxed)
+    {
+        tracing::warn!(path = %path.display(), %error, "failed scrapes cannot be written to scrape_failure_log_file");
     }
 }
 
