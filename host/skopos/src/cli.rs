@@ -77,6 +77,9 @@ pub(crate) struct ServerFlags {
     /// The address under which others reach this Skopos, for links in notifications. [default: the first listen address]
     #[arg(long = "web.external-url", value_name = "URL")]
     pub(crate) external_url: Option<String>,
+    /// Path below which everything is served, such as /skopos, for a proxy that passes it on.
+    #[arg(long = "web.route-prefix", value_name = "PATH", default_value = "/")]
+    pub(crate) route_prefix: String,
     /// Lets POST /-/reload and /-/quit work. SIGHUP and changed files reload in any case.
     #[arg(long = "web.enable-lifecycle")]
     pub(crate) enable_lifecycle: bool,
@@ -122,6 +125,7 @@ impl ServerFlags {
             ("web.listen-address", self.listen_addresses.join(",")),
             ("web.config.file", path(&self.web_config_file)),
             ("web.external-url", self.external_url.clone().unwrap_or_default()),
+            ("web.route-prefix", self.route_prefix.clone()),
             ("web.enable-lifecycle", self.enable_lifecycle.to_string()),
             ("web.enable-admin-api", self.enable_admin_api.to_string()),
             ("web.enable-remote-write-receiver", self.enable_remote_write_receiver.to_string()),
