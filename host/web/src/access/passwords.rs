@@ -28,8 +28,8 @@ const WRONG_TIME: Duration = Duration::from_mins(1);
 const KNOWN_MAX: usize = 10_000;
 /// How long an address that tries too much waits for an answer. That is what keeps its pace, and our work, low.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
-/// Refusals that wait at once; more are answered without delay.
-const REFUSALS_WAITING: usize = 64;
+/// Refusals that wait at once, more than there are connections; beyond that (streams of HTTP/2) they are answered without delay.
+const REFUSALS_WAITING: usize = 1024;
 
 /// Why a request is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
