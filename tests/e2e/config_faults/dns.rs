@@ -134,7 +134,7 @@ fn answers(book: &Book, question: &[u8], tcp: bool) -> Vec<Vec<u8>> {
         Some(Says::Code(code)) => vec![message(id, code, &[])],
         Some(Says::Addresses(list, ttl)) => vec![message(id, 0, &addresses(&list, ttl))],
         Some(Says::Spoofed(list)) => {
-            let forged = message(id.wrapping_add(1), 0, &addresses(&[6 << 8 | 66], 60));
+            let forged = message(id.wrapping_add(1), 0, &addresses(&[(6 << 8) | 66], 60));
             vec![forged, message(id, 0, &addresses(&list, 60))]
         }
         Some(Says::Alias(to)) => {

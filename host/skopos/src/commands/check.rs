@@ -54,10 +54,11 @@ fn report(files: &[PathBuf], strict: bool, check: impl Fn(&Path) -> Result<Good,
 
 fn check_file(file: &Path, options: &CheckConfig) -> Result<Good, Vec<String>> {
     // A dashboard may be larger than any configuration, and has a reader of its own.
-    if options.kind == Some(FileKind::Dashboard) || (options.kind.is_none() && file.extension().is_some_and(|e| e == "json")) {
-        if let Some(good) = dashboard(file, options.kind.is_some())? {
-            return Ok(good);
-        }
+    let may_be_one = options.kind.is_none() && file.extension().is_some_and(|e| e == "json");
+    if (may_be_one || options.kind == Some(FileKind::Dashboard))
+        && let Some(good) = dashboard(file, options.kind.is_some())?
+    {
+        return Ok(good);
     }
     let root = parse(file)?;
     match options.kind.unwrap_or_else(|| recognise(&root)) {

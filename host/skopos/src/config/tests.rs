@@ -45,7 +45,6 @@ fn has_place(error: &LoadError) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::print_stdout, reason = "counts of a corpus belong into the output")]
 async fn upstreams_configurations() {
     let Some(root) = test_support::conformance("config") else { return };
     let folder = root.join("prometheus");
@@ -89,7 +88,6 @@ async fn upstreams_configurations() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::print_stdout, reason = "counts of a corpus belong into the output")]
 async fn upstreams_examples_load_with_missing_plugins_allowed() {
     let Some(root) = test_support::conformance("config") else { return };
     let host = host();

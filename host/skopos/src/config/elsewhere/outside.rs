@@ -13,10 +13,10 @@ impl Elsewhere<'_> {
     pub(super) fn alerting(&mut self, node: Option<&Node>, routes_itself: bool) -> Result<(), ConfigError> {
         let Some(node) = node else { return Ok(()) };
         let mut section = Section::new(node)?;
-        if let Some(rules) = section.optional("alert_relabel_configs") {
-            if !scrape::relabel::rules_from_node(Some(rules), RULE, false)?.is_empty() {
-                self.warn(rules, "alerts keep their labels as they are: alert_relabel_configs is not supported yet");
-            }
+        if let Some(rules) = section.optional("alert_relabel_configs")
+            && !scrape::relabel::rules_from_node(Some(rules), RULE, false)?.is_empty()
+        {
+            self.warn(rules, "alerts keep their labels as they are: alert_relabel_configs is not supported yet");
         }
         for manager in section.optional("alertmanagers").map_or(Ok(&[][..]), Node::as_sequence)? {
             self.alertmanager(manager, routes_itself)?;
