@@ -160,6 +160,58 @@ fn d7_sd_wrong() {
     assert_eq!(targets(&skopos, "large"), Vec::<String>::new());
 }
 
+/// A Docker Engine on a socket that answers whole, hangs, and closes in the middle (fault D9).
+#[cfg(unix)]
+#[test]
+fn d9_docker_socket() {
+    use std::io::{Read, Write};
+    let setup = Setup::new(BINARY, "d9-docker");
+    let mode = Arc::new(Mutex::new("whole"));
+    let listener = std::os::unix::net::UnixListener::bind(setup.folder().path().join("docker.sock")).expect("a socket");
+    let now = Arc::clone(&mode);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mode = *now.lock().expect("nobody panics here");
+            std::thread::spawn(move || {
+                let mut request = [0; 4096];
+                let length = stream.read(&mut request).unwrap_or(0);
+                let containers: Vec<serde_json::Value> = (0..if mode == "many" { 2_000 } else { 2 })
+                    .map(|n| serde_json::json!({"Id": format!("c{n}"), "Names": [format!("/c{n}")], "Ports": [],
+                        "HostConfig": {"NetworkMode": "n"}, "NetworkSettings": {"Networks": {"n": {"NetworkID": "n", "IPAddress": format!("127.9.{}.{}", n >> 8, n & 255)}}}}))
+                    .collect();
+                let networks = request[..length].starts_with(b"GET /networks ");
+                let body = if networks { "[]".to_owned() } else { serde_json::Value::from(containers).to_string() };
+                let whole = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                match mode {
+                    "hangs" => std::thread::sleep(Duration::from_secs(120)),
+                    "closes" => drop(stream.write_all(&whole.as_bytes()[..whole.len() / 2])),
+                    _ => drop(stream.write_all(whole.as_bytes())),
+                }
+            });
+        }
+    });
+    let socket = setup.folder().path().join("docker.sock");
+    let config = format!(
+        "plugins: {{docker: {{limits: {{timeout: 2s}}}}}}\nglobal: {{scrape_interval: 10s, scrape_timeout: 1s}}\nscrape_configs:\n  - job_name: docker\n    docker_sd_configs: [{{host: 'unix://{}', port: 1, refresh_interval: 1s}}]\n    relabel_configs: [{{source_labels: [__meta_docker_container_name], target_label: container}}]\n",
+        socket.display()
+    );
+    let skopos = setup.config(&config).start();
+    let two = ["127.9.0.0:1", "127.9.0.1:1"];
+    becomes(&skopos, "docker", &two);
+    for (next, part) in [("closes", "unix://"), ("hangs", "no full answer in time")] {
+        *mode.lock().expect("nobody panics here") = next;
+        test_support::wait_for(&format!("{part} in the log"), LIMIT, || {
+            skopos.log().lines().any(|line| line.contains("discovery failed") && line.contains(part)).then_some(())
+        });
+        stays(&skopos, "docker", &two, 2);
+        *mode.lock().expect("nobody panics here") = "whole";
+        test_support::wait_for("it answers again", LIMIT, || skopos.log().contains("discovery answers again").then_some(()));
+    }
+    *mode.lock().expect("nobody panics here") = "many";
+    test_support::wait_for("2000 containers", LIMIT, || (targets(&skopos, "docker").len() == 2_000).then_some(()));
+    println!("d9-docker-socket: {}", skopos.log().lines().filter(|line| line.contains("discovery failed")).collect::<Vec<_>>().join(" | "));
+}
+
 #[test]
 fn what_is_wrong_in_a_section_is_refused_with_its_place() {
     for (section, parts) in [

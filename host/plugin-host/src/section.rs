@@ -78,7 +78,14 @@ impl Prepared {
         match marked.mark {
             Mark::GrantHttp => match text.strip_prefix("unix://") {
                 Some(path) => grants.unix.push(path.to_owned()),
-                None => grants.http.extend(UrlGrant::parse(text, secret).map(HttpGrant::Below)),
+                None => {
+                    // How Docker writes HTTP, with or without TLS.
+                    let urls = match text.strip_prefix("tcp://") {
+                        Some(rest) => vec![format!("http://{rest}"), format!("https://{rest}")],
+                        None => vec![text.to_owned()],
+                    };
+                    grants.http.extend(urls.iter().filter_map(|url| UrlGrant::parse(url, secret)).map(HttpGrant::Below));
+                }
             },
             Mark::GrantDns => grants.dns.push(text.trim_end_matches('.').to_ascii_lowercase()),
             Mark::GrantTcp => grants.tcp.push(text.to_owned()),
