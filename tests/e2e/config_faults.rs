@@ -166,14 +166,13 @@ fn d6_glob() {
                 round += 1;
                 let groups: String =
                     (0..200).map(|g| format!("- {{name: g{g}, rules: [{{record: r, expr: 'vector({round})'}}]}}\n")).collect();
-                // In place and in two steps, as an editor may do it.
-                let text = format!("groups:\n{groups}");
-                let half = text.len() / 2;
-                let path = few.join("a.yml");
-                let _ = fs::write(&path, &text[..half]);
-                std::thread::sleep(Duration::from_millis(2));
-                let _ = fs::write(&path, &text);
-                std::thread::sleep(Duration::from_millis(120));
+                // As tools replace a file: whole, by its name. (One that is written in place is whole at no moment that could be told;
+                // the watch waits for it to rest.)
+                let path = few.join("a.yml.new");
+                if fs::write(&path, format!("groups:\n{groups}")).is_ok() {
+                    let _ = fs::rename(&path, few.join("a.yml"));
+                }
+                std::thread::sleep(Duration::from_millis(20));
             }
         })
     };
