@@ -296,7 +296,8 @@ await check("the theme switches, stays in the address and is remembered", async 
 await check("the time range is chosen by keyboard", async () => {
   await page.locator(".range-picker .pop > button").focus();
   await page.keyboard.press("Enter");
-  await page.waitForSelector(".popover input");
+  // What opens takes the focus a moment after it is there.
+  await page.waitForSelector(".popover input:focus");
   await page.keyboard.press("ControlOrMeta+A");
   await page.keyboard.type("now-30m");
   await page.keyboard.press("Enter");
