@@ -133,7 +133,7 @@ impl App {
             enable_lifecycle: self.flags.enable_lifecycle,
             access,
             external_url: self.external_url.clone(),
-            route_prefix: self.flags.route_prefix.clone(),
+            route_prefix: self.flags.prefix(),
             listen,
             external_labels: self.external_labels.clone(),
             scrape_interval_ms: ask(app(), |app| app.current.load().scrape_interval_ms),

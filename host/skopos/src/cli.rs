@@ -77,9 +77,10 @@ pub(crate) struct ServerFlags {
     /// The address under which others reach this Skopos, for links in notifications. [default: the first listen address]
     #[arg(long = "web.external-url", value_name = "URL")]
     pub(crate) external_url: Option<String>,
-    /// Path below which everything is served, such as /skopos, for a proxy that passes it on.
-    #[arg(long = "web.route-prefix", value_name = "PATH", default_value = "/")]
-    pub(crate) route_prefix: String,
+    /// Path below which everything is served, such as /skopos, for a proxy that passes it on. With / a proxy takes it away. [default: the path of
+    /// --web.external-url]
+    #[arg(long = "web.route-prefix", value_name = "PATH")]
+    pub(crate) route_prefix: Option<String>,
     /// Lets POST /-/reload and /-/quit work. SIGHUP and changed files reload in any case.
     #[arg(long = "web.enable-lifecycle")]
     pub(crate) enable_lifecycle: bool,
@@ -110,6 +111,17 @@ pub(crate) struct ServerFlags {
 }
 
 impl ServerFlags {
+    /// The path below which everything is served, without a slash at its end; empty for none.
+    pub(crate) fn prefix(&self) -> String {
+        let path = match (&self.route_prefix, &self.external_url) {
+            (Some(given), _) => given.as_str(),
+            (None, Some(url)) => url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path),
+            (None, None) => "",
+        };
+        let inner = path.split(['?', '#']).next().unwrap_or_default().trim_matches('/');
+        if inner.is_empty() { String::new() } else { format!("/{inner}") }
+    }
+
     /// The values in force, by the flags' names, as `/api/v1/status/flags` shows them.
     pub(crate) fn as_map(&self) -> BTreeMap<String, String> {
         let path = |path: &Option<PathBuf>| path.as_ref().map_or_else(String::new, |p| p.display().to_string());
@@ -125,7 +137,7 @@ impl ServerFlags {
             ("web.listen-address", self.listen_addresses.join(",")),
             ("web.config.file", path(&self.web_config_file)),
             ("web.external-url", self.external_url.clone().unwrap_or_default()),
-            ("web.route-prefix", self.route_prefix.clone()),
+            ("web.route-prefix", format!("{}/", self.prefix())),
             ("web.enable-lifecycle", self.enable_lifecycle.to_string()),
             ("web.enable-admin-api", self.enable_admin_api.to_string()),
             ("web.enable-remote-write-receiver", self.enable_remote_write_receiver.to_string()),

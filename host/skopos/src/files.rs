@@ -24,13 +24,16 @@ pub(crate) const HOME_DASHBOARD: &str = EMBEDDED[2].1;
 /// The address in the embedded configuration that the listen address takes the place of.
 const EMBEDDED_ADDRESS: &str = "127.0.0.1:9090";
 
+/// How the paths of its targets begin, which `--web.route-prefix` goes before.
+const EMBEDDED_PATH: &str = "metrics_path: /";
+
 /// A source of files. Paths in a configuration are relative to its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Files {
     /// The disk.
     Disk,
-    /// The default configuration, whose targets follow this address.
-    Embedded { address: String },
+    /// The default configuration, whose targets follow this address and lie below this path.
+    Embedded { address: String, prefix: String },
 }
 
 impl Files {
@@ -41,10 +44,12 @@ impl Files {
                 ReadError::At(position, message) => ConfigError { position, ..Node::empty_mapping().error(message) },
                 ReadError::Whole(error) => Node::empty_mapping().error(format!("failed to read it: {error}")),
             }),
-            Self::Embedded { address } => {
+            Self::Embedded { address, prefix } => {
                 let found = EMBEDDED.iter().find(|(name, _)| Path::new(name) == path);
                 let missing = || Node::empty_mapping().error("failed to read it: it is not among what is embedded");
-                found.map(|(_, text)| text.replace(EMBEDDED_ADDRESS, address)).ok_or_else(missing)
+                let paths = format!("metrics_path: {prefix}/");
+                let follow = |text: &str| text.replace(EMBEDDED_ADDRESS, address).replace(EMBEDDED_PATH, &paths);
+                found.map(|(_, text)| follow(text)).ok_or_else(missing)
             }
         }
     }
@@ -132,9 +137,10 @@ mod tests {
 
     #[test]
     fn embedded_files_follow_the_address() {
-        let files = Files::Embedded { address: "127.0.0.1:1234".to_owned() };
+        let files = Files::Embedded { address: "127.0.0.1:1234".to_owned(), prefix: "/skopos".to_owned() };
         let text = files.read(Path::new("skopos.yml")).expect("embedded");
         assert!(text.contains("127.0.0.1:1234") && !text.contains("127.0.0.1:9090"));
+        assert!(text.contains("metrics_path: /skopos/metrics") && text.contains("metrics_path: /skopos/plugins/opengraph/metrics"));
         assert_eq!(files.glob(Path::new("rules/*.yml")).expect("embedded"), [PathBuf::from("rules/example.yml")]);
         assert!(files.read(Path::new("rules/other.yml")).is_err());
     }

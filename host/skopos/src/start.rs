@@ -90,7 +90,10 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
         tracing::warn!("{flag} is accepted and has no effect yet");
     }
     let external_url =
-        flags.external_url.clone().unwrap_or_else(|| format!("{}://{}", if access.has_tls() { "https" } else { "http" }, listen[0]));
+        flags.external_url.clone().unwrap_or_else(|| {
+            let scheme = if access.has_tls() { "https" } else { "http" };
+            format!("{scheme}://{}{}", listen[0], flags.prefix())
+        });
     let app = Arc::new(App {
         source,
         clock: Arc::clone(&clock),
@@ -229,7 +232,7 @@ async fn serve_web(listener: TcpListener, router: web::Router, access: Arc<web::
 }
 
 fn config_source(flags: &ServerFlags, listen: &str) -> ConfigSource {
-    let files = if flags.config_file.is_some() { Files::Disk } else { Files::Embedded { address: listen.to_owned() } };
+    let files = if flags.config_file.is_some() { Files::Disk } else { Files::Embedded { address: listen.to_owned(), prefix: flags.prefix() } };
     ConfigSource {
         file: flags.config_file.clone(),
         alertmanager_file: flags.alertmanager_config_file.clone(),
