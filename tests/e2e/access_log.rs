@@ -103,6 +103,7 @@ impl Log {
 }
 
 /// Writes, rotates, kills; in the end everything was counted once.
+#[expect(clippy::print_stdout, reason = "counts belong into the output")]
 fn rotations_and_kills(how: Rotation) {
     let folder = TempFolder::new("weblog");
     let log = Arc::new(Log::new(folder.path().join("access.log")));

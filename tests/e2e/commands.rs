@@ -30,7 +30,7 @@ fn notify_test_sends_one_message_to_each_place_and_names_what_is_wrong() {
     let folder = TempFolder::new("notify");
     folder.write(
         "am.yml",
-        &format!(
+        format!(
             "route: {{receiver: quiet}}\nreceivers:\n- name: quiet\n- name: team\n  slack_configs:\n  - api_url: {}\n  - api_url: {}\n- name: one\n  slack_configs: [{{api_url: '{}'}}]\n",
             slack.url("/services/MARK"),
             closed.url("/services/MARK"),

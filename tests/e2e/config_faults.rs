@@ -86,7 +86,7 @@ fn d4_reload_storm() {
     let mut signals = 0;
     while begun.elapsed() < Duration::from_secs(seconds) {
         if signals % 10 == 0 {
-            skopos.folder().write("skopos.yml", &text(signals / 10 % 2));
+            skopos.folder().write("skopos.yml", text(signals / 10 % 2));
         }
         skopos.signal("HUP");
         signals += 1;
@@ -115,9 +115,9 @@ fn d6_glob() {
     let setup = Setup::new(BINARY, "glob");
     let rule = |file: usize, value: usize| format!("groups: [{{name: g{file}, rules: [{{record: r{file}, expr: 'vector({value})'}}]}}]\n");
     for file in 0..10_000 {
-        setup.folder().write(&format!("many/{file:05}.yml"), &rule(file, 1));
+        setup.folder().write(&format!("many/{file:05}.yml"), rule(file, 1));
     }
-    setup.folder().write("few/a.yml", &rule(0, 1));
+    setup.folder().write("few/a.yml", rule(0, 1));
     let text = |patterns: &str| format!("global: {{evaluation_interval: 1h}}\nrule_files: {patterns}\n");
     let skopos = setup.config(&text("['few/*.yml']")).argument("--web.enable-lifecycle").start();
     let reload = |text: &str| {

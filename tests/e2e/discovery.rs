@@ -85,7 +85,7 @@ fn d10_file_sd() {
     skopos.folder().write("sd/c.json", serde_json::json!([{"targets": many}]).to_string());
     std::thread::sleep(Duration::from_secs(8));
     becomes(&skopos, "files", &["127.0.0.1:7", "127.0.0.1:8"]);
-    let failed = skopos.log().lines().filter(|line| line.contains("discovery failed") && line.contains("files")).last().map(str::to_owned);
+    let failed = skopos.log().lines().rfind(|line| line.contains("discovery failed") && line.contains("files")).map(str::to_owned);
     println!("d10-file-sd: a million targets: {:?}; memory {:+} MiB", failed, (skopos.peak_bytes().saturating_sub(before)) >> 20);
     assert!(skopos.peak_bytes().saturating_sub(before) < 512 << 20);
 }
@@ -220,7 +220,10 @@ fn what_is_wrong_in_a_section_is_refused_with_its_place() {
         ("file_sd_configs: [{}]", ["3:", "files is missing"]),
         ("http_sd_configs: [{url: 'ftp://x/'}]", ["3:", "does not fit the pattern"]),
         ("http_sd_configs: [{url: 'http://x/', basic_auht: {}}]", ["3:", "basic_auth"]),
-        ("http_sd_configs: [{url: 'http://x/', basic_auth: {username: a}, oauth2: {client_id: a, token_url: 'http://x'}}]", ["3:", "at most one of"]),
+        (
+            "http_sd_configs: [{url: 'http://x/', basic_auth: {username: a}, oauth2: {client_id: a, token_url: 'http://x'}}]",
+            ["3:", "at most one of"],
+        ),
         ("http_sd_configs: [{url: 'http://x/', tls_config: {cert_file: a}}]", ["3:", "exactly one of key"]),
     ] {
         let folder = test_support::TempFolder::new("sd-sections");

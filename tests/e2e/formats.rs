@@ -274,6 +274,7 @@ fn one_spelling(metric: &Value) -> Value {
     metric
 }
 
+#[expect(clippy::print_stdout, reason = "counts belong into the output")]
 fn compare(what: &str, documents: Vec<(String, &'static str, Vec<u8>)>) {
     let server = serve(documents.iter().map(|(_, kind, body)| (*kind, body.clone())).collect());
     let config = config(&server.address(), "2s", documents.len());

@@ -157,6 +157,7 @@ fn the_same_series_as_node_exporter() {
 }
 
 /// What is wrong, after printing what is right.
+#[expect(clippy::print_stdout, reason = "counts belong into the output")]
 fn compare(
     ours: &BTreeMap<String, f64>,
     before: &BTreeMap<String, f64>,
@@ -219,6 +220,7 @@ fn fixed(name: &str) -> bool {
 }
 
 /// What a scrape costs, as the process and the scraper tell it.
+#[expect(clippy::print_stdout, reason = "what was measured is printed")]
 fn cost(skopos: &Skopos) {
     let ticks = || -> u64 {
         let stat = skopos.proc_file("stat");

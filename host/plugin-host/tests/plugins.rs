@@ -215,8 +215,10 @@ async fn the_credentials_of_a_client_are_added_by_the_host() {
     assert!(echoed.contains("authorization: bearer hunter2-hunter2|"), "{echoed}");
     let shown = text(&host, json!({"http": credentials})).await;
     assert!(shown.contains("skopos-secret-") && !shown.contains("hunter2"), "{shown}");
-    let without = text(&host, json!({"do": "fetch-client", "arg": url, "url": url, "http": {"nonsense": 1}})).await;
-    assert!(without.contains("Invalid") && without.contains("nonsense"), "{without}");
+    // What a client does not have is said when the section is read, not at the first request.
+    let section = json!({"do": "fetch-client", "arg": url, "url": url, "http": {"nonsense": 1}}).to_string();
+    let refused = host.metric_source("good", &section).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(refused.contains("unknown key \"nonsense\""), "{refused}");
 }
 
 #[tokio::test]

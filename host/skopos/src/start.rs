@@ -89,11 +89,10 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
     for flag in flags.without_effect() {
         tracing::warn!("{flag} is accepted and has no effect yet");
     }
-    let external_url =
-        flags.external_url.clone().unwrap_or_else(|| {
-            let scheme = if access.has_tls() { "https" } else { "http" };
-            format!("{scheme}://{}{}", listen[0], flags.prefix())
-        });
+    let external_url = flags.external_url.clone().unwrap_or_else(|| {
+        let scheme = if access.has_tls() { "https" } else { "http" };
+        format!("{scheme}://{}{}", listen[0], flags.prefix())
+    });
     let app = Arc::new(App {
         source,
         clock: Arc::clone(&clock),
@@ -199,13 +198,12 @@ async fn until_stopped(app: &Arc<App>) -> Result<(), String> {
             let _ = reloading.reload().await;
         }
     });
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            () = app.quit.notified() => return Ok(()),
-        }
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = app.quit.notified() => {}
     }
+    Ok(())
 }
 
 /// Binds every address. The error names the one that cannot be had.
@@ -232,7 +230,8 @@ async fn serve_web(listener: TcpListener, router: web::Router, access: Arc<web::
 }
 
 fn config_source(flags: &ServerFlags, listen: &str) -> ConfigSource {
-    let files = if flags.config_file.is_some() { Files::Disk } else { Files::Embedded { address: listen.to_owned(), prefix: flags.prefix() } };
+    let files =
+        if flags.config_file.is_some() { Files::Disk } else { Files::Embedded { address: listen.to_owned(), prefix: flags.prefix() } };
     ConfigSource {
         file: flags.config_file.clone(),
         alertmanager_file: flags.alertmanager_config_file.clone(),

@@ -121,7 +121,7 @@ fn d5_secret_leak() {
         (format!("bot_token: {MARK}}}]"), format!("bot_token: {MARK}, bot_token_file: x}}]")),
     ] {
         assert!(good.contains(&right), "{right}");
-        skopos.folder().write("skopos.yml", &good.replace(&right, &wrong));
+        skopos.folder().write("skopos.yml", good.replace(&right, &wrong));
         let answer = post_text(&skopos.url("/-/reload"));
         println!("d5: {} {}", answer.status, answer.body.trim());
         assert!(!answer.body.contains(MARK), "{wrong}: {}", answer.body);

@@ -26,7 +26,8 @@ const ADDRESS: &str = "127.0.0.1:9090";
 impl Loaded {
     /// Reads everything that the server would read. The error is for people and names file and line.
     pub(crate) fn read(files: &ConfigFiles) -> Result<Self, String> {
-        let disk = if files.config_file.is_some() { Files::Disk } else { Files::Embedded { address: ADDRESS.to_owned(), prefix: String::new() } };
+        let disk =
+            if files.config_file.is_some() { Files::Disk } else { Files::Embedded { address: ADDRESS.to_owned(), prefix: String::new() } };
         let source = ConfigSource {
             file: files.config_file.clone(),
             alertmanager_file: files.alertmanager_config_file.clone(),
@@ -45,7 +46,8 @@ impl Loaded {
 
 /// The plugins that a configuration has, which is read no further than to its sections `plugins` and `resolver`.
 pub(crate) fn hosted(files: &ConfigFiles) -> Result<PluginHost, String> {
-    let disk = if files.config_file.is_some() { Files::Disk } else { Files::Embedded { address: ADDRESS.to_owned(), prefix: String::new() } };
+    let disk =
+        if files.config_file.is_some() { Files::Disk } else { Files::Embedded { address: ADDRESS.to_owned(), prefix: String::new() } };
     let source = ConfigSource {
         file: files.config_file.clone(),
         alertmanager_file: None,

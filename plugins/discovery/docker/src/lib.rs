@@ -117,7 +117,8 @@ fn ask<T: DeserializeOwned>(section: &Section, path: &str) -> Result<T, Error> {
     let (unix_socket, base) = section.base();
     // The section itself is the HTTP client block.
     let request = Request { unix_socket, client: Some(String::new()), ..http::get(format!("{base}{path}")) };
-    let unavailable = |reason: String| Error::Unavailable(format!("{}, {}: {reason}", section.host, path.split('?').next().unwrap_or_default()));
+    let unavailable =
+        |reason: String| Error::Unavailable(format!("{}, {}: {reason}", section.host, path.split('?').next().unwrap_or_default()));
     let response = http::fetch(&request).map_err(|error| unavailable(reason(&error)))?;
     if response.status != 200 {
         let said: String = String::from_utf8_lossy(&response.body).trim().chars().take(200).collect();

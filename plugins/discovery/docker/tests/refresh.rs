@@ -29,7 +29,11 @@ fn service_discovery_docker() {
     let section = r#"{"host":"unix:///var/run/docker.sock","filters":[{"name":"label","values":["a b","c"]}]}"#;
     let (found, requests) = refresh(section, &containers, &networks);
     let found = found.unwrap();
-    let all = refresh(r#"{"host":"tcp://docker:2375/","match_first_network":false,"port":81,"host_networking_host":"here"}"#, &containers, &networks);
+    let all = refresh(
+        r#"{"host":"tcp://docker:2375/","match_first_network":false,"port":81,"host_networking_host":"here"}"#,
+        &containers,
+        &networks,
+    );
     assert_eq!(requests[0].unix_socket.as_deref(), Some("/var/run/docker.sock"));
     assert_eq!(requests[0].url, "http://docker/containers/json?filters=%7B%22label%22%3A%5B%22a%20b%22%2C%22c%22%5D%7D");
     assert_eq!((all.1[1].url.as_str(), all.1[1].unix_socket.as_deref()), ("http://docker:2375/networks", None));
