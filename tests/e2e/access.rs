@@ -632,3 +632,20 @@ fn h12_the_first_run_lets_nobody_else_in() {
     assert_eq!(request("POST", &url("/-/reload"), &[ANN], "").status, 200);
     assert!(!file.exists(), "nothing was made by itself");
 }
+
+/// The first page says how users are added. Who does that on the default configuration still sees all of it.
+#[test]
+fn the_default_configuration_still_watches_itself_with_users_and_below_a_path() {
+    let setup = Setup::new(BINARY, "own-pass").argument("--web.route-prefix=/mon");
+    let web = setup.folder().write("web.yml", users(&[("ann", SECRET)]));
+    let running = Running::start(setup.argument(format!("--web.config.file={}", web.display())));
+    let query = running.url("/mon/api/v1/query?query=count(up%20==%201)%20==%20count(up)%20==%204");
+    let good = || request("GET", &query, &[ANN], "").json()["data"]["result"].as_array().is_some_and(|found| !found.is_empty());
+    test_support::wait_for("all targets to answer", std::time::Duration::from_secs(60), || good().then_some(()));
+    // Its pass is for metrics alone, shown nowhere, and nobody else has one.
+    assert_eq!(get(&running.url("/mon/metrics")).status, 401);
+    let wrong = ("authorization", "Bearer 0000000000000000000000000000000000000000000000000000000000000000");
+    assert_eq!(request("GET", &running.url("/mon/metrics"), &[wrong], "").status, 401);
+    let shown = request("GET", &running.url("/mon/api/v1/status/config"), &[ANN], "");
+    assert!(shown.body.matches("credentials: <secret>").count() == 3, "{}", shown.body);
+}

@@ -33,7 +33,8 @@ pub(crate) fn text(app: &App, config: &Config, report: &RecoveryReport, listen: 
     let rules: usize = config.rules.iter().map(RuleFile::rule_count).sum();
     row(&mut text, "rules", &format!("{rules} in {} files; {} dashboards", config.rules.len(), config.dashboards.len()));
     let scheme = if access.has_tls() { "https" } else { "http" };
-    let addresses: Vec<String> = listen.iter().map(|address| format!("{scheme}://{address}")).collect();
+    let prefix = app.flags.prefix();
+    let addresses: Vec<String> = listen.iter().map(|address| format!("{scheme}://{address}{prefix}")).collect();
     row(&mut text, "address", &addresses.join(" "));
     if access.is_read_only() {
         row(

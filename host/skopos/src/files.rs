@@ -32,8 +32,45 @@ const EMBEDDED_PATH: &str = "metrics_path: /";
 pub(crate) enum Files {
     /// The disk.
     Disk,
-    /// The default configuration, whose targets follow this address and lie below this path.
-    Embedded { address: String, prefix: String },
+    /// The default configuration, whose targets are this process.
+    Embedded(Own),
+}
+
+/// Where this process answers, and how it lets itself in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Own {
+    /// `host:port`
+    pub(crate) address: String,
+    /// The path below which everything lies, as `/skopos`, or nothing.
+    pub(crate) prefix: String,
+    /// In place of a password, where there are users.
+    pub(crate) pass: Option<String>,
+    /// Whether it is encrypted.
+    pub(crate) tls: bool,
+}
+
+impl Own {
+    /// A text of the default configuration, with its targets as they are now.
+    fn place(&self, text: &str) -> String {
+        let text = text.replace(EMBEDDED_ADDRESS, &self.address);
+        let mut placed = String::with_capacity(text.len());
+        for line in text.lines() {
+            let Some((indent, path)) = line.split_once(EMBEDDED_PATH) else {
+                placed += line;
+                placed.push('\n');
+                continue;
+            };
+            placed += &format!("{indent}metrics_path: {}/{path}\n", self.prefix);
+            if let Some(pass) = &self.pass {
+                placed += &format!("{indent}authorization: {{credentials: {pass}}}\n");
+            }
+            if self.tls {
+                // The certificate is for the name that others use; the address is one that this process itself has bound.
+                placed += &format!("{indent}scheme: https\n{indent}tls_config: {{insecure_skip_verify: true}}\n");
+            }
+        }
+        placed
+    }
 }
 
 impl Files {
@@ -44,12 +81,10 @@ impl Files {
                 ReadError::At(position, message) => ConfigError { position, ..Node::empty_mapping().error(message) },
                 ReadError::Whole(error) => Node::empty_mapping().error(format!("failed to read it: {error}")),
             }),
-            Self::Embedded { address, prefix } => {
+            Self::Embedded(own) => {
                 let found = EMBEDDED.iter().find(|(name, _)| Path::new(name) == path);
                 let missing = || Node::empty_mapping().error("failed to read it: it is not among what is embedded");
-                let paths = format!("metrics_path: {prefix}/");
-                let follow = |text: &str| text.replace(EMBEDDED_ADDRESS, address).replace(EMBEDDED_PATH, &paths);
-                found.map(|(_, text)| follow(text)).ok_or_else(missing)
+                found.map(|(_, text)| own.place(text)).ok_or_else(missing)
             }
         }
     }
@@ -59,7 +94,7 @@ impl Files {
     pub(crate) fn glob(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
         match self {
             Self::Disk => glob::matching(pattern),
-            Self::Embedded { .. } => {
+            Self::Embedded(_) => {
                 let names = EMBEDDED.iter().map(|(name, _)| PathBuf::from(name));
                 Ok(names.filter(|path| glob::is_match(pattern, path)).collect())
             }
@@ -78,7 +113,7 @@ impl Files {
                 let paths: io::Result<Vec<PathBuf>> = entries.map(|e| Ok(folder.join(e?.file_name()))).collect();
                 paths?.into_iter().filter(|path| path.is_file()).collect()
             }
-            Self::Embedded { .. } => {
+            Self::Embedded(_) => {
                 EMBEDDED.iter().map(|(name, _)| PathBuf::from(name)).filter(|p| p.parent() == Some(folder)).collect::<Vec<_>>()
             }
         };
@@ -137,9 +172,16 @@ mod tests {
 
     #[test]
     fn embedded_files_follow_the_address() {
-        let files = Files::Embedded { address: "127.0.0.1:1234".to_owned(), prefix: "/skopos".to_owned() };
+        let files = Files::Embedded(Own {
+            address: "127.0.0.1:1234".to_owned(),
+            prefix: "/skopos".to_owned(),
+            pass: Some("secret".to_owned()),
+            tls: true,
+        });
         let text = files.read(Path::new("skopos.yml")).expect("embedded");
         assert!(text.contains("127.0.0.1:1234") && !text.contains("127.0.0.1:9090"));
+        let jobs = |line: &str| text.lines().filter(|l| l.trim() == line).count();
+        assert_eq!((jobs("authorization: {credentials: secret}"), jobs("scheme: https")), (3, 3), "{text}");
         assert!(text.contains("metrics_path: /skopos/metrics") && text.contains("metrics_path: /skopos/plugins/opengraph/metrics"));
         assert_eq!(files.glob(Path::new("rules/*.yml")).expect("embedded"), [PathBuf::from("rules/example.yml")]);
         assert!(files.read(Path::new("rules/other.yml")).is_err());

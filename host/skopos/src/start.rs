@@ -23,7 +23,7 @@ use crate::app::{App, Current, Rooms, hostname};
 use crate::cli::ServerFlags;
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigSource, MainFile};
-use crate::files::Files;
+use crate::files::{Files, Own};
 use crate::listeners::Listeners;
 use crate::self_metrics::ReloadFacts;
 use crate::storage::{LateStorage, look_after, open};
@@ -67,7 +67,7 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
     let listen: Vec<String> = listeners.iter().map(|(text, _)| text.clone()).collect();
     let loopback = listeners.iter().all(|(_, listener)| listener.local_addr().is_ok_and(|a| a.ip().is_loopback()));
     let (access, watched_access) = web_config::start(flags.web_config_file.as_deref(), loopback)?;
-    let source = config_source(&flags, &listen[0]);
+    let source = config_source(&flags, &listen[0], &access);
     let mut watched = WatchedFiles::default();
     let main = source.read_main(&mut watched).map_err(|e| e.to_string())?;
     let resolver_servers = main.resolver.clone();
@@ -229,9 +229,14 @@ async fn serve_web(listener: TcpListener, router: web::Router, access: Arc<web::
     web::serve(listener, router, CONNECTIONS_MAX, Some(access), shutdown).await;
 }
 
-fn config_source(flags: &ServerFlags, listen: &str) -> ConfigSource {
-    let files =
-        if flags.config_file.is_some() { Files::Disk } else { Files::Embedded { address: listen.to_owned(), prefix: flags.prefix() } };
+fn config_source(flags: &ServerFlags, listen: &str, access: &web::Access) -> ConfigSource {
+    let files = if flags.config_file.is_some() {
+        Files::Disk
+    } else {
+        // A pass even where there are no users now: the file may get some while we run.
+        let pass = flags.web_config_file.is_some().then(|| access.own_pass());
+        Files::Embedded(Own { address: listen.to_owned(), prefix: flags.prefix(), pass, tls: access.has_tls() })
+    };
     ConfigSource {
         file: flags.config_file.clone(),
         alertmanager_file: flags.alertmanager_config_file.clone(),

@@ -16,6 +16,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use rustls::ServerConfig;
 
@@ -101,6 +102,19 @@ impl Access {
             return Ok(None);
         }
         self.passwords.user(&current.users, headers, address).await.map(|name| Some(User(name)))
+    }
+
+    /// What this process shows to read its own metrics, as a bearer token: the scraper has no user's password. It opens nothing else,
+    /// and ends with the process.
+    #[must_use]
+    pub fn own_pass(&self) -> String {
+        self.secret.own_pass()
+    }
+
+    /// Whether a request shows it.
+    pub(crate) fn has_own_pass(&self, headers: &HeaderMap) -> bool {
+        let shown = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+        shown.is_some_and(|pass| self.secret.is_own_pass(pass))
     }
 
     /// What a page sends with a change, in the header `X-Skopos-Token`.

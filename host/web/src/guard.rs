@@ -42,12 +42,23 @@ impl Guard {
     /// Finds out whose request it is, and whether it may pass.
     async fn admit(&self, request: &mut Request) -> Result<(), Response> {
         // Whoever is not known is told nothing else, not even whether a path exists.
+        if self.reads_own_metrics(request) {
+            return self.check(request).map_err(IntoResponse::into_response);
+        }
         let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip());
         let user = self.access.admit(request.headers(), address).await.map_err(refused)?;
         if let Some(user) = user {
             request.extensions_mut().insert(user);
         }
         self.check(request).map_err(IntoResponse::into_response)
+    }
+
+    /// The scrape of our own metrics, or of a plugin's, by this process.
+    fn reads_own_metrics(&self, request: &Request) -> bool {
+        let path = request.uri().path().strip_prefix(self.api.trim_end_matches("/api/v1/")).unwrap_or_default();
+        let plugin = path.strip_prefix("/plugins/").and_then(|rest| rest.strip_suffix("/metrics"));
+        let metrics = path == "/metrics" || plugin.is_some_and(|name| !name.contains('/'));
+        metrics && request.method() == Method::GET && self.access.has_own_pass(request.headers())
     }
 
     fn check(&self, request: &Request) -> Result<(), ApiError> {

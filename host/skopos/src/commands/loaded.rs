@@ -9,7 +9,7 @@ use plugin_host::PluginHost;
 use crate::cli::ConfigFiles;
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigSource, MainFile};
-use crate::files::Files;
+use crate::files::{Files, Own};
 use crate::start::{plugin_options, resolver};
 use crate::watch::WatchedFiles;
 
@@ -27,7 +27,7 @@ impl Loaded {
     /// Reads everything that the server would read. The error is for people and names file and line.
     pub(crate) fn read(files: &ConfigFiles) -> Result<Self, String> {
         let disk =
-            if files.config_file.is_some() { Files::Disk } else { Files::Embedded { address: ADDRESS.to_owned(), prefix: String::new() } };
+            if files.config_file.is_some() { Files::Disk } else { Files::Embedded(Own { address: ADDRESS.to_owned(), ..Own::default() }) };
         let source = ConfigSource {
             file: files.config_file.clone(),
             alertmanager_file: files.alertmanager_config_file.clone(),
@@ -47,7 +47,7 @@ impl Loaded {
 /// The plugins that a configuration has, which is read no further than to its sections `plugins` and `resolver`.
 pub(crate) fn hosted(files: &ConfigFiles) -> Result<PluginHost, String> {
     let disk =
-        if files.config_file.is_some() { Files::Disk } else { Files::Embedded { address: ADDRESS.to_owned(), prefix: String::new() } };
+        if files.config_file.is_some() { Files::Disk } else { Files::Embedded(Own { address: ADDRESS.to_owned(), ..Own::default() }) };
     let source = ConfigSource {
         file: files.config_file.clone(),
         alertmanager_file: None,

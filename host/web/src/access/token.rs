@@ -29,15 +29,20 @@ impl Secret {
 
     /// The token of a user, or of everyone where there are no users.
     pub(crate) fn token(&self, user: Option<&str>) -> String {
-        let hash = match user {
-            Some(user) => self.hash(&[b"token", user.as_bytes()]),
-            None => self.hash(&[b"token"]),
-        };
-        hash.iter().fold(String::with_capacity(64), |mut text, byte| {
-            text.push(char::from(b"0123456789abcdef"[usize::from(byte >> 4)]));
-            text.push(char::from(b"0123456789abcdef"[usize::from(byte & 15)]));
-            text
-        })
+        match user {
+            Some(user) => hex(self.hash(&[b"token", user.as_bytes()])),
+            None => hex(self.hash(&[b"token"])),
+        }
+    }
+
+    /// What this process shows to itself, in place of a password.
+    pub(crate) fn own_pass(&self) -> String {
+        hex(self.hash(&[b"own pass"]))
+    }
+
+    /// Whether that is [`Secret::own_pass`].
+    pub(crate) fn is_own_pass(&self, given: &[u8]) -> bool {
+        self.own_pass().as_bytes().ct_eq(given).into()
     }
 
     /// Takes as long for a token that is nearly right as for one that is not.
@@ -46,9 +51,26 @@ impl Secret {
     }
 }
 
+fn hex(hash: [u8; 32]) -> String {
+    hash.iter().fold(String::with_capacity(64), |mut text, byte| {
+        text.push(char::from(b"0123456789abcdef"[usize::from(byte >> 4)]));
+        text.push(char::from(b"0123456789abcdef"[usize::from(byte & 15)]));
+        text
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_own_pass_is_nobodys_token() {
+        let (one, other) = (Secret::new().expect("random"), Secret::new().expect("random"));
+        let pass = one.own_pass();
+        assert!(one.is_own_pass(pass.as_bytes()) && !other.is_own_pass(pass.as_bytes()) && !one.is_own_pass(b""));
+        assert!(!one.is_token(None, pass.as_bytes()) && !one.is_own_pass(one.token(None).as_bytes()));
+        assert!(!one.is_own_pass(one.token(Some("own pass")).as_bytes()));
+    }
 
     #[test]
     fn a_token_is_of_one_user_and_one_process() {
