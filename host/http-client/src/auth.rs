@@ -11,6 +11,7 @@ use url::form_urlencoded::{Serializer, byte_serialize};
 use crate::client::{Client, Request};
 use crate::config::Secret;
 use crate::proxy::ProxySettings;
+use crate::redact::login_forms;
 use crate::tls::TlsSettings;
 use crate::{HttpConfig, HttpError};
 
@@ -98,6 +99,20 @@ fn refuse_references(section: &mut Section<'_>, keys: &[&str]) -> Result<(), Con
         }
     }
     Ok(())
+}
+
+impl Auth {
+    /// What a server may send back of it, as the files have it now. A token that was given out is not among it: it expires.
+    pub(crate) fn forms(&self) -> Vec<String> {
+        let text = |secret: &Secret| secret.read().unwrap_or_default();
+        match self {
+            Self::Basic { username, password } => login_forms(&text(username), &password.as_ref().map(text).unwrap_or_default()),
+            Self::Authorization { credentials, .. } => vec![text(credentials)],
+            Self::OAuth2(settings) => {
+                settings.client_secret.as_ref().map_or_else(Vec::new, |secret| login_forms(&settings.client_id, &text(secret)))
+            }
+        }
+    }
 }
 
 impl OAuth2Settings {
@@ -268,7 +283,7 @@ pub(crate) fn basic(username: &str, password: &str) -> String {
 }
 
 /// RFC 4648, with padding. Twelve lines, for one header.
-fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {

@@ -17,6 +17,7 @@ use crate::decode::{BodySink, Progress};
 use crate::error::from_layers;
 use crate::hop::{Hop, is_closed_connection, parse_url, plain_host};
 use crate::proxy::Proxies;
+use crate::redact::without;
 use crate::tls::Stamp;
 use crate::{Egress, HttpConfig, HttpError, Resolver};
 
@@ -163,6 +164,16 @@ impl Client {
     pub async fn send_into(&self, request: Request, body: &mut Vec<u8>) -> Result<Response, HttpError> {
         let timeout = request.timeout;
         tokio::time::timeout(timeout, self.follow(request, body)).await.unwrap_or(Err(HttpError::Timeout))
+    }
+
+    /// Takes what identifies the caller out of a text in which the other side had a hand, such as an error that quotes an
+    /// answer. Reads the files that hold it.
+    #[must_use]
+    pub fn redact(&self, text: String) -> String {
+        match &self.config.auth {
+            Some(auth) => without(text, auth.forms()),
+            None => text,
+        }
     }
 
     /// With what the files hold now.

@@ -25,6 +25,16 @@ pub(crate) enum Source {
     Plugin(Arc<dyn MetricSource>),
 }
 
+impl Source {
+    /// Takes out of a text what the target was asked with. Plugins have their own errors without it already.
+    pub(crate) fn redact(&self, text: String) -> String {
+        match self {
+            Self::Http { client, .. } => client.redact(text),
+            Self::Plugin(_) => text,
+        }
+    }
+}
+
 /// How a text is to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fetched {

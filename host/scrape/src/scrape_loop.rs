@@ -266,7 +266,10 @@ impl Work {
             extra_metrics: self.settings.job.switches.extra_scrape_metrics,
             certificate_not_after: not_after.map(|seconds| seconds as f64),
         };
-        let committed = self.committer.commit(&scrape);
+        let mut committed = self.committer.commit(&scrape);
+        // The text may quote the answer, and the answer what was asked with.
+        committed.error = committed.error.map(|error| self.settings.source.redact(error));
+        committed.warning = committed.warning.map(|warning| self.settings.source.redact(warning));
         if let (Some(error), Some(path)) = (&committed.error, &self.settings.job.failure_log) {
             failure_log::write(path, self.time, &self.settings.job.name, &self.settings.target.url, error);
         }

@@ -212,3 +212,20 @@ async fn exporters_take_the_place_of_the_fetch() {
     assert_eq!(urls, ["exporter:fake/", "exporter:fake/bad:1", "exporter:fake/found:1", "exporter:fake/shop.example:443"]);
     rig.scraper.stop().await;
 }
+
+/// A target that sends back who asked: neither the page of targets nor the log shows a password.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_that_come_back_are_not_shown() {
+    for (auth, answer) in [
+        ("  basic_auth: {username: ann, password: s3cret}\n", "Basic YW5uOnMzY3JldA==\n"),
+        ("  basic_auth: {username: ann, password: s3cret}\n", "x s3cret\n"),
+        ("  authorization: {credentials: t0ken-t0ken}\n", "Bearer t0ken-t0ken\n"),
+    ] {
+        let server = Server::start(move |_| text(answer)).await;
+        let rig = Rig::new();
+        rig.targets(&[server.host()], auth);
+        let error = rig.error().await;
+        assert!(error.contains("<secret>") && ["s3cret", "YW5u", "t0ken"].iter().all(|part| !error.contains(part)), "{error}");
+        rig.scraper.stop().await;
+    }
+}
