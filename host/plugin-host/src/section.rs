@@ -113,6 +113,11 @@ impl Prepared {
                     });
                 }
             }
+            // What is no secret as a whole may hold a password.
+            Mark::GrantHttp => {
+                let text = value.as_str().unwrap_or_default();
+                self.secrets.know_login(text).map_err(|message| SectionError { pointer: marked.pointer.clone(), message })?;
+            }
             Mark::HttpClient | Mark::Tls => {
                 self.clients.push(marked.pointer.clone());
                 hide_client_secrets(value, &mut self.secrets, reveal, 0)
@@ -179,18 +184,31 @@ fn absolute_path(plain: &mut Value, pointer: &str, base_dir: &Path) -> Result<()
 
 fn hide_client_secrets(value: &mut Value, secrets: &mut Secrets, reveal: bool, depth: usize) -> Result<(), String> {
     match value {
-        Value::Object(fields) if depth < 8 => fields.iter_mut().try_for_each(|(key, value)| {
-            if CLIENT_SECRETS.contains(&key.as_str()) {
-                secrets.hide(value, reveal)
-            } else if let (CLIENT_SECRET_HEADERS, Value::Object(headers)) = (key.as_str(), &mut *value) {
-                headers.values_mut().try_for_each(|value| secrets.hide(value, reveal))
-            } else {
-                hide_client_secrets(value, secrets, reveal, depth + 1)
+        Value::Object(fields) if depth < 8 => {
+            for (name, password) in [("username", "password"), ("client_id", "client_secret")] {
+                if let (Some(name), Some(password)) = (text_of(fields, name), text_of(fields, password)) {
+                    secrets.know_forms(http_client::basic_forms(name, password))?;
+                }
             }
-        }),
+            fields.iter_mut().try_for_each(|(key, value)| hide_client_secret(key, value, secrets, reveal, depth))
+        }
         Value::Array(items) if depth < 8 => items.iter_mut().try_for_each(|item| hide_client_secrets(item, secrets, reveal, depth + 1)),
         _ => Ok(()),
     }
+}
+
+fn hide_client_secret(key: &str, value: &mut Value, secrets: &mut Secrets, reveal: bool, depth: usize) -> Result<(), String> {
+    if CLIENT_SECRETS.contains(&key) {
+        secrets.hide(value, reveal)
+    } else if let (CLIENT_SECRET_HEADERS, Value::Object(headers)) = (key, &mut *value) {
+        headers.values_mut().try_for_each(|value| secrets.hide(value, reveal))
+    } else {
+        hide_client_secrets(value, secrets, reveal, depth + 1)
+    }
+}
+
+fn text_of<'a>(fields: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    fields.get(key)?.as_str().filter(|text| !text.is_empty())
 }
 
 /// Secrets of a section and the tokens that a component sees in their place.
@@ -218,6 +236,7 @@ impl Secrets {
             Value::String(text) if !text.is_empty() => {
                 let token = token()?;
                 self.know(&token, text);
+                self.know_login(text)?;
                 if !reveal {
                     *text = token;
                 }
@@ -226,6 +245,19 @@ impl Secrets {
             Value::Array(items) => items.iter_mut().try_for_each(|item| self.hide(item, reveal)),
             _ => Ok(()),
         }
+    }
+
+    /// The name and the password of a URL, as they are sent and may come back.
+    fn know_login(&mut self, text: &str) -> Result<(), String> {
+        let forms = http_client::Url::parse(text).map_or_else(|_| Vec::new(), |url| http_client::url_forms(&url));
+        self.know_forms(forms)
+    }
+
+    fn know_forms(&mut self, forms: Vec<String>) -> Result<(), String> {
+        forms.iter().try_for_each(|form| {
+            self.know(&token()?, form);
+            Ok(())
+        })
     }
 
     fn know(&mut self, token: &str, secret: &str) {
@@ -433,12 +465,40 @@ mod tests {
             "proxy_url": "http://u:pass22@p", "proxy_connect_header": {"x-key": ["header22"]}});
         let prepared = Prepared::new(&good.to_string(), Some(&schema), Path::new("/etc/skopos"), false).expect("it fits");
         let shown = prepared.config_text(&[]);
-        assert!(!shown.contains("22") && shown.contains("http://a.example/"), "{shown}");
+        // The tokens are random and may hold any digits.
+        let secrets = ["hunter22", "pass22", "header22"];
+        assert!(secrets.iter().all(|secret| !shown.contains(secret)) && shown.contains("http://a.example/"), "{shown}");
         assert_eq!(prepared.clients, [""]);
         assert!(http_config(&prepared.plain, "", Path::new("/etc")).is_ok());
         let bad = json!({"url": "http://a.example/", "basic_auth": {"username": "u", "username_file": "f"}});
         let error = Prepared::new(&bad.to_string(), Some(&schema), Path::new("/etc/skopos"), false).expect_err("both");
         assert_eq!((error.pointer.as_str(), error.message.contains("at most one of")), ("/basic_auth/username_file", true));
+    }
+
+    #[test]
+    fn what_a_server_sends_back_is_found() {
+        let text = json!({
+            "link": "http://bob:pass%4022@a.example/x",
+            "api_url": "https://eve:word22@hooks.example/T",
+            "http_config": {"basic_auth": {"username": "ann", "password": "hunter22"}, "proxy_url": "http://p:proxy22@p.example"},
+        });
+        let prepared = Prepared::new(&text.to_string(), Some(&schema()), Path::new("/etc/skopos"), false).expect("it fits");
+        let shown = prepared.config_text(&[]);
+        assert!(shown.contains("bob:pass%4022@a.example"), "what is not marked secret stays: {shown}");
+        for said in [
+            "you sent Basic YW5uOmh1bnRlcjIy",
+            "you sent Basic Ym9iOnBhc3NAMjI=",
+            "you sent Basic Ym9iOnBhc3NAMjI",
+            "http://bob:pass%4022@a.example/x: not a list",
+            "pass@22",
+            "Basic ZXZlOndvcmQyMg==",
+            "word22 proxy22 cDpwcm94eTIy",
+        ] {
+            let shown = prepared.secrets.redact(said.to_owned());
+            let left = ["22", "YW5u", "Ym9i", "ZXZl", "cDpw"].iter().any(|part| shown.contains(part));
+            assert!(shown.contains("<secret>") && !left, "{said}: {shown}");
+        }
+        assert_eq!(prepared.secrets.redact("http://bob@a.example/".into()), "http://bob@a.example/");
     }
 
     #[test]
