@@ -16,6 +16,8 @@ use crate::params::Params;
 use crate::plugins::metrics_text;
 use crate::router::App;
 
+const INSTANCE: &str = "instance";
+
 /// Answers the text format; errors are plain text, as upstream.
 pub(crate) async fn federate(Shared(app): Shared<App>, RawQuery(query): RawQuery) -> Response {
     match text(&app, query.as_deref()).await {
@@ -71,6 +73,9 @@ fn write(newest: &BTreeMap<LabelSet, (TimestampMs, f64)>, external: &LabelSet, l
         }
         let missing = external.iter().filter(|(label, _)| labels.get(label).is_none());
         let mut parts: Vec<String> = if quoted { vec![quote(name)] } else { Vec::new() };
+        // As upstream: an empty `instance` keeps a server with `honor_labels` from putting this server's address in its place.
+        let nowhere = labels.get(INSTANCE).is_none() && external.get(INSTANCE).is_none();
+        let missing = missing.chain(nowhere.then_some((INSTANCE, "")));
         let mut pairs: Vec<(&str, &str)> = labels.iter().filter(|(label, _)| *label != METRIC_NAME).chain(missing).collect();
         pairs.sort_unstable();
         parts.extend(pairs.into_iter().map(|(label, text)| {

@@ -296,7 +296,7 @@ async fn metrics_and_federation() {
         (200, "skopos_up 1\n", "text/plain; version=0.0.4; charset=utf-8")
     );
     let answer = ask("GET /federate?match[]=odd&match[]=up%7Bjob=%22web%22%7D").await;
-    let expected = "# TYPE odd untyped\nodd{job=\"web\",path=\"/\\\"q\\\"\",site=\"lab\"} 0.5 600000\n# TYPE up untyped\nup{instance=\"c:1\",job=\"web\",site=\"lab\"} 1 600000\n";
+    let expected = "# TYPE odd untyped\nodd{instance=\"\",job=\"web\",path=\"/\\\"q\\\"\",site=\"lab\"} 0.5 600000\n# TYPE up untyped\nup{instance=\"c:1\",job=\"web\",site=\"lab\"} 1 600000\n";
     assert_eq!((answer.status, answer.body.as_str()), (200, expected));
     assert_eq!(ask("GET /federate?match[]=sum(up)").await.status, 400);
 }
