@@ -68,6 +68,10 @@ fn ms(node: &Node) -> Result<i64, ConfigError> {
 impl RuleFile {
     /// Reads the tree of a file. `file` names it, for errors and pages.
     pub fn from_node(node: &Node, file: &str) -> Result<Self, ConfigError> {
+        // Tests stand beside their rules, so a pattern such as `rules/*.yml` finds them too.
+        if node.get("tests").is_some() && node.get("groups").is_none() {
+            return Err(node.error("this is a file of tests: `skopos test rules` runs it"));
+        }
         let mut section = Section::new(node)?;
         let mut groups = Vec::new();
         let mut names = HashSet::new();

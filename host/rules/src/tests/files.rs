@@ -85,6 +85,7 @@ fn what_is_wrong_is_named_with_its_place() {
         ("groups: [{rules: []}]".to_owned(), "groups[0]: Groupname must not be empty"),
         ("groups: [{name: g}, {name: g}]".to_owned(), "groups[1]: groupname: \"g\" is repeated in the same file"),
         ("groups: [{name: g, intervall: 5s}]".to_owned(), "unknown key \"intervall\"; did you mean \"interval\"?"),
+        ("rule_files: [a.yml]\ntests: []".to_owned(), "this is a file of tests: `skopos test rules` runs it"),
         (rule("{expr: up}"), "4:5: groups[0].rules[0]: one of 'record' or 'alert' must be set"),
         (rule("{record: a, alert: b, expr: up}"), "only one of 'record' and 'alert' must be set"),
         (rule("{record: a}"), "field 'expr' must be set in rule"),
