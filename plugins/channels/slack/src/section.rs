@@ -133,7 +133,7 @@ pub fn parse(text: &str) -> Result<Section, String> {
         }
     }
     if !section.api_url_file.is_empty() {
-        return Err("api_url_file is not served yet: set api_url, from the environment as ${SLACK_API_URL} if you like".to_owned());
+        return Err("api_url_file is not served yet: write the address itself, as api_url".to_owned());
     }
     if section.api_url.is_empty() {
         return Err("api_url is missing: set it here, or slack_api_url under global".to_owned());

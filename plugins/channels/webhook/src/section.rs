@@ -35,7 +35,7 @@ pub fn parse(text: &str) -> Result<Section, String> {
         Error::Config(text) | Error::Unavailable(text) | Error::Internal(text) => text,
     })?;
     if !section.url_file.is_empty() {
-        return Err("url_file is not served yet: set url, from the environment as ${WEBHOOK_URL} if you like".to_owned());
+        return Err("url_file is not served yet: write the address itself, as url".to_owned());
     }
     if section.url.is_empty() {
         return Err("url is missing".to_owned());
