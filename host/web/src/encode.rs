@@ -1,5 +1,7 @@
 //! Answers as bytes, written directly, in the forms of Go's encoder that clients of Prometheus know.
 
+use std::io;
+
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use model::{LabelSet, TimestampMs};
@@ -15,6 +17,37 @@ pub(crate) fn success(data: &impl Serialize) -> Result<Response, ApiError> {
     serde_json::to_writer(&mut body, data).map_err(|error| ApiError::internal(format!("the answer could not be written: {error}")))?;
     body.push(b'}');
     Ok(json(body))
+}
+
+/// The bytes of a successful answer, at most so many: `data` as JSON. What is too much is not held first.
+pub(crate) fn success_within(data: &impl Serialize, limit: usize) -> Result<Vec<u8>, ApiError> {
+    let mut body = Bounded { out: br#"{"status":"success","data":"#.to_vec(), limit };
+    serde_json::to_writer(&mut body, data).map_err(|error| match error.is_io() {
+        true => ApiError::execution(format!("the answer is larger than {} MiB: set limit, or ask for one metric", limit >> 20)),
+        false => ApiError::internal(format!("the answer could not be written: {error}")),
+    })?;
+    body.out.push(b'}');
+    Ok(body.out)
+}
+
+/// Takes so many bytes and fails then.
+struct Bounded {
+    out: Vec<u8>,
+    limit: usize,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.out.len() + bytes.len() > self.limit {
+            return Err(io::Error::other("too large"));
+        }
+        self.out.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Bytes that are JSON.

@@ -8,7 +8,7 @@ use model::{LabelSet, METRIC_NAME, Matcher};
 use scrape::FamilyMetadata;
 use serde::Serialize;
 
-use crate::encode::success;
+use crate::encode::{json, success_within};
 use crate::error::ApiError;
 use crate::params::{Params, selector};
 use crate::router::App;
@@ -77,20 +77,27 @@ fn target_matchers(text: &str) -> Result<Vec<Matcher>, String> {
     selector(text)
 }
 
+/// Bytes that an entry of a target has at least, written: more entries than fit are not listed first.
+const ENTRY_BYTES_MIN: usize = 40;
+
 /// `/api/v1/metadata`
 pub(crate) async fn metadata(Shared(app): Shared<App>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     let params = Params::of_query(query.as_deref());
     let (limit, per_metric) = (limit(&params, "limit")?, limit(&params, "limit_per_metric")?.filter(|limit| *limit > 0));
-    let targets = (app.state.metadata)();
-    let mut found: BTreeMap<&str, BTreeSet<Description<'_>>> = BTreeMap::new();
-    for family in targets.iter().flat_map(|target| families(target, params.first("metric"))) {
-        let descriptions = found.entry(&family.name).or_default();
-        if per_metric.is_none_or(|limit| descriptions.len() < limit) {
-            descriptions.insert(Description::of(family));
+    let limits = app.state.limits.clone();
+    let body = app.runner.run(&limits, limits.query_timeout, move |_| {
+        let targets = (app.state.metadata)();
+        let mut found: BTreeMap<&str, BTreeSet<Description<'_>>> = BTreeMap::new();
+        for family in targets.iter().flat_map(|target| families(target, params.first("metric"))) {
+            let descriptions = found.entry(&family.name).or_default();
+            if per_metric.is_none_or(|limit| descriptions.len() < limit) {
+                descriptions.insert(Description::of(family));
+            }
         }
-    }
-    let kept: BTreeMap<_, _> = found.into_iter().take(limit.unwrap_or(usize::MAX)).collect();
-    success(&kept)
+        let kept: BTreeMap<_, _> = found.into_iter().take(limit.unwrap_or(usize::MAX)).collect();
+        success_within(&kept, app.state.limits.answer_bytes)
+    });
+    Ok(json(body.await?))
 }
 
 /// `/api/v1/targets/metadata`
@@ -98,21 +105,26 @@ pub(crate) async fn of_targets(Shared(app): Shared<App>, RawQuery(query): RawQue
     let params = Params::of_query(query.as_deref());
     let limit = limit(&params, "limit")?;
     let matchers = target_matchers(params.first("match_target")).map_err(|error| ApiError::parameter("match_target", error))?;
-    let metric = params.first("metric");
-    let targets = (app.state.metadata)();
-    let mut found = Vec::new();
-    for target in &targets {
-        // Whole targets are left out, as upstream: the last one may bring more than the limit.
-        if limit.is_some_and(|limit| found.len() >= limit) {
-            break;
+    let limits = app.state.limits.clone();
+    let body = app.runner.run(&limits, limits.query_timeout, move |_| {
+        let (metric, answer_bytes) = (params.first("metric"), app.state.limits.answer_bytes);
+        let targets = (app.state.metadata)();
+        let mut found = Vec::new();
+        for target in &targets {
+            // Whole targets are left out, as upstream: the last one may bring more than the limit.
+            if limit.is_some_and(|limit| found.len() >= limit) || found.len() > answer_bytes / ENTRY_BYTES_MIN {
+                break;
+            }
+            if matchers.iter().all(|matcher| matcher.matches_labels(&target.labels)) {
+                found.extend(families(target, metric).map(|family| OfTarget {
+                    target: &target.labels,
+                    metric: if metric.is_empty() { &family.name } else { "" },
+                    description: Description::of(family),
+                }));
+            }
         }
-        if matchers.iter().all(|matcher| matcher.matches_labels(&target.labels)) {
-            found.extend(families(target, metric).map(|family| OfTarget {
-                target: &target.labels,
-                metric: if metric.is_empty() { &family.name } else { "" },
-                description: Description::of(family),
-            }));
-        }
-    }
-    success(&found)
+        // What was not listed any more would not have fitted either.
+        success_within(&found, answer_bytes)
+    });
+    Ok(json(body.await?))
 }

@@ -312,4 +312,11 @@ async fn large_answers_are_compressed_and_cut() {
     small.limits.answer_bytes = 1000;
     let answer = ask_of(small, request, &[], "").await;
     assert_eq!((answer.status, &answer.json()["errorType"]), (422, &json!("execution")));
+    // A few series of many targets with long descriptions are many bytes as well.
+    for request in ["GET /api/v1/metadata", "GET /api/v1/targets/metadata"] {
+        let mut small = state(&Seen::default());
+        small.limits.answer_bytes = 100;
+        let answer = ask_of(small, request, &[], "").await;
+        assert_eq!((answer.status, &answer.json()["errorType"]), (422, &json!("execution")), "{request}");
+    }
 }
