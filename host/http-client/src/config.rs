@@ -185,6 +185,7 @@ mod tests {
             ("{proxy_from_environment: true, proxy_url: 'http://a'}", "proxy_url must not be configured"),
             ("{proxy_from_environment: true, no_proxy: a}", "no_proxy must not be configured"),
             ("{proxy_connect_header: {a: [b]}}", "must also be configured"),
+            ("{proxy_url: 'http://p', proxy_connect_header: {a: [\"b\\r\\nc: d\"]}}", "characters that headers cannot have"),
             ("{tls_config: {server_name: 'a b'}}", "server_name"),
         ] {
             let error = read(text).expect_err(text);

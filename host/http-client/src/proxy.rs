@@ -57,7 +57,7 @@ impl ProxySettings {
     pub(crate) fn prepare(&self, environment: impl Fn(&str) -> Option<String>) -> Result<Proxies, HttpError> {
         let mut connect_headers = HeaderMap::new();
         for (name, value) in &self.connect_headers {
-            // Names were checked when the configuration was read.
+            // Both were checked when the configuration was read.
             let bad = || HttpError::Invalid(format!("proxy_connect_header: {name:?} or its value has characters that headers cannot have"));
             let name_parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
             connect_headers.append(name_parsed, HeaderValue::from_str(value).map_err(|_| bad())?);
@@ -99,6 +99,10 @@ fn connect_headers(node: &Node) -> Result<Vec<(String, String)>, ConfigError> {
             return Err(values.error(format!("{name:?} is not the name of a header")));
         }
         for value in values.as_strings()? {
+            // Without the text: it may be a secret.
+            if HeaderValue::from_str(&value).is_err() {
+                return Err(values.error(format!("a value of {name:?} has characters that headers cannot have")));
+            }
             headers.push((name.clone(), value));
         }
     }
