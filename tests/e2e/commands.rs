@@ -136,6 +136,16 @@ fn check_knows_every_dialect() {
     let ran = run(folder.path(), &["check", "config", "rw.yml"]);
     assert!(ran.code == 0 && ran.error.starts_with("warning: rw.yml:1:16: remote_write[0]: NO SAMPLE IS SENT"), "{ran:?}");
     assert_eq!(run(folder.path(), &["check", "config", "--strict", "rw.yml"]).code, 1);
+    // What a channel does not serve yet is told now, not when the first alert fires.
+    folder.write(
+        "am.yml",
+        "global: {slack_api_url_file: /f}\nroute: {receiver: a}\nreceivers:\n- name: a\n  slack_configs: [{channel: '#a'}]\n  webhook_configs: [{url_file: /f}]\n",
+    );
+    let ran = run(folder.path(), &["check", "config", "am.yml"]);
+    assert!(ran.code == 0 && ran.error.contains("am.yml:1:30") && ran.error.contains("url_file: NOBODY IS TOLD"), "{ran:?}");
+    folder.write("rules.test.yml", "rule_files: [rules.yml]\ntests: []\n");
+    let ran = run(folder.path(), &["check", "config", "rules.test.yml"]);
+    assert!(ran.code == 1 && ran.error.contains("skopos test rules"), "{ran:?}");
 
     folder.write("rules.yml", "groups: [{name: a, rules: [{record: b, expr: up}]}]");
     assert_eq!(run(folder.path(), &["check", "rules", "rules.yml"]).code, 0);

@@ -1,4 +1,5 @@
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// An answer over HTTP.
@@ -26,10 +27,21 @@ impl HttpAnswer {
     }
 }
 
-/// A port of 127.0.0.1 that was free just now.
+/// A port of 127.0.0.1 that is free, for a program that is yet to be started.
+///
+/// Below those that the system itself hands out (from 32768 on Linux), and each but once in a process: else a server or a connection of
+/// another test could be given it in between.
 #[must_use]
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("loopback has free ports").port()
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 12_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mut candidates = (0..COUNT).map(|_| {
+        // Test programs that run at the same time begin at different places.
+        let turn = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        u16::try_from(FIRST + turn % COUNT).expect("below 65536")
+    });
+    candidates.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("loopback has free ports")
 }
 
 /// GET.

@@ -61,6 +61,9 @@ fn check_file(file: &Path, options: &CheckConfig) -> Result<Good, Vec<String>> {
         return Ok(good);
     }
     let root = parse(file)?;
+    if options.kind.is_none() && root.get("tests").is_some() {
+        return Err(vec![format!("{}: these are tests of rules: run them with skopos test rules {}", file.display(), file.display())]);
+    }
     match options.kind.unwrap_or_else(|| recognise(&root)) {
         FileKind::Prometheus => main_file(file, options),
         FileKind::Alertmanager => alertmanager_file(&root, file, options),

@@ -49,10 +49,14 @@ pub(crate) fn run(what: &Query) -> ExitCode {
 /// One argument, or the server's address and one: promtool wants both.
 fn addressed(server: &ServerArgs, arguments: &[String]) -> (ServerArgs, [String; 1]) {
     let mut server = server.clone();
-    if let [address, _] = arguments {
-        server.url.clone_from(address);
-    }
-    (server, [arguments.last().cloned().unwrap_or_default()])
+    let (address, argument) = match arguments {
+        [address, argument] => (Some(address), argument.clone()),
+        // An address alone asks for everything there.
+        [address] if address.starts_with("http://") || address.starts_with("https://") => (Some(address), String::new()),
+        others => (None, others.last().cloned().unwrap_or_default()),
+    };
+    address.into_iter().for_each(|address| server.url.clone_from(address));
+    (server, [argument])
 }
 
 fn selection<'a>(matches: &[String], times: &TimeArgs) -> Vec<(&'a str, String)> {

@@ -1,6 +1,6 @@
 //! One pass over a configuration: each section goes to the crate that knows it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -236,11 +236,36 @@ impl<'a> Reader<'a> {
                 if let (Some(plugin), Ok(entries)) = (key.strip_suffix("_configs"), list.as_sequence()) {
                     for entry in entries {
                         self.remember_secrets(plugin, PluginKind::Channel, entry);
+                        let unserved = self.unserved(plugin, "", entry);
+                        self.warn(file, unserved);
                     }
                 }
             }
         }
+        // `slack_api_url_file` under `global` stands for `api_url_file` of each `slack_configs`.
+        if let Some(global) = node.get("global").filter(|global| !global.is_null()) {
+            let plugins: BTreeSet<&str> = global.as_mapping()?.iter().filter_map(|(key, ..)| Some(key.split_once('_')?.0)).collect();
+            for plugin in plugins {
+                let unserved = self.unserved(plugin, &format!("{plugin}_"), global);
+                self.warn(file, unserved);
+            }
+        }
         Ok(config)
+    }
+
+    /// Keys that a channel reads and does not serve yet, which its schema calls `deprecated`: each message would fail, so that is
+    /// said now and not when an alert fires.
+    fn unserved(&self, plugin: &str, prefix: &str, section: &Node) -> Vec<ConfigError> {
+        let schema = self.host.section_schema(plugin, PluginKind::Channel).ok().flatten();
+        let Some(schema) = schema.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok()) else { return Vec::new() };
+        let Ok(entries) = section.as_mapping() else { return Vec::new() };
+        let told = entries.iter().filter_map(|(key, _, value)| {
+            let known = &schema["properties"][key.strip_prefix(prefix)?];
+            let about = known["description"].as_str().unwrap_or_default();
+            (known["deprecated"] == true && value.as_bool() != Ok(false))
+                .then(|| value.error(format!("NOBODY IS TOLD with this key. {about}")))
+        });
+        told.collect()
     }
 
     /// The dashboards of all folders, the home dashboard first. A file that is none is left out and told.
