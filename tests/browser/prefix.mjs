@@ -142,7 +142,14 @@ page.on("console", (message) => message.type() === "error" && complaints.push(me
 page.on("pageerror", (error) => complaints.push(String(error)));
 page.on("requestfailed", (request) => request.failure()?.errorText !== "net::ERR_ABORTED" && complaints.push(request.url()));
 
-await check("the server is ready", () => until("ready", async () => (await fetch(`${address}/-/ready`)).ok));
+await check("the server is ready", async () => {
+  await until("ready", async () => (await fetch(`${address}/-/ready`)).ok);
+  // The board does not refresh itself: what it is to show has to be there.
+  await until("both targets", async () => {
+    const answer = await (await fetch(`${address}/api/v1/query?query=${encodeURIComponent("count(scrape_samples_scraped > 0)")}`)).json();
+    return answer.data.result[0]?.value[1] === "2";
+  });
+});
 
 await check("a Korean browser gets the board in Korean, below the path", async () => {
   await page.goto(`${address}/d/own`);
