@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::discovery::TargetGroup;
+use crate::http;
 
 /// One entry of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,21 @@ struct Written {
     targets: Option<Vec<String>>,
     #[serde(default)]
     labels: Option<std::collections::BTreeMap<String, String>>,
+}
+
+/// Why a list could not be fetched, for the operator: a refusal names the grant to add.
+#[must_use]
+pub fn reason(error: &http::Error) -> String {
+    match error {
+        http::Error::Denied(grant) => format!("refused; to allow it, grant {grant}"),
+        http::Error::Timeout => "no full answer in time".to_owned(),
+        http::Error::TooLarge => "the answer is larger than limits: {body: \u{2026}} of this plugin".to_owned(),
+        http::Error::Invalid(text)
+        | http::Error::Dns(text)
+        | http::Error::Connect(text)
+        | http::Error::Tls(text)
+        | http::Error::Protocol(text) => text.clone(),
+    }
 }
 
 /// Reads a JSON text. Nothing, which Go's programs write for an empty list, is an empty list.

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use skopos_sdk::about::{self, Description};
-use skopos_sdk::config;
 use skopos_sdk::discovery::{self, TargetGroup};
 use skopos_sdk::http::{self, Request};
 use skopos_sdk::types::Error;
+use skopos_sdk::{config, targets};
 
 /// JSON Schema of one entry of `docker_sd_configs`.
 pub const SCHEMA: &str = include_str!("schema.json");
@@ -119,25 +119,12 @@ fn ask<T: DeserializeOwned>(section: &Section, path: &str) -> Result<T, Error> {
     let request = Request { unix_socket, client: Some(String::new()), ..http::get(format!("{base}{path}")) };
     let unavailable =
         |reason: String| Error::Unavailable(format!("{}, {}: {reason}", section.host, path.split('?').next().unwrap_or_default()));
-    let response = http::fetch(&request).map_err(|error| unavailable(reason(&error)))?;
+    let response = http::fetch(&request).map_err(|error| unavailable(targets::reason(&error)))?;
     if response.status != 200 {
         let said: String = String::from_utf8_lossy(&response.body).trim().chars().take(200).collect();
         return Err(unavailable(format!("status {}, not 200: {said}", response.status)));
     }
     serde_json::from_slice(&response.body).map_err(|error| unavailable(format!("not what a Docker Engine answers: {error}")))
-}
-
-fn reason(error: &http::Error) -> String {
-    match error {
-        http::Error::Denied(grant) => format!("refused; to allow it, grant {grant}"),
-        http::Error::Timeout => "no full answer in time".to_owned(),
-        http::Error::TooLarge => "the answer is larger than limits: {body: \u{2026}} of this plugin".to_owned(),
-        http::Error::Invalid(text)
-        | http::Error::Dns(text)
-        | http::Error::Connect(text)
-        | http::Error::Tls(text)
-        | http::Error::Protocol(text) => text.clone(),
-    }
 }
 
 about::export!(Docker);

@@ -57,7 +57,7 @@ impl discovery::Guest for Http {
             ..http::get(section.url.clone())
         };
         let unavailable = |reason: String| Error::Unavailable(format!("{}: {reason}", section.url));
-        let response = http::fetch(&request).map_err(|error| unavailable(reason(&error)))?;
+        let response = http::fetch(&request).map_err(|error| unavailable(targets::reason(&error)))?;
         if response.status != 200 {
             return Err(unavailable(format!("it answered with status {}, not 200", response.status)));
         }
@@ -74,19 +74,6 @@ impl discovery::Guest for Http {
 fn is_json(content_type: &str) -> bool {
     let mut parts = content_type.split(';').map(|part| part.trim().to_ascii_lowercase());
     parts.next().as_deref() == Some("application/json") && parts.all(|part| part == "charset=utf-8" || part == "charset=\"utf-8\"")
-}
-
-fn reason(error: &http::Error) -> String {
-    match error {
-        http::Error::Denied(grant) => format!("refused; to allow it, grant {grant}"),
-        http::Error::Timeout => "no full answer in time".to_owned(),
-        http::Error::TooLarge => "the answer is larger than limits: {body: \u{2026}} of this plugin".to_owned(),
-        http::Error::Invalid(text)
-        | http::Error::Dns(text)
-        | http::Error::Connect(text)
-        | http::Error::Tls(text)
-        | http::Error::Protocol(text) => text.clone(),
-    }
 }
 
 about::export!(Http);
