@@ -21,6 +21,7 @@ mod number;
 mod reader;
 mod tail;
 mod text;
+pub mod wire;
 
 pub use check::{Summary, check};
 pub use encode::encode;

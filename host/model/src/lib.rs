@@ -7,6 +7,7 @@
 mod alert;
 pub mod config;
 mod family;
+mod histogram;
 mod labels;
 mod matcher;
 mod re2;
@@ -18,8 +19,9 @@ pub mod view;
 
 pub use alert::{Alert, AlertStatus, Link, Notification, Reason, Receipt, SendError};
 pub use family::{FamilyKind, FamilySamples, HistogramValue, MetricFamily, SummaryValue};
+pub use histogram::{BucketSpan, CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMAS, Histogram, HistogramCounts, ResetHint, StartTimestampMs};
 pub use labels::{LABEL_NAME_BYTES_MAX, LabelSet, LabelSetBuilder, METRIC_NAME, is_classic_label_name, is_classic_metric_name};
 pub use matcher::{MatchOp, Matcher, MatcherError, Pattern};
-pub use sample::{ABSENT_BITS, STALE_BITS, absent, is_absent, is_stale, stale};
+pub use sample::{ABSENT_BITS, HISTOGRAM_BITS, STALE_BITS, absent, is_absent, is_stale, stale};
 pub use target::TargetGroup;
 pub use time::{Clock, ManualClock, TimeRange, TimestampMs, format_duration, parse_duration};

@@ -5,6 +5,10 @@ pub const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
 /// no arithmetic yields.
 pub const ABSENT_BITS: u64 = 0x7ff0_0000_0000_5c0b;
 
+/// The bits that stand in a column of values for "here is a histogram", whose content is kept beside it. Like
+/// [`ABSENT_BITS`] never shown, and a NaN pattern that no arithmetic yields.
+pub const HISTOGRAM_BITS: u64 = 0x7ff0_0000_0000_5c0c;
+
 /// The stale marker.
 #[must_use]
 pub fn stale() -> f64 {

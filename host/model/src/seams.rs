@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use crate::config::{ConfigError, Node};
 use crate::view::{PanelRequest, Rendering};
-use crate::{Alert, LabelSet, Matcher, MetricFamily, Notification, Receipt, SendError, TargetGroup, TimeRange, TimestampMs};
+use crate::{
+    Alert, Histogram, LabelSet, Matcher, MetricFamily, Notification, Receipt, SendError, StartTimestampMs, TargetGroup, TimeRange,
+    TimestampMs,
+};
 
 /// A future that can be moved between threads, boxed so that traits stay object-safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -56,6 +59,10 @@ pub struct Row<'a> {
     pub values: &'a [f64],
     /// Exemplars of some of them. Storage takes those that it does not have yet, as far as its ring reaches.
     pub exemplars: &'a [(ColumnId, Exemplar)],
+    /// Native histograms of columns that are not among `columns`.
+    pub histograms: &'a [(ColumnId, Arc<Histogram>)],
+    /// When some of the row's series began to count, where their source says so.
+    pub starts: &'a [(ColumnId, StartTimestampMs)],
 }
 
 /// One observation that stands for others, with labels that lead to more about it, such as a trace.
@@ -94,7 +101,19 @@ impl<'a> Row<'a> {
     #[must_use]
     pub fn floats(time: TimestampMs, columns: &'a [ColumnId], values: &'a [f64]) -> Self {
         debug_assert_eq!(columns.len(), values.len(), "one value for each column");
-        Self { time, columns, values, exemplars: &[] }
+        Self { time, columns, values, exemplars: &[], histograms: &[], starts: &[] }
+    }
+
+    /// The row with native histograms of further columns.
+    #[must_use]
+    pub fn with_histograms(self, histograms: &'a [(ColumnId, Arc<Histogram>)]) -> Self {
+        Self { histograms, ..self }
+    }
+
+    /// The row with start timestamps of some of its series.
+    #[must_use]
+    pub fn with_starts(self, starts: &'a [(ColumnId, StartTimestampMs)]) -> Self {
+        Self { starts, ..self }
     }
 
     /// The row with exemplars of its samples.
@@ -104,12 +123,12 @@ impl<'a> Row<'a> {
     }
 }
 
-/// What became of each sample of a row. The sum of all fields is the row's length.
+/// What became of each sample of a row, histograms included. The sum of all fields is the row's length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AppendReport {
     /// Acknowledged. Same time and same value as a stored sample counts as accepted.
     pub accepted: u64,
-    /// Older than the newest row of the group, and storage takes no late samples.
+    /// Older than the newest row of the group by more than storage's window for late samples.
     pub out_of_order: u64,
     /// Same time as a stored sample, different value: the first written counts.
     pub duplicate: u64,
@@ -181,6 +200,13 @@ pub trait Select: Send + Sync {
     /// The label sets of series that satisfy all matchers of any of the sets, sorted, each once, at most `limit` (0: all).
     fn series(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<LabelSet>, SelectError>;
 
+    /// What this storage cannot answer for in the range, in sentences that name file and range: damaged or missing parts. Queries
+    /// pass them on as warnings; what [`GroupSamples::warnings`] says is not among them.
+    fn warnings(&self, range: TimeRange) -> Vec<String> {
+        let _ = range;
+        Vec::new()
+    }
+
     /// The exemplars in the range of the series that satisfy all matchers of any of the sets, by series, sorted by its
     /// labels. A storage that keeps none has none.
     fn exemplars(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<SeriesExemplars>, SelectError> {
@@ -209,15 +235,23 @@ pub trait SelectedGroup: Send + Sync {
 
     /// Decodes the samples.
     fn read(&self) -> Result<GroupSamples, SelectError>;
+
+    /// Start timestamps, by series in the order of [`SelectedGroup::labels`]: the time of the first sample from which on each
+    /// holds, ascending. A storage that keeps none has none.
+    fn starts(&self) -> Result<Vec<Vec<(TimestampMs, StartTimestampMs)>>, SelectError> {
+        Ok(vec![Vec::new(); self.labels().len()])
+    }
 }
 
 /// Decoded samples of series that share times.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct GroupSamples {
     /// Ascending, each once.
     pub times: Vec<TimestampMs>,
     /// One per series, in the order of [`SelectedGroup::labels`].
     pub columns: Vec<ColumnSamples>,
+    /// What could not be read of these series, in sentences that name file and range. The rest is there.
+    pub warnings: Vec<String>,
 }
 
 /// The samples of one series, one entry per time of its group.
@@ -226,6 +260,23 @@ pub struct GroupSamples {
 pub enum ColumnSamples {
     /// Floats; [`crate::is_absent`] where the series has no sample, [`crate::is_stale`] where it ended.
     Floats(Vec<f64>),
+    /// Histograms, and floats where there were some too.
+    Mixed {
+        /// As above; absent where there is a histogram.
+        floats: Vec<f64>,
+        /// One entry per time.
+        histograms: Vec<Option<Arc<Histogram>>>,
+    },
+}
+
+impl ColumnSamples {
+    /// The floats, one per time; absent where there is none.
+    #[must_use]
+    pub fn floats(&self) -> &[f64] {
+        match self {
+            Self::Floats(floats) | Self::Mixed { floats, .. } => floats,
+        }
+    }
 }
 
 /// Why storage could not answer.
@@ -284,6 +335,8 @@ pub struct TailRow {
     pub time: TimestampMs,
     /// Series and value; the stale marker is a value like others.
     pub samples: Vec<(LabelSet, f64)>,
+    /// Series and native histogram.
+    pub histograms: Vec<(LabelSet, Arc<Histogram>)>,
 }
 
 // --- Plugins ----------------------------------------------------------------------------------------------------------

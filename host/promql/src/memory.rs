@@ -107,7 +107,7 @@ impl Select for Memory {
             let columns = series.iter().map(|(_, samples)| {
                 ColumnSamples::Floats(times.iter().map(|time| samples.get(time).copied().unwrap_or_else(absent)).collect())
             });
-            let samples = GroupSamples { columns: columns.collect(), times: times.into_iter().collect() };
+            let samples = GroupSamples { columns: columns.collect(), times: times.into_iter().collect(), warnings: Vec::new() };
             Box::new(Group { labels: series.iter().map(|(labels, _)| (*labels).clone()).collect(), samples }) as Box<dyn SelectedGroup>
         });
         Ok(groups.collect())

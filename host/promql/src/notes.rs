@@ -30,6 +30,11 @@ impl Notes {
         add(&self.warnings, format!("PromQL warning: {text} ({})", span.position));
     }
 
+    /// What storage could not read.
+    pub(crate) fn storage(&self, text: &str) {
+        add(&self.warnings, text.to_owned());
+    }
+
     pub(crate) fn info(&self, span: Span, text: &str) {
         add(&self.infos, format!("PromQL info: {text} ({})", span.position));
     }

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use model::seams::{ColumnSamples, Select, SelectRequest};
+use model::seams::{Select, SelectRequest};
 use model::{LabelSet, METRIC_NAME, Matcher, TimeRange, TimestampMs};
 
 use crate::alert_state::Phase;
@@ -65,7 +65,7 @@ fn last_seen(name: &str, select: &dyn Select, now: TimestampMs) -> Result<HashMa
     for group in groups {
         let samples = group.read().map_err(|error| error.to_string())?;
         for (labels, column) in group.labels().iter().zip(&samples.columns) {
-            let ColumnSamples::Floats(values) = column else { continue };
+            let values = column.floats();
             let inside = samples
                 .times
                 .iter()

@@ -22,11 +22,27 @@ pub trait Disk: Send + Sync {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Gives a file another name, in the place of a file that has it. Names last through a power cut after
+    /// [`Disk::sync_dir`] of both directories.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file a further name, for snapshots.
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Bytes that are free to us on the disk of a directory, and bytes that it has. None where the system does not say.
+    fn space(&self, dir: &Path) -> Option<Space>;
     /// Makes names that were created or removed in the directory last through a power cut.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Takes the lock of the file, which is made if it is not there, and writes `holder` into it. The lock ends with the
     /// value or the process.
     fn lock(&self, path: &Path, holder: &str) -> Result<Box<dyn DiskLock>, LockError>;
+}
+
+/// Room on a disk, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// That can still be written.
+    pub free: u64,
+    /// In all.
+    pub total: u64,
 }
 
 /// An open file. Offsets are bytes from the start.
@@ -41,6 +57,8 @@ pub trait DiskFile: Send + Sync {
     fn size(&self) -> io::Result<u64>;
     /// Returns when content and length would survive a power cut (`fdatasync`).
     fn sync_data(&self) -> io::Result<()>;
+    /// The file's content as memory, as long as it is now. Only for files that nobody writes any more.
+    fn map(&self) -> io::Result<Box<dyn AsRef<[u8]> + Send + Sync>>;
 }
 
 /// A lock that is held. Dropping it lets go.

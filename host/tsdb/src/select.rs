@@ -139,7 +139,7 @@ impl SelectedGroup for Whole {
 
     fn read(&self) -> Result<GroupSamples, SelectError> {
         let Columns { times, columns, .. } = self.view.read().map_err(damaged)?;
-        Ok(GroupSamples { times, columns: columns.into_iter().map(floats).collect() })
+        Ok(GroupSamples { times, columns: columns.into_iter().map(floats).collect(), warnings: Vec::new() })
     }
 }
 
@@ -169,7 +169,11 @@ impl SelectedGroup for Merged {
         // For equal times the first written counts.
         samples.dedup_by_key(|(time, ..)| *time);
         let column = samples.iter().map(|(.., bits)| *bits).collect();
-        Ok(GroupSamples { times: samples.into_iter().map(|(time, ..)| time).collect(), columns: vec![floats(column)] })
+        Ok(GroupSamples {
+            times: samples.into_iter().map(|(time, ..)| time).collect(),
+            columns: vec![floats(column)],
+            warnings: Vec::new(),
+        })
     }
 }
 

@@ -156,5 +156,5 @@ fn learn<'a>(groups: &'a mut HashMap<u32, Vec<Option<LabelSet>>>, row: &DecodedR
 fn with_labels(row: &DecodedRow<'_>, known: &[Option<LabelSet>]) -> TailRow {
     let present = row.values.iter().zip(known).filter(|(bits, _)| **bits != ABSENT_BITS);
     let samples = present.filter_map(|(bits, labels)| Some((labels.clone()?, f64::from_bits(*bits)))).collect();
-    TailRow { time: row.time, samples }
+    TailRow { time: row.time, samples, histograms: Vec::new() }
 }

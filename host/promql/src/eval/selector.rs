@@ -3,7 +3,7 @@
 use model::seams::{ColumnSamples, GroupSamples, SelectRequest, SelectedGroup};
 use model::{TimeRange, is_absent, is_stale};
 
-use super::{Column, Columns, Query, Steps, refuse};
+use super::{Column, Columns, Query, Steps};
 use crate::ast::{Edges, Selector};
 use crate::error::EvalError;
 use crate::position::Span;
@@ -23,9 +23,8 @@ impl Query<'_> {
             let samples = self.read(group.as_ref())?;
             let ends = ends(&samples.samples.times, (0..steps.count).map(|at| look.from(steps.at(at))));
             for (labels, values) in group.labels().iter().zip(&samples.samples.columns) {
-                let ColumnSamples::Floats(values) = values else {
-                    return Err(refuse(span, "native histograms are not supported yet"));
-                };
+                self.note_histograms(values, span);
+                let values = values.floats();
                 self.budget.work(steps.count)?;
                 let bound = |at| look.from(steps.at(at));
                 let picked = if smoothed {
@@ -45,7 +44,15 @@ impl Query<'_> {
     pub(crate) fn select(&self, selector: &Selector, range: TimeRange) -> Result<Vec<Box<dyn SelectedGroup>>, EvalError> {
         self.budget.check()?;
         let matchers = selector.all_matchers();
+        self.select.warnings(range).iter().for_each(|warning| self.notes.storage(warning));
         Ok(self.select.select(&SelectRequest { matchers: &matchers, range })?)
+    }
+
+    /// Native histograms are left out, and not in silence.
+    pub(crate) fn note_histograms(&self, column: &ColumnSamples, span: Span) {
+        if matches!(column, ColumnSamples::Mixed { .. }) {
+            self.notes.warn(span, HISTOGRAMS);
+        }
     }
 
     /// Decodes a group; its samples count as long as they are held.
@@ -54,10 +61,14 @@ impl Query<'_> {
         let charge = self.budget.charge(count)?;
         self.budget.check()?;
         let samples = group.read()?;
+        samples.warnings.iter().for_each(|warning| self.notes.storage(warning));
         self.budget.count_read(count);
         Ok(Held { samples, _charge: charge })
     }
 }
+
+/// What a query says that met samples it cannot evaluate.
+const HISTOGRAMS: &str = "native histograms are stored, but queries do not evaluate them yet: they are left out";
 
 /// Samples of a group, with the memory they are charged for.
 pub(crate) struct Held<'a> {

@@ -1,6 +1,5 @@
 //! Range vectors, one series at a time: its samples, and for each step which of them are in the window.
 
-use model::seams::ColumnSamples;
 use model::{LabelSet, TimeRange, is_absent, is_stale};
 
 use super::selector::ends;
@@ -100,9 +99,8 @@ impl Query<'_> {
                     let held = self.read(group.as_ref())?;
                     let mut walk = Walk { frame: &frame, shared: None, times: Vec::new(), values: Vec::new() };
                     for (labels, column) in group.labels().iter().zip(&held.samples.columns) {
-                        let ColumnSamples::Floats(values) = column else {
-                            return Err(refuse(expr.span, "native histograms are not supported yet"));
-                        };
+                        self.note_histograms(column, expr.span);
+                        let values = column.floats();
                         self.budget.work(values.len())?;
                         walk.series(&held.samples.times, values, |windows| visit(labels, false, windows))?;
                     }

@@ -4,7 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Disk, DiskFile, DiskLock, LockError};
+use super::{Disk, DiskFile, DiskLock, LockError, Space};
 
 /// The operating system's files.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,6 +31,19 @@ impl Disk for RealDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::hard_link(from, to)
+    }
+
+    fn space(&self, dir: &Path) -> Option<Space> {
+        let stat = rustix::fs::statvfs(dir).ok()?;
+        Some(Space { free: stat.f_bavail.saturating_mul(stat.f_frsize), total: stat.f_blocks.saturating_mul(stat.f_frsize) })
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -102,5 +115,12 @@ impl DiskFile for RealFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+
+    #[allow(unsafe_code, reason = "a mapping is only as safe as its file is left alone: ours are immutable and in a locked directory")]
+    fn map(&self) -> io::Result<Box<dyn AsRef<[u8]> + Send + Sync>> {
+        // SAFETY: files that are mapped are never written or cut again by this program, which holds the directory's lock.
+        let map = unsafe { memmap2::Mmap::map(&self.0)? };
+        Ok(Box::new(map))
     }
 }

@@ -3,7 +3,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Disk, DiskFile, DiskLock, LockError};
+use super::{Disk, DiskFile, DiskLock, LockError, Space};
 
 /// What a disk writes as a whole; a power cut tears between them.
 const SECTOR_BYTES: usize = 512;
@@ -193,6 +193,27 @@ impl Disk for SimDisk {
         self.state().files.remove(path).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let content = state.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        state.files.insert(to.to_owned(), content);
+        Ok(())
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        if state.files.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let content = state.files.get(from).cloned().ok_or(io::ErrorKind::NotFound)?;
+        state.files.insert(to.to_owned(), content);
+        Ok(())
+    }
+
+    fn space(&self, _: &Path) -> Option<Space> {
+        self.state().faults.space.map(|free| Space { free, total: free.max(1 << 40) })
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
         if state.faults.syncs_fail {
@@ -283,6 +304,10 @@ impl DiskFile for SimFile {
         }
         lock(&self.content).sync();
         Ok(())
+    }
+
+    fn map(&self) -> io::Result<Box<dyn AsRef<[u8]> + Send + Sync>> {
+        Ok(Box::new(lock(&self.content).written.clone()))
     }
 }
 

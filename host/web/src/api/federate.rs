@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State as Shared};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use model::seams::{ColumnSamples, Select, SelectRequest};
+use model::seams::{Select, SelectRequest};
 use model::{LabelSet, METRIC_NAME, Matcher, TimeRange, TimestampMs, is_absent, is_classic_label_name, is_classic_metric_name, is_stale};
 
 use crate::encode::float;
@@ -47,7 +47,7 @@ fn newest(select: &dyn Select, sets: &[Vec<Matcher>], range: TimeRange) -> Resul
         for group in select.select(&SelectRequest { matchers, range })? {
             let samples = group.read()?;
             for (labels, column) in group.labels().iter().zip(&samples.columns) {
-                let ColumnSamples::Floats(values) = column else { continue };
+                let values = column.floats();
                 let in_range = samples.times.iter().zip(values).rev().filter(|(time, _)| (range.start..=range.end).contains(time));
                 let Some((time, value)) = in_range.filter(|(_, value)| !is_absent(**value)).map(|(t, v)| (*t, *v)).next() else { continue };
                 if !is_stale(value) && labels.metric_name().is_some() {
