@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use model::seams::{Append, AppendError, ColumnError, GroupAppend};
+use model::seams::{Append, AppendError, ColumnError, GroupAppend, TailPosition};
 use model::{LabelSet, TimestampMs};
 
 use crate::disk::{Disk, DiskLock, LockError};
@@ -23,7 +23,7 @@ use crate::wal::log::Log;
 #[derive(Clone)]
 pub struct Db(pub(crate) Arc<Inner>);
 
-/// Locks are taken in this order where two are held: gate, groups, group, index, exemplars, log. No lock but the log's own is held over
+/// Locks are taken in this order where two are held: appending, gate, groups, group, index, exemplars, log. No lock but the log's own is held over
 /// I/O.
 pub(crate) struct Inner {
     pub(crate) options: Options,
@@ -33,6 +33,9 @@ pub(crate) struct Inner {
     /// Held for reading while series that nothing holds yet are on their way to a slot, for writing while unused series are
     /// removed.
     gate: RwLock<()>,
+    /// Held for reading from before a row is logged until it is visible, so that holding it for writing tells a place in the log
+    /// before which all rows are visible.
+    appending: RwLock<()>,
     pub(crate) counters: Counters,
     pub(crate) recovery: RecoveryReport,
     pub(crate) maintenance: Mutex<MaintainState>,
@@ -111,6 +114,7 @@ impl Db {
             groups: RwLock::new(recovered.groups),
             index: RwLock::new(recovered.index),
             gate: RwLock::default(),
+            appending: RwLock::default(),
             counters: Counters::default(),
             recovery: recovered.report,
             maintenance: Mutex::default(),
@@ -186,6 +190,17 @@ impl Inner {
     /// Waits until no series is on its way to a slot.
     pub(crate) fn no_new_columns(&self) -> RwLockWriteGuard<'_, ()> {
         self.gate.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be held from before a row is logged until it is visible.
+    pub(crate) fn appending(&self) -> RwLockReadGuard<'_, ()> {
+        self.appending.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place in the log such that every row before it is visible. Waits for the appends that are under way.
+    pub(crate) fn visible_end(&self) -> TailPosition {
+        let _appending = self.appending.write().unwrap_or_else(PoisonError::into_inner);
+        self.log.written()
     }
 
     /// The groups there are now, by number.

@@ -229,6 +229,8 @@ impl GroupWriter {
         };
         if scratch.row.iter().any(|bits| *bits != ABSENT_BITS) {
             self.pick_exemplars(row, scratch);
+            let db = Arc::clone(&self.db);
+            let _appending = db.appending();
             let stamp = self.log(row.time, scratch)?;
             self.show(row.time, stamp, scratch);
             if !scratch.exemplars.is_empty() {
