@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use real::RealDisk;
-pub use sim::SimDisk;
+pub use sim::{Call, Failure, Fault, SimDisk};
 
 /// What storage asks of a disk. Paths are those that [`crate::Db::open`] was given, with names below them.
 pub trait Disk: Send + Sync {
