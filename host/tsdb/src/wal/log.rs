@@ -61,6 +61,9 @@ pub(super) struct State {
     /// Names were created or removed since the directory was synced.
     pub(super) dir_dirty: bool,
     pub(super) unsynced: Vec<(u64, u64, Arc<dyn DiskFile>)>,
+    /// Segments of earlier processes, which a kill may have left unsynced. The first sync includes them; until then they are
+    /// as old as they are.
+    pub(super) inherited: Vec<u64>,
     closed: BTreeMap<u64, ClosedSegment>,
 }
 
@@ -108,6 +111,7 @@ impl Log {
             retired: false,
             dir_dirty: true,
             unsynced: Vec::new(),
+            inherited: closed.keys().copied().collect(),
             closed,
         };
         Self {

@@ -59,21 +59,27 @@ impl Log {
     }
 
     fn sync_locked(&self, sync_state: &mut SyncState) -> Result<(), String> {
-        let (mut files, dir_dirty) = {
+        let (mut files, dir_dirty, inherited) = {
             let mut state = self.state();
             let mut files = std::mem::take(&mut state.unsynced);
             if let Some(file) = state.file.clone().filter(|_| !state.retired) {
                 files.push((state.number, state.offset, file));
             }
-            (files, std::mem::take(&mut state.dir_dirty))
+            (files, std::mem::take(&mut state.dir_dirty), std::mem::take(&mut state.inherited))
         };
         files.retain(|(number, offset, _)| !sync_state.covers(TailPosition { segment: *number, offset: *offset }));
         let mut result = Ok(());
         if dir_dirty && let Err(error) = self.disk.sync_dir(&self.dir) {
             // The names may be lost, so nothing below them counts as synced.
+            self.state().dir_dirty = true;
             result = Err(self.sync_failed(&error, "the directory"));
             for (number, ..) in files.drain(..) {
                 self.distrust(sync_state, number);
+            }
+        }
+        for number in inherited {
+            if let Err(error) = self.sync_inherited(number) {
+                result = Err(self.sync_failed(&error, &segment_name(number)));
             }
         }
         for (number, offset, file) in files {
@@ -87,6 +93,22 @@ impl Log {
             }
         }
         result
+    }
+
+    /// Syncs a segment that an earlier process wrote: what was shown after its kill must not be lost to a power cut later.
+    fn sync_inherited(&self, number: u64) -> io::Result<()> {
+        match self.disk.open(&self.dir.join(segment_name(number))) {
+            Ok(file) => {
+                self.counters.syncs.fetch_add(1, Ordering::Relaxed);
+                file.sync_data()
+            }
+            // The retention was here.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => {
+                self.state().inherited.push(number);
+                Err(error)
+            }
+        }
     }
 
     /// Nothing more is written to the segment or believed about it.

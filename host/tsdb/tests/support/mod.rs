@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod naive;
+pub(crate) mod scenario;
+pub(crate) mod witness;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -156,6 +158,15 @@ impl Dice {
 
 /// The seeds to run: `SKOPOS_SEED` alone, or `SKOPOS_SEEDS` of them, or so many.
 pub(crate) fn seeds(count: u64) -> Vec<u64> {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     number("SKOPOS_SEED").map_or_else(|| (0..number("SKOPOS_SEEDS").unwrap_or(count)).collect(), |seed| vec![seed])
+}
+
+/// A number from the environment.
+pub(crate) fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"))
+}
+
+/// The bits of a value as storage keeps it.
+pub(crate) fn storable(value: f64) -> u64 {
+    if is_absent(value) { f64::NAN.to_bits() } else { value.to_bits() }
 }

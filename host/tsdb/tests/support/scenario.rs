@@ -1,0 +1,313 @@
+//! A random life of a database on a simulated disk: rows, late rows, histograms, series that come and go, the life cycle; and
+//! an end by kill or power cut at any call.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use model::seams::{Append, AppendError, ColumnId, GroupAppend, Row};
+use model::{BucketSpan, Histogram, HistogramCounts, LabelSet, ManualClock, ResetHint, TimestampMs, stale};
+use tsdb::disk::{Call, SimDisk};
+use tsdb::{Db, Options, RecoveryReport};
+
+use super::witness::{End, Value, Witness, look};
+use super::{Dice, NOW, labels};
+
+pub(crate) const GROUPS: [&str; 3] = ["scrape/a", "scrape/b", "rules"];
+
+/// What a run is made of.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(crate) options: Options,
+    pub(crate) clock: Arc<ManualClock>,
+    /// Whether groups share series.
+    pub(crate) shared: bool,
+}
+
+impl Plan {
+    /// By the dice: segments from tiny to large, blocks of a minute.
+    pub(crate) fn random(dice: &mut Dice) -> Self {
+        let clock = Arc::new(ManualClock::at(NOW));
+        let mut options = Options::new(clock.clone());
+        options.segment_bytes = 400 << dice.below(7);
+        options.wal_sync_ms = dice.below(2) * 1000;
+        options.block_ms = [60_000, 120_000, 7_200_000][dice.below(3) as usize];
+        options.out_of_order_window_ms = [0, 90_000][dice.below(2) as usize];
+        options.retention_ms = [0, 30 * 60_000][dice.below(2) as usize];
+        Self { options, clock, shared: dice.below(2) == 0 }
+    }
+}
+
+pub(crate) struct Scenario {
+    pub(crate) plan: Plan,
+    pub(crate) disk: SimDisk,
+    pub(crate) witness: Arc<Mutex<Witness>>,
+    pub(crate) dice: Dice,
+    db: Option<Db>,
+    feeders: BTreeMap<usize, Feeder>,
+    newest: [TimestampMs; GROUPS.len()],
+}
+
+/// The writer of a group with its columns.
+struct Feeder {
+    writer: Box<dyn GroupAppend>,
+    columns: BTreeMap<LabelSet, ColumnId>,
+}
+
+pub(crate) fn locked(witness: &Mutex<Witness>) -> MutexGuard<'_, Witness> {
+    witness.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Scenario {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut dice = Dice(seed);
+        let plan = Plan::random(&mut dice);
+        Self::with(plan, seed)
+    }
+
+    pub(crate) fn with(plan: Plan, seed: u64) -> Self {
+        let mut scenario = Self {
+            plan,
+            disk: SimDisk::seeded(seed),
+            witness: Arc::default(),
+            dice: Dice(seed ^ 0x5EED),
+            db: None,
+            feeders: BTreeMap::new(),
+            newest: [NOW - 1; GROUPS.len()],
+        };
+        scenario.open();
+        scenario
+    }
+
+    #[track_caller]
+    pub(crate) fn open(&mut self) -> RecoveryReport {
+        let (db, report) = open(&self.disk, &self.plan).expect("any state of the disk opens");
+        self.db = Some(db);
+        report
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        self.db.as_ref().expect("it is open")
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.feeders.clear();
+        self.db = None;
+    }
+
+    fn now(&self) -> TimestampMs {
+        model::Clock::now(self.plan.clock.as_ref())
+    }
+
+    /// Time passes.
+    pub(crate) fn pass(&self, ms: i64) {
+        let now = self.now() + ms;
+        self.plan.clock.set(now);
+        if self.plan.options.retention_ms > 0 {
+            locked(&self.witness).cutoff = now - self.plan.options.retention_ms;
+        }
+    }
+
+    /// One thing that happens.
+    pub(crate) fn step(&mut self) {
+        match self.dice.below(30) {
+            0 => {
+                let _ = self.sync();
+            }
+            1 | 2 => drop(self.maintain()),
+            3 => drop(self.feeders.remove(&(self.dice.below(3) as usize))),
+            4 => {
+                let pause = 60_000 + self.dice.below(120_000) as i64;
+                self.pass(pause);
+            }
+            _ => {
+                let pause = self.dice.below(15_000) as i64;
+                self.pass(pause);
+                drop(self.append());
+            }
+        }
+    }
+
+    pub(crate) fn sync(&mut self) -> Result<(), String> {
+        let row = locked(&self.witness).last_row();
+        let result = self.db().sync();
+        if result.is_ok() {
+            locked(&self.witness).synced_to(row);
+        }
+        result
+    }
+
+    pub(crate) fn maintain(&mut self) -> Vec<String> {
+        let now = self.now();
+        let row = locked(&self.witness).last_row();
+        let report = self.db().maintain(now);
+        if report.synced {
+            locked(&self.witness).synced_to(row);
+        }
+        report.errors
+    }
+
+    fn samples(&mut self, group: usize) -> Vec<(LabelSet, Value)> {
+        let scope = if self.plan.shared { 0 } else { group };
+        let mut samples = BTreeMap::new();
+        for _ in 0..self.dice.below(8) {
+            let name = self.dice.below(12);
+            let ends = self.dice.below(12) == 0;
+            let value = match (ends, name % 6) {
+                (true, _) => Value::Float(stale().to_bits()),
+                (_, 5) if HISTOGRAMS => Value::Histogram(Arc::new(histogram(self.dice.below(5)))),
+                _ => Value::Float(super::storable(self.dice.value())),
+            };
+            samples.insert(labels(&format!("g={scope},n={name}")), value);
+        }
+        samples.into_iter().collect()
+    }
+
+    /// A row of some group at a time that is mostly now.
+    pub(crate) fn append(&mut self) -> Result<(), AppendError> {
+        let group = self.dice.below(GROUPS.len() as u64) as usize;
+        let time = match self.dice.below(12) {
+            0 => self.newest[group],
+            1 | 2 => self.newest[group] - self.dice.below(80_000) as i64,
+            _ => self.now() - self.dice.below(3) as i64,
+        };
+        let samples = self.samples(group);
+        self.write(group, time, &samples)
+    }
+
+    pub(crate) fn write(&mut self, group: usize, time: TimestampMs, samples: &[(LabelSet, Value)]) -> Result<(), AppendError> {
+        let db = self.db.clone().expect("it is open");
+        let feeder = self
+            .feeders
+            .entry(group)
+            .or_insert_with(|| Feeder { writer: db.open_group(GROUPS[group]).expect("nobody else writes"), columns: BTreeMap::new() });
+        let (mut columns, mut values, mut histograms) = (Vec::new(), Vec::new(), Vec::new());
+        for (labels, value) in samples {
+            let column = match feeder.columns.get(labels) {
+                Some(column) => *column,
+                None => feeder.writer.column(labels).expect("no limit"),
+            };
+            feeder.columns.insert(labels.clone(), column);
+            match value {
+                Value::Float(bits) => {
+                    columns.push(column);
+                    values.push(f64::from_bits(*bits));
+                }
+                Value::Histogram(histogram) => histograms.push((column, histogram.clone())),
+            }
+        }
+        let row = locked(&self.witness).begin(group, time, samples);
+        let result = feeder.writer.append(Row::floats(time, &columns, &values).with_histograms(&histograms));
+        let mut witness = locked(&self.witness);
+        match &result {
+            Ok(report) if report.accepted + report.duplicate == 0 => witness.refused(&row),
+            Ok(_) => {
+                witness.acknowledged(&row);
+                if self.plan.options.wal_sync_ms == 0 {
+                    let last = witness.last_row();
+                    witness.synced_to(last);
+                }
+                self.newest[group] = self.newest[group].max(time);
+                feeder.columns.retain(|labels, _| !samples.iter().any(|(l, v)| l == labels && *v == Value::Float(stale().to_bits())));
+            }
+            Err(_) => witness.failed(&row),
+        }
+        result.map(drop)
+    }
+
+    /// The running database shows exactly what was acknowledged.
+    #[track_caller]
+    pub(crate) fn check(&self, what: &str) {
+        let (shown, warnings) = look(self.db());
+        assert_eq!(warnings, Vec::<String>::new(), "{what}");
+        locked(&self.witness).check(&shown, End::None, what);
+    }
+
+    /// The process ends, and another begins on what is left.
+    #[track_caller]
+    pub(crate) fn end(&mut self, end: End, what: &str) {
+        self.disk.off_call();
+        let seed = self.dice.next();
+        let after = after(&self.disk, end, seed);
+        self.close();
+        self.disk = after;
+        let report = self.open();
+        let (shown, _) = look(self.db());
+        check_report(&report, end, what);
+        let mut witness = locked(&self.witness);
+        witness.check(&shown, end, what);
+        witness.restarted(&shown, end);
+    }
+
+    /// At one of `one_in` calls from now on, looks at what a new process would find if this one ended there. Counts.
+    pub(crate) fn examine_ends(&self, end: End, one_in: u64, seed: u64, count: &Arc<AtomicU64>) {
+        let (witness, plan, count) = (self.witness.clone(), self.plan.clone(), count.clone());
+        let dice = Mutex::new(Dice(seed));
+        let calls = AtomicU64::new(0);
+        self.disk.on_call(move |disk, call, path| {
+            if matches!(call, Call::Read | Call::Open | Call::List | Call::Map) {
+                return;
+            }
+            let call_number = calls.fetch_add(1, Ordering::Relaxed);
+            let cut_seed = {
+                let mut dice = dice.lock().expect("no panic");
+                if dice.below(one_in) != 0 {
+                    return;
+                }
+                dice.next()
+            };
+            let what = format!("{end:?} at call {call_number}, {call:?} {}, seed {seed}", path.display());
+            let found = after(disk, end, cut_seed);
+            let (db, report) = open(&found, &plan).unwrap_or_else(|error| panic!("{what}: {error}"));
+            check_report(&report, end, &what);
+            let (shown, _) = look(&db);
+            locked(&witness).check(&shown, end, &what);
+            if cut_seed % 8 == 0 {
+                // The new process works on, and a third finds the same.
+                let row = db.maintain(model::Clock::now(plan.clock.as_ref()));
+                assert_eq!(row.errors, Vec::<String>::new(), "{what}");
+                let worked = look(&db).0;
+                locked(&witness).check(&worked, end, &format!("{what}, after maintenance"));
+                drop(db);
+                let (db, report) = open(&found.process_kill(), &plan).unwrap_or_else(|error| panic!("{what}: again: {error}"));
+                assert!(end == End::PowerCut || report.is_clean(), "{what}: again: {report:?}");
+                let again = look(&db).0;
+                assert!(again == worked, "{what}: a second restart shows something else");
+            }
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+}
+
+fn open(disk: &SimDisk, plan: &Plan) -> Result<(Db, RecoveryReport), tsdb::OpenError> {
+    let now = model::Clock::now(plan.clock.as_ref());
+    Db::open(std::path::Path::new(super::DIR), plan.options.clone(), Arc::new(disk.clone()), now)
+}
+
+fn after(disk: &SimDisk, end: End, seed: u64) -> SimDisk {
+    if end == End::PowerCut { disk.power_cut(seed) } else { disk.process_kill() }
+}
+
+/// A kill damages nothing but the record that was being written.
+#[track_caller]
+fn check_report(report: &RecoveryReport, end: End, what: &str) {
+    if end == End::Kill {
+        assert!(report.damage.is_empty() && report.rows_unreadable == 0, "{what}: {report:?}");
+    }
+}
+
+/// Whether storage takes native histograms.
+const HISTOGRAMS: bool = false;
+
+fn histogram(n: u64) -> Histogram {
+    Histogram {
+        schema: 3,
+        zero_threshold: 0.001,
+        sum: n as f64 * 1.5,
+        counts: HistogramCounts::Integer { count: 10 + n, zero: n, positive: vec![4 + n, 6], negative: Vec::new() },
+        positive_spans: vec![BucketSpan { offset: 2, length: 2 }],
+        negative_spans: Vec::new(),
+        custom_bounds: Vec::new(),
+        reset_hint: ResetHint::Unknown,
+    }
+}
