@@ -34,6 +34,7 @@ pub fn check(body: &[u8], format: Format) -> Result<Summary, ParseError> {
     match format {
         Format::Text => check_text(body),
         Format::OpenMetrics => check_openmetrics(body),
+        Format::Protobuf => Err(ParseError::at(body, 0, "protobuf, which has no lines")),
     }
 }
 

@@ -11,6 +11,8 @@ pub enum Format {
     Text,
     /// OpenMetrics text, versions 0.0.1 and 1.0.0, with names in quotes: `# UNIT` and `# EOF`, times in seconds, exemplars.
     OpenMetrics,
+    /// Messages, one after the other: [`crate::protobuf`] reads them.
+    Protobuf,
 }
 
 /// Why a content type names no format that can be read.
@@ -48,7 +50,8 @@ impl Format {
         match media.as_str() {
             "text/plain" => Ok(Self::Text),
             "application/openmetrics-text" => Ok(Self::OpenMetrics),
-            "application/vnd.google.protobuf" => Err(FormatError::Unsupported("protobuf".to_owned())),
+            "application/vnd.google.protobuf" => Ok(Self::Protobuf),
+            "application/openmetrics-protobuf" => Err(FormatError::Unsupported("OpenMetrics' protobuf".to_owned())),
             _ => Err(FormatError::Foreign(header.chars().take(100).collect())),
         }
     }
@@ -136,7 +139,8 @@ mod tests {
             (Some("text/plain; version=\"0.0.4"), Err(malformed("text/plain; version=\"0.0.4"))),
             (Some("text/plain; version"), Err(malformed("text/plain; version"))),
             (Some("text plain"), Err(malformed("text plain"))),
-            (Some("application/vnd.google.protobuf; proto=x"), Err(FormatError::Unsupported("protobuf".to_owned()))),
+            (Some("application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"), Ok(Format::Protobuf)),
+            (Some("application/openmetrics-protobuf"), Err(FormatError::Unsupported("OpenMetrics' protobuf".to_owned()))),
         ] {
             assert_eq!(Format::from_content_type(header), expected, "{header:?}");
         }

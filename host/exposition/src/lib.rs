@@ -1,7 +1,7 @@
-//! Reads and writes the formats that targets speak: the Prometheus text format 0.0.4 and 1.0.0, and OpenMetrics 1.0.
+//! Reads and writes the formats that targets speak: the Prometheus text format 0.0.4 and 1.0.0, OpenMetrics 1.0, and protobuf.
 //!
 //! Start at [`Reader`], which walks a body line by line and borrows from it; [`encode`] writes. [`read_tail`] reads what
-//! follows a line's labels alone, for a caller that has seen the same line before.
+//! follows a line's labels alone, for a caller that has seen the same line before. [`protobuf::Reader`] walks over families.
 //!
 //! Reading accepts what Prometheus' scraper accepts and refuses what it refuses; [`check`] is stricter: the text format as
 //! `promtool check metrics` has it, OpenMetrics as its specification has it. [`Exemplar`] reads what may follow a value,
@@ -16,8 +16,11 @@ mod error;
 mod exemplar;
 mod families;
 mod format;
+#[doc(hidden)]
+pub mod fuzzing;
 mod line;
 mod number;
+pub mod protobuf;
 mod reader;
 mod tail;
 mod text;

@@ -221,7 +221,7 @@ impl Cursor<'_> {
         }
         if self.at >= end {
             return match self.format {
-                Format::Text => Ok(None),
+                Format::Text | Format::Protobuf => Ok(None),
                 Format::OpenMetrics => Err(self.error_at(end, format!("expected a metric name after {keyword}"))),
             };
         }

@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 /// The NaN that a target's `NaN` becomes, whatever it was written like, so that none is taken for a stale marker.
-const NORMAL_NAN: f64 = f64::from_bits(0x7ff8_0000_0000_0001);
+pub(crate) const NORMAL_NAN: f64 = f64::from_bits(0x7ff8_0000_0000_0001);
 
 /// Reads a float at the start of the bytes as upstream does, and tells how many bytes it took. None where no number
 /// stands or where it is beyond what a float holds.
@@ -64,16 +64,21 @@ pub fn format_float(out: &mut String, value: f64) {
     };
 }
 
-/// A bound of a bucket or a quantile as OpenMetrics writes it: always with a point or an exponent. Prometheus 3 brings the
-/// labels `le` and `quantile` into this form, whichever way the target wrote them.
+/// A bound of a bucket or a quantile in the form that Prometheus 3 brings the labels `le` and `quantile` into, whichever way the
+/// target wrote them.
 pub(crate) fn canonical_bound(text: &str) -> Option<String> {
-    let value = parse_float(text)?;
+    parse_float(text).map(bound_text)
+}
+
+/// A bound or a quantile as OpenMetrics writes it: always with a point or an exponent.
+pub(crate) fn bound_text(value: f64) -> String {
     let mut out = String::new();
-    format_float(&mut out, value);
+    // Upstream writes no minus before nought.
+    format_float(&mut out, if value == 0.0 { 0.0 } else { value });
     if value.is_finite() && !out.contains(['.', 'e']) {
         out.push_str(".0");
     }
-    Some(out)
+    out
 }
 
 #[cfg(test)]
@@ -162,9 +167,16 @@ mod tests {
 
     #[test]
     fn bounds_have_a_point() {
-        for (text, expected) in
-            [("5", "5.0"), ("0.10", "0.1"), ("+Inf", "+Inf"), ("inf", "+Inf"), ("1000000", "1e+06"), ("-1", "-1.0"), ("NaN", "NaN")]
-        {
+        for (text, expected) in [
+            ("5", "5.0"),
+            ("0.10", "0.1"),
+            ("+Inf", "+Inf"),
+            ("inf", "+Inf"),
+            ("1000000", "1e+06"),
+            ("-1", "-1.0"),
+            ("-0", "0.0"),
+            ("NaN", "NaN"),
+        ] {
             assert_eq!(canonical_bound(text).as_deref(), Some(expected), "{text}");
         }
         assert_eq!(canonical_bound("fast"), None);

@@ -174,6 +174,9 @@ impl<'a> Reader<'a> {
         if self.ended {
             return Err(ParseError::at(self.body, start, "the text goes on after \"# EOF\""));
         }
+        if self.format == Format::Protobuf {
+            return Err(ParseError::at(self.body, start, "protobuf, which has no lines"));
+        }
         let window_end = self.body.len().min(start + LINE_BYTES_MAX + 1);
         let mut cursor = Cursor { body: self.body, bytes: &self.body[..window_end], at: start, format: self.format };
         let result = cursor.line(&mut self.labels);

@@ -67,7 +67,7 @@ fn rest_of_line(body: &[u8], bytes: &[u8], at: usize, value: f64, format: Format
     let mut timestamp = None;
     if matches!(bytes.get(at), Some(b'0'..=b'9' | b'-' | b'+' | b'.')) {
         let (time, next) = match format {
-            Format::Text => read_milliseconds(bytes, at),
+            Format::Text | Format::Protobuf => read_milliseconds(bytes, at),
             Format::OpenMetrics => read_seconds(bytes, at),
         }
         .ok_or_else(|| bad_timestamp(body, at, format))?;
@@ -95,7 +95,7 @@ fn rest_of_line(body: &[u8], bytes: &[u8], at: usize, value: f64, format: Format
 /// Goes over what separates parts of a line: any blanks in the text format, one space in OpenMetrics.
 fn blanks(body: &[u8], bytes: &[u8], at: usize, format: Format) -> Result<usize, ParseError> {
     match format {
-        Format::Text => Ok(skip_blanks(bytes, at)),
+        Format::Text | Format::Protobuf => Ok(skip_blanks(bytes, at)),
         Format::OpenMetrics if bytes.get(at) == Some(&b' ') && !matches!(bytes.get(at + 1), Some(b' ' | b'\t')) => Ok(at + 1),
         Format::OpenMetrics => Err(ParseError::at(body, at, "expected one space, as OpenMetrics has between parts of a line")),
     }

@@ -11,6 +11,7 @@ mod histogram;
 mod labels;
 mod matcher;
 mod re2;
+mod resolution;
 mod sample;
 pub mod seams;
 mod target;
