@@ -105,7 +105,7 @@ impl Db {
                 tracing::debug!(dir = %parent.display(), %error, "cannot sync the parent of the data directory");
             }
         }
-        let recovered = recovery::recover(disk.as_ref(), &wal_dir, options.exemplars_max, progress)?;
+        let recovered = recovery::recover(disk.as_ref(), &wal_dir, &[], options.exemplars_max, progress)?;
         let report = recovered.report.clone();
         let log = Log::new(disk, wal_dir, options.segment_bytes, recovered.segments, recovered.last_number);
         let inner = Inner {

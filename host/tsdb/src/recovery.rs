@@ -1,6 +1,6 @@
 //! From the log back to the head.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -33,15 +33,23 @@ pub(crate) struct Recovered {
     pub(crate) exemplars: Exemplars,
 }
 
-/// Reads all segments in `dir`, oldest first. At most `exemplars_max` exemplars are kept.
+/// What a block took out of the head: rows with a time before `time_end` whose frames end at `position` or before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flushed {
+    pub(crate) time_end: TimestampMs,
+    pub(crate) position: TailPosition,
+}
+
+/// Reads all segments in `dir`, oldest first, and leaves out what was flushed. At most `exemplars_max` exemplars are kept.
 pub(crate) fn recover(
     disk: &dyn Disk,
     dir: &Path,
+    flushed: &[Flushed],
     exemplars_max: usize,
     progress: &mut dyn FnMut(RecoveryProgress),
 ) -> Result<Recovered, OpenError> {
     let began = Instant::now();
-    let mut recovery = Recovery::new(exemplars_max);
+    let mut recovery = Recovery::new(flushed, exemplars_max);
     let mut numbers = Vec::new();
     let names = disk.list(dir).map_err(|error| OpenError::Io { action: format!("list {}", dir.display()), error })?;
     for name in names {
@@ -61,6 +69,7 @@ pub(crate) fn recover(
     for group in recovery.groups.all() {
         group.end_writing();
     }
+    recovery.forget_unused();
     recovery.report.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(Recovered {
         index: recovery.index,
@@ -80,11 +89,23 @@ struct Recovery {
     file_bytes: BTreeMap<u64, u64>,
     report: RecoveryReport,
     exemplars: Exemplars,
+    /// By position, each with the greatest end of those from it on.
+    flushed: Vec<Flushed>,
+    rows_flushed: u64,
 }
 
 impl Recovery {
-    fn new(exemplars_max: usize) -> Self {
+    fn new(flushed: &[Flushed], exemplars_max: usize) -> Self {
+        let mut flushed = flushed.to_vec();
+        flushed.sort_unstable_by_key(|flushed| flushed.position);
+        let mut time_end = TimestampMs::MIN;
+        for flushed in flushed.iter_mut().rev() {
+            time_end = time_end.max(flushed.time_end);
+            flushed.time_end = time_end;
+        }
         Self {
+            flushed,
+            rows_flushed: 0,
             index: Index::default(),
             groups: Groups::default(),
             segments: BTreeMap::new(),
@@ -167,7 +188,7 @@ impl Recovery {
                     match decoder.decode(payload) {
                         Ok(row) => {
                             time_max = time_max.max(row.time);
-                            self.row(&mut groups, &row, stamp(number, end));
+                            self.row(&mut groups, &row, TailPosition { segment: number, offset: end });
                         }
                         Err(Unreadable::OutOfStep) => self.report.rows_unreadable += 1,
                         Err(Unreadable::Malformed) => {
@@ -185,7 +206,26 @@ impl Recovery {
         (end, time_max)
     }
 
-    fn row(&mut self, groups: &mut HashMap<u32, Arc<Group>>, row: &DecodedRow<'_>, stamp: i64) {
+    /// Whether a row is in a block.
+    fn is_flushed(&self, time: TimestampMs, end: TailPosition) -> bool {
+        let at = self.flushed.partition_point(|flushed| flushed.position < end);
+        self.flushed.get(at).is_some_and(|flushed| time < flushed.time_end)
+    }
+
+    /// Series all of whose rows are in blocks are not the head's.
+    fn forget_unused(&mut self) {
+        if self.rows_flushed == 0 {
+            return;
+        }
+        let mut live = HashSet::new();
+        self.groups.all().for_each(|group| group.head().collect_live(&mut live));
+        if live.len() < self.index.len() {
+            self.index.retain(|series| live.contains(&series));
+            self.groups.all().for_each(|group| group.head().slots.vacate_where(|series| !live.contains(&series)));
+        }
+    }
+
+    fn row(&mut self, groups: &mut HashMap<u32, Arc<Group>>, row: &DecodedRow<'_>, end: TailPosition) {
         if let Some(key) = row.key {
             groups.insert(row.group, self.groups.find_or_insert(key));
         }
@@ -207,7 +247,10 @@ impl Recovery {
                 self.exemplars.push(*series, exemplar.clone());
             }
         }
-        if head.commit_row(row.time, stamp, row.values) {
+        if self.is_flushed(row.time, end) {
+            self.rows_flushed += 1;
+            head.newest = head.newest.max(row.time);
+        } else if head.commit_row(row.time, stamp(end.segment, end.offset), row.values) {
             self.report.rows += 1;
             self.report.samples += row.values.iter().filter(|bits| **bits != ABSENT_BITS).count() as u64;
         }

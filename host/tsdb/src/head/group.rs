@@ -32,7 +32,7 @@ pub(crate) struct GroupHead {
     pub(crate) rows_sealed: u64,
     /// Time of the newest row, also when that has been dropped.
     pub(crate) newest: TimestampMs,
-    pages_bytes: usize,
+    pub(super) pages_bytes: usize,
 }
 
 impl Group {
@@ -96,13 +96,21 @@ impl GroupHead {
 
     /// Compresses the open rows, all or all but the newest, which may still get samples.
     pub(crate) fn seal(&mut self, keep_last: bool) {
-        let rows = self.open.len().saturating_sub(usize::from(keep_last));
+        self.seal_first(self.open.len().saturating_sub(usize::from(keep_last)));
+    }
+
+    /// Compresses the open rows before a time.
+    pub(super) fn seal_before(&mut self, time: TimestampMs) {
+        self.seal_first(self.open.times.partition_point(|open| *open < time));
+    }
+
+    fn seal_first(&mut self, rows: usize) {
         if rows > 0 {
             let page = Page::seal(&self.open, rows, self.rows_sealed, self.slots.layout());
             self.pages_bytes += page.heap_bytes();
             self.pages.push_back(Arc::new(page));
             self.rows_sealed += rows as u64;
-            self.open.drain(keep_last);
+            self.open.drop_first(rows);
         }
         let open = &self.open;
         self.slots.free_unused(|slot| open.uses(slot));
@@ -144,7 +152,7 @@ impl GroupHead {
         if !self.open.is_empty() && self.newest < time {
             rows += self.open.len() as u64;
             self.rows_sealed += self.open.len() as u64;
-            self.open.drain(false);
+            self.open.drop_first(self.open.len());
             let open = &self.open;
             self.slots.free_unused(|slot| open.uses(slot));
         }

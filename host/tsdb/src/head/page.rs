@@ -43,6 +43,24 @@ impl Page {
         Self { first_row, rows, time_min: open.times[0], time_max: open.times[rows - 1], layout, starts: starts.into(), data: data.into() }
     }
 
+    /// The page without its first rows, of which there are more. None if the memory is damaged.
+    pub(crate) fn without_first(&self, rows: usize) -> Option<Self> {
+        let (mut times, mut stamps) = (Vec::new(), Vec::new());
+        self.times(&mut times, &mut stamps)?;
+        let mut data = Vec::new();
+        chunk::encode_i64(times.get(rows..)?, &mut data);
+        chunk::encode_i64(stamps.get(rows..)?, &mut data);
+        let (mut starts, mut encoder, mut column) = (Vec::with_capacity(self.starts.len()), ChunkEncoder::default(), Vec::new());
+        for slot in 0..self.starts.len() {
+            starts.push(data.len() as u32);
+            column.clear();
+            self.column(slot, &mut column)?;
+            encoder.encode(&column[rows..], &mut data);
+        }
+        let (first_row, time_min) = (self.first_row + rows as u64, *times.get(rows)?);
+        Some(Self { first_row, rows: self.rows - rows, time_min, starts: starts.into(), data: data.into(), layout: self.layout.clone(), ..*self })
+    }
+
     fn chunk(&self, slot: usize) -> Option<&[u8]> {
         let start = *self.starts.get(slot)? as usize;
         let end = self.starts.get(slot + 1).map_or(self.data.len(), |end| *end as usize);

@@ -72,16 +72,14 @@ impl OpenRows {
         }
     }
 
-    /// Keeps the newest row, or none.
-    pub(crate) fn drain(&mut self, keep_last: bool) {
-        let kept = keep_last.then(|| (self.times[self.len() - 1], self.stamps[self.len() - 1], self.row(self.len() - 1).to_vec()));
-        *self = Self::default();
-        if let Some((time, stamp, row)) = kept {
-            self.times.push(time);
-            self.stamps.push(stamp);
-            self.starts.push(0);
-            self.values = row;
+    /// Drops the oldest rows.
+    pub(crate) fn drop_first(&mut self, rows: usize) {
+        let mut kept = Self::default();
+        for row in rows..self.len() {
+            kept.push(self.times[row], self.stamps[row], self.row(row));
         }
+        kept.values.shrink_to_fit();
+        *self = kept;
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
