@@ -14,6 +14,8 @@
 //! This crate does not know threads (the caller drives [`Db::maintain`]), wall time (it is passed in), PromQL or HTTP. All
 //! access to files goes through [`disk::Disk`].
 
+#[allow(dead_code, unused_imports, reason = "the life cycle, which uses it, comes next")]
+mod block;
 mod column;
 mod db;
 pub mod disk;

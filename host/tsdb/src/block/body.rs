@@ -1,0 +1,139 @@
+//! The samples of one column in one piece of rows.
+
+use std::sync::Arc;
+
+use model::{ABSENT_BITS, HISTOGRAM_BITS, Histogram, STALE_BITS};
+
+use super::histograms;
+use super::page::{Pattern, State};
+use crate::column::bytes::{Reader, put_varint, put_zigzag};
+use crate::column::chunk;
+
+pub(super) const HAS_PATTERN: u8 = 0x40;
+pub(super) const HAS_EXTRAS: u8 = 0x80;
+
+/// What a row of these bits has.
+pub(super) fn state_of(bits: u64) -> State {
+    match bits {
+        ABSENT_BITS => State::Absent,
+        STALE_BITS => State::Stale,
+        HISTOGRAM_BITS => State::Histogram,
+        _ => State::Value,
+    }
+}
+
+/// A column's rows in a piece, as they are written. Rows of histograms and starts are counted from the piece's first.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) bits: &'a [u64],
+    pub(super) histograms: &'a [(u32, Arc<Histogram>)],
+    pub(super) starts: &'a [(u32, i64)],
+    /// The row in the group that is the piece's first.
+    pub(super) first: u32,
+}
+
+/// Buffers for writing bodies.
+#[derive(Default)]
+pub(super) struct BodyEncoder {
+    values: Vec<u64>,
+    chunk: chunk::ChunkEncoder,
+    codec: Vec<u8>,
+    extras: (Vec<u8>, Vec<u8>),
+}
+
+impl BodyEncoder {
+    /// Appends a body; `pattern` is the number of the pattern that the rows have, unless all have values.
+    pub(super) fn encode(&mut self, rows: &Rows<'_>, pattern: Option<usize>, out: &mut Vec<u8>) {
+        self.values.clear();
+        self.values.extend(rows.bits.iter().filter(|bits| state_of(**bits) == State::Value));
+        self.codec.clear();
+        self.chunk.encode(&self.values, &mut self.codec);
+        let extras = !rows.histograms.is_empty() || !rows.starts.is_empty();
+        let tag = self.codec[0] | if pattern.is_some() { HAS_PATTERN } else { 0 } | if extras { HAS_EXTRAS } else { 0 };
+        out.push(tag);
+        if let Some(pattern) = pattern {
+            put_varint(out, pattern as u64);
+        }
+        if extras {
+            let (histograms, starts) = &mut self.extras;
+            histograms.clear();
+            starts.clear();
+            if !rows.histograms.is_empty() {
+                histograms::encode(rows.histograms.iter().map(|(_, histogram)| &**histogram), histograms);
+            }
+            encode_starts(rows.starts, rows.first, starts);
+            put_varint(out, histograms.len() as u64);
+            put_varint(out, starts.len() as u64);
+            out.extend_from_slice(histograms);
+            out.extend_from_slice(starts);
+        }
+        out.extend_from_slice(&self.codec[1..]);
+    }
+}
+
+/// Runs of rows with the same start: rows left out, rows of the run, the start less that of the run before.
+fn encode_starts(starts: &[(u32, i64)], first: u32, out: &mut Vec<u8>) {
+    let (mut next, mut last) = (first, 0_i64);
+    let mut rest = starts;
+    while let Some((row, start)) = rest.first() {
+        let run = rest.iter().zip(*row..).take_while(|((row, s), at)| row == at && s == start).count();
+        put_varint(out, u64::from(row - next));
+        put_varint(out, run as u64);
+        put_zigzag(out, start.wrapping_sub(last));
+        (next, last) = (row + run as u32, *start);
+        rest = &rest[run..];
+    }
+}
+
+fn decode_starts(bytes: &[u8], rows: usize, first: u32, out: &mut Vec<(u32, i64)>) -> Option<()> {
+    let mut reader = Reader::new(bytes);
+    let (mut next, mut start) = (0_usize, 0_i64);
+    while !reader.is_empty() {
+        let from = next.checked_add(usize::try_from(reader.varint()?).ok()?)?;
+        next = from.checked_add(usize::try_from(reader.varint()?).ok()?)?;
+        start = start.wrapping_add(reader.zigzag()?);
+        if next > rows || from == next {
+            return None;
+        }
+        out.extend((from..next).map(|row| (first + row as u32, start)));
+    }
+    Some(())
+}
+
+/// What a body is decoded into.
+#[derive(Default)]
+pub(super) struct Decoded {
+    pub(super) bits: Vec<u64>,
+    pub(super) histograms: Vec<(u32, Arc<Histogram>)>,
+    pub(super) starts: Vec<(u32, i64)>,
+}
+
+/// Appends the rows of a body. `first` is what the rows of histograms and starts are counted from. None if it is malformed.
+pub(super) fn decode(body: &[u8], patterns: &[Pattern], rows: usize, first: u32, out: &mut Decoded) -> Option<()> {
+    let mut reader = Reader::new(body);
+    let tag = reader.u8()?;
+    let pattern = if tag & HAS_PATTERN == 0 { None } else { Some(patterns.get(usize::try_from(reader.varint()?).ok()?)?) };
+    let (mut histogram_bytes, mut start_bytes) = (&[][..], &[][..]);
+    if tag & HAS_EXTRAS != 0 {
+        let (histograms, starts) = (reader.count(1)?, reader.count(1)?);
+        histogram_bytes = reader.take(histograms)?;
+        start_bytes = reader.take(starts)?;
+    }
+    let values = pattern.map_or(rows, |pattern| pattern.values);
+    let histograms = pattern.map_or(0, |pattern| pattern.histograms);
+    let from = out.bits.len();
+    let codec = tag & !(HAS_PATTERN | HAS_EXTRAS);
+    let body = [&[codec], reader.take(reader.remaining())?].concat();
+    chunk::decode(&body, values, &mut out.bits)?;
+    if let Some(pattern) = pattern {
+        pattern.spread(&mut out.bits, from);
+    }
+    if histograms > 0 {
+        let found = histograms::decode(histogram_bytes, histograms)?;
+        let at = out.bits[from..].iter().zip(first..).filter(|(bits, _)| **bits == HISTOGRAM_BITS).map(|(_, row)| row);
+        out.histograms.extend(at.zip(found));
+    } else if !histogram_bytes.is_empty() {
+        return None;
+    }
+    decode_starts(start_bytes, rows, first, &mut out.starts)
+}
