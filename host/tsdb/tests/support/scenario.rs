@@ -10,7 +10,7 @@ use model::{BucketSpan, Histogram, HistogramCounts, LabelSet, ManualClock, Reset
 use tsdb::disk::{Call, SimDisk};
 use tsdb::{Db, Options, RecoveryReport};
 
-use super::witness::{End, Value, Witness, look};
+use super::witness::{End, Shown, Value, Witness, look};
 use super::{Dice, NOW, labels};
 
 pub(crate) const GROUPS: [&str; 3] = ["scrape/a", "scrape/b", "rules"];
@@ -131,8 +131,9 @@ impl Scenario {
     pub(crate) fn sync(&mut self) -> Result<(), String> {
         let row = locked(&self.witness).last_row();
         let result = self.db().sync();
-        if result.is_ok() {
-            locked(&self.witness).synced_to(row);
+        match result {
+            Ok(()) => locked(&self.witness).synced_to(row),
+            Err(_) => locked(&self.witness).sync_failed(),
         }
         result
     }
@@ -143,6 +144,8 @@ impl Scenario {
         let report = self.db().maintain(now);
         if report.synced {
             locked(&self.witness).synced_to(row);
+        } else if !report.errors.is_empty() {
+            locked(&self.witness).sync_failed();
         }
         report.errors
     }
@@ -161,6 +164,19 @@ impl Scenario {
             samples.insert(labels(&format!("g={scope},n={name}")), value);
         }
         samples.into_iter().collect()
+    }
+
+    /// Lets go of all groups.
+    pub(crate) fn close_groups(&mut self) {
+        self.feeders.clear();
+    }
+
+    /// A row of this group, now.
+    pub(crate) fn append_now(&mut self, group: usize) -> Result<(), AppendError> {
+        self.pass(1000);
+        let scope = if self.plan.shared { 0 } else { group };
+        let samples = [(labels(&format!("g={scope},n=always")), Value::Float(self.dice.below(100)))];
+        self.write(group, self.now(), &samples)
     }
 
     /// A row of some group at a time that is mostly now.
@@ -210,7 +226,12 @@ impl Scenario {
                 self.newest[group] = self.newest[group].max(time);
                 feeder.columns.retain(|labels, _| !samples.iter().any(|(l, v)| l == labels && *v == Value::Float(stale().to_bits())));
             }
-            Err(_) => witness.failed(&row),
+            Err(_) => {
+                witness.failed(&row);
+                if self.plan.options.wal_sync_ms == 0 {
+                    witness.sync_failed();
+                }
+            }
         }
         result.map(drop)
     }
@@ -220,7 +241,12 @@ impl Scenario {
     pub(crate) fn check(&self, what: &str) {
         let (shown, warnings) = look(self.db());
         assert_eq!(warnings, Vec::<String>::new(), "{what}");
-        locked(&self.witness).check(&shown, End::None, what);
+        self.check_shown(&shown, what);
+    }
+
+    #[track_caller]
+    pub(crate) fn check_shown(&self, shown: &Shown, what: &str) {
+        locked(&self.witness).check(shown, End::None, what);
     }
 
     /// The process ends, and another begins on what is left.

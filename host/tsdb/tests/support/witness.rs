@@ -81,6 +81,8 @@ pub(crate) struct Witness {
     row: u64,
     /// Rows up to this one outlast a power cut.
     synced: u64,
+    /// Rows, first and last, whose sync failed: nobody knows whether they last.
+    unsure: Vec<(u64, u64)>,
     /// Samples before this time may be gone: the retention's.
     pub(crate) cutoff: TimestampMs,
 }
@@ -143,6 +145,11 @@ impl Witness {
         self.synced = self.synced.max(row);
     }
 
+    /// A sync failed: the system forgot what of the rows so far was not on the disk.
+    pub(crate) fn sync_failed(&mut self) {
+        self.unsure.push((self.synced + 1, self.row));
+    }
+
     /// Samples of these series and times were deleted: gone for good, or, while `certain` is not said, perhaps.
     pub(crate) fn delete(&mut self, matchers: &[Matcher], from: TimestampMs, to: TimestampMs, certain: bool) {
         for (_, times) in self.samples.iter_mut().filter(|(labels, _)| matchers.iter().all(|m| m.matches_labels(labels))) {
@@ -162,7 +169,10 @@ impl Witness {
     }
 
     fn is_certain(&self, candidate: &Candidate, time: TimestampMs, end: End) -> bool {
-        time >= self.cutoff && candidate.fate == Fate::Acknowledged && (end != End::PowerCut || candidate.row <= self.synced)
+        let outlasts_power = || {
+            candidate.row <= self.synced && !self.unsure.iter().any(|(first, last)| (*first..=*last).contains(&candidate.row))
+        };
+        time >= self.cutoff && candidate.fate == Fate::Acknowledged && (end != End::PowerCut || outlasts_power())
     }
 
     /// Everything that must be there is, and nothing that cannot. Panics with `what` if not.
@@ -212,6 +222,7 @@ impl Witness {
         });
         if end == End::PowerCut {
             self.synced = self.row;
+            self.unsure.clear();
         }
     }
 }
