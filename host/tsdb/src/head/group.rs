@@ -1,7 +1,7 @@
 //! One group of series that share times.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::{ABSENT_BITS, TimeRange, TimestampMs};
@@ -18,6 +18,9 @@ pub(crate) struct Group {
     pub(crate) id: u32,
     pub(crate) key: Arc<str>,
     has_writer: AtomicBool,
+    /// Time of the newest row that is in the log without having been acknowledged: recovery may show it, so that no later writer
+    /// may log a row before it or add to it.
+    pub(crate) unacknowledged: AtomicI64,
     /// Memory of the writer, for figures.
     pub(crate) writer_bytes: AtomicUsize,
     head: Mutex<GroupHead>,
@@ -45,7 +48,14 @@ impl Group {
             newest: TimestampMs::MIN,
             pages_bytes: 0,
         };
-        Self { id, key, has_writer: AtomicBool::new(false), writer_bytes: AtomicUsize::new(0), head: Mutex::new(head) }
+        Self {
+            id,
+            key,
+            has_writer: AtomicBool::new(false),
+            unacknowledged: AtomicI64::new(TimestampMs::MIN),
+            writer_bytes: AtomicUsize::new(0),
+            head: Mutex::new(head),
+        }
     }
 
     /// Takes the right to write. No if somebody has it.

@@ -53,7 +53,9 @@ pub(crate) struct GroupWriter {
 
 impl GroupWriter {
     pub(crate) fn new(db: Arc<Inner>, group: Arc<Group>) -> Self {
-        let newest = group.head().newest;
+        let unacknowledged = group.unacknowledged.load(Ordering::Acquire);
+        let shown = group.head().newest;
+        let newest = shown.max(unacknowledged);
         Self {
             db,
             group,
@@ -61,7 +63,7 @@ impl GroupWriter {
             new_columns: Vec::new(),
             claimed: Vec::new(),
             newest,
-            newest_unacknowledged: false,
+            newest_unacknowledged: unacknowledged > TimestampMs::MIN && unacknowledged == newest,
         }
     }
 
@@ -159,6 +161,7 @@ impl GroupWriter {
                         && let Err(reason) = self.db.log.wait_synced(end)
                     {
                         (self.newest, self.newest_unacknowledged) = (time, true);
+                        self.group.unacknowledged.store(time, Ordering::Release);
                         return Err(AppendError::Failed(reason));
                     }
                     return Ok(stamp(end.segment, end.offset));

@@ -169,9 +169,8 @@ impl Witness {
     }
 
     fn is_certain(&self, candidate: &Candidate, time: TimestampMs, end: End) -> bool {
-        let outlasts_power = || {
-            candidate.row <= self.synced && !self.unsure.iter().any(|(first, last)| (*first..=*last).contains(&candidate.row))
-        };
+        let outlasts_power =
+            || candidate.row <= self.synced && !self.unsure.iter().any(|(first, last)| (*first..=*last).contains(&candidate.row));
         time >= self.cutoff && candidate.fate == Fate::Acknowledged && (end != End::PowerCut || outlasts_power())
     }
 
