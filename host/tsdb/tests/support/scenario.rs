@@ -38,6 +38,13 @@ impl Plan {
     }
 }
 
+impl Plan {
+    pub(crate) fn open(&self, disk: &SimDisk) -> Result<(Db, RecoveryReport), tsdb::OpenError> {
+        let now = model::Clock::now(self.clock.as_ref());
+        Db::open(std::path::Path::new(super::DIR), self.options.clone(), Arc::new(disk.clone()), now)
+    }
+}
+
 pub(crate) struct Scenario {
     pub(crate) plan: Plan,
     pub(crate) disk: SimDisk,
@@ -81,7 +88,7 @@ impl Scenario {
 
     #[track_caller]
     pub(crate) fn open(&mut self) -> RecoveryReport {
-        let (db, report) = open(&self.disk, &self.plan).expect("any state of the disk opens");
+        let (db, report) = self.plan.open(&self.disk).expect("any state of the disk opens");
         self.db = Some(db);
         report
     }
@@ -284,7 +291,7 @@ impl Scenario {
             };
             let what = format!("{end:?} at call {call_number}, {call:?} {}, seed {seed}", path.display());
             let found = after(disk, end, cut_seed);
-            let (db, report) = open(&found, &plan).unwrap_or_else(|error| panic!("{what}: {error}"));
+            let (db, report) = plan.open(&found).unwrap_or_else(|error| panic!("{what}: {error}"));
             check_report(&report, end, &what);
             let (shown, _) = look(&db);
             locked(&witness).check(&shown, end, &what);
@@ -295,7 +302,7 @@ impl Scenario {
                 let worked = look(&db).0;
                 locked(&witness).check(&worked, end, &format!("{what}, after maintenance"));
                 drop(db);
-                let (db, report) = open(&found.process_kill(), &plan).unwrap_or_else(|error| panic!("{what}: again: {error}"));
+                let (db, report) = plan.open(&found.process_kill()).unwrap_or_else(|error| panic!("{what}: again: {error}"));
                 assert!(end == End::PowerCut || report.is_clean(), "{what}: again: {report:?}");
                 let again = look(&db).0;
                 assert!(again == worked, "{what}: a second restart shows something else");
@@ -303,11 +310,6 @@ impl Scenario {
             count.fetch_add(1, Ordering::Relaxed);
         });
     }
-}
-
-fn open(disk: &SimDisk, plan: &Plan) -> Result<(Db, RecoveryReport), tsdb::OpenError> {
-    let now = model::Clock::now(plan.clock.as_ref());
-    Db::open(std::path::Path::new(super::DIR), plan.options.clone(), Arc::new(disk.clone()), now)
 }
 
 fn after(disk: &SimDisk, end: End, seed: u64) -> SimDisk {

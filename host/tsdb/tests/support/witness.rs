@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::seams::{ColumnSamples, Select, SelectRequest};
+use model::seams::{ColumnSamples, Select, SelectRequest, SelectedGroup};
 use model::{Histogram, LabelSet, Matcher, TimestampMs, is_absent};
 use tsdb::Db;
 
@@ -23,7 +23,15 @@ pub(crate) type Shown = BTreeMap<LabelSet, BTreeMap<TimestampMs, Value>>;
 #[track_caller]
 pub(crate) fn look(db: &Db) -> (Shown, Vec<String>) {
     let (mut shown, mut warnings) = (Shown::new(), db.warnings(ALWAYS));
-    for group in db.select(&SelectRequest { matchers: &[], range: ALWAYS }).expect("it selects") {
+    let groups = db.select(&SelectRequest { matchers: &[], range: ALWAYS }).expect("it selects");
+    collect(&groups, &mut shown, &mut warnings);
+    (shown, warnings)
+}
+
+/// Likewise of what was selected.
+#[track_caller]
+pub(crate) fn collect(groups: &[Box<dyn SelectedGroup>], shown: &mut Shown, warnings: &mut Vec<String>) {
+    for group in groups {
         let samples = group.read().expect("it decodes");
         warnings.extend(samples.warnings);
         assert!(samples.times.is_sorted_by(|a, b| a < b), "times ascend, each once");
@@ -45,7 +53,6 @@ pub(crate) fn look(db: &Db) -> (Shown, Vec<String>) {
             }
         }
     }
-    (shown, warnings)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +79,8 @@ pub(crate) enum End {
     None,
     Kill,
     PowerCut,
+    /// A part could not be read: nothing is certain to be there, but nothing else may be.
+    Lossy,
 }
 
 /// Samples that were handed to storage.
@@ -168,10 +177,20 @@ impl Witness {
         self.samples.values().map(BTreeMap::len).sum()
     }
 
+    /// How many acknowledged samples are not shown.
+    pub(crate) fn missing(&self, shown: &Shown) -> usize {
+        let times = self.samples.iter().flat_map(|(labels, times)| times.iter().map(move |(time, all)| (labels, time, all)));
+        times
+            .filter(|(labels, time, all)| {
+                all.iter().any(|c| self.is_certain(c, **time, End::Kill)) && !shown.get(*labels).is_some_and(|rows| rows.contains_key(*time))
+            })
+            .count()
+    }
+
     fn is_certain(&self, candidate: &Candidate, time: TimestampMs, end: End) -> bool {
         let outlasts_power =
             || candidate.row <= self.synced && !self.unsure.iter().any(|(first, last)| (*first..=*last).contains(&candidate.row));
-        time >= self.cutoff && candidate.fate == Fate::Acknowledged && (end != End::PowerCut || outlasts_power())
+        end != End::Lossy && time >= self.cutoff && candidate.fate == Fate::Acknowledged && (end != End::PowerCut || outlasts_power())
     }
 
     /// Everything that must be there is, and nothing that cannot. Panics with `what` if not.
