@@ -60,7 +60,7 @@ fn whole_rows(found: &Stored, group: &str) -> Vec<TimestampMs> {
 }
 
 #[test]
-fn a_power_cut_loses_at_most_what_was_not_synced() {
+fn f2_power_cut_loses_at_most_what_was_not_synced() {
     for seed in seeds(150) {
         println!("seed {seed}");
         let mut dice = Dice(seed);
@@ -98,7 +98,7 @@ fn a_power_cut_loses_at_most_what_was_not_synced() {
 }
 
 #[test]
-fn with_sync_at_each_acknowledgement_a_power_cut_loses_nothing() {
+fn f2_power_cut_loses_nothing_with_sync_at_each_acknowledgement() {
     for seed in seeds(100) {
         println!("seed {seed}");
         let mut dice = Dice(seed);
@@ -117,7 +117,7 @@ fn with_sync_at_each_acknowledgement_a_power_cut_loses_nothing() {
 }
 
 #[test]
-fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
+fn f1_kill9_at_any_moment_loses_nothing_that_was_acknowledged() {
     // Rows are acknowledged by several threads while the disk is copied, as a kill would find it.
     let disk = SimDisk::new();
     let mut options = options();
@@ -166,7 +166,7 @@ fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
 }
 
 #[test]
-fn a_full_disk_stores_nothing_and_storage_goes_on_when_there_is_space() {
+fn f3_disk_full_stores_nothing_and_storage_goes_on_when_there_is_space() {
     for space in (0..400).step_by(7) {
         let disk = SimDisk::new();
         let mut options = options();
@@ -204,7 +204,7 @@ fn a_full_disk_stores_nothing_and_storage_goes_on_when_there_is_space() {
 }
 
 #[test]
-fn a_segment_whose_sync_failed_is_not_trusted_again() {
+fn f5_eio_fsync_a_segment_is_not_trusted_again() {
     let disk = SimDisk::new();
     let (db, _) = open(&disk);
     let mut load = Load::new(&db, "a");
@@ -229,7 +229,7 @@ fn a_segment_whose_sync_failed_is_not_trusted_again() {
 }
 
 #[test]
-fn a_failed_sync_acknowledges_nothing_and_stays_invisible() {
+fn f5_eio_fsync_acknowledges_nothing_and_stays_invisible() {
     let disk = SimDisk::new();
     let mut options = options();
     options.wal_sync_ms = 0;

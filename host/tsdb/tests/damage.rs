@@ -70,7 +70,7 @@ fn segments(disk: &SimDisk) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn any_flipped_bit_is_noticed() {
+fn f6_bit_flip_in_the_log_is_noticed() {
     let (disk, all) = disk_with_segments();
     let total: usize = all.values().map(Vec::len).sum();
     let segments = segments(&disk);
@@ -96,7 +96,7 @@ fn any_flipped_bit_is_noticed() {
 }
 
 #[test]
-fn a_segment_cut_at_any_length_opens() {
+fn f7_truncate_a_segment_at_any_length() {
     let (disk, all) = disk_with_segments();
     let segments = segments(&disk);
     for (at, (name, bytes)) in segments.iter().enumerate() {
@@ -119,7 +119,7 @@ fn a_segment_cut_at_any_length_opens() {
 }
 
 #[test]
-fn zeros_and_junk_at_the_end_are_a_torn_tail() {
+fn f7_zero_fill_and_junk_at_the_end_are_a_torn_tail() {
     let (disk, all) = disk_with_segments();
     let (name, bytes) = segments(&disk).pop().expect("there are some");
     let junk = |seed: u64| (0..500).map(|_| Dice(seed).next() as u8).collect::<Vec<u8>>();
@@ -134,7 +134,7 @@ fn zeros_and_junk_at_the_end_are_a_torn_tail() {
 }
 
 #[test]
-fn a_missing_segment_costs_its_own_rows_alone() {
+fn f7_missing_file_costs_its_own_rows_alone() {
     let (disk, all) = disk_with_segments();
     let total: usize = all.values().map(Vec::len).sum();
     let segments = segments(&disk);
@@ -150,7 +150,7 @@ fn a_missing_segment_costs_its_own_rows_alone() {
 }
 
 #[test]
-fn foreign_files_are_named_and_left_alone() {
+fn f7_foreign_file_is_named_and_left_alone() {
     let (disk, all) = disk_with_segments();
     for name in ["notes.txt", "7.log", "0000000001.log~"] {
         disk.put(&Path::new("/data/wal").join(name), b"mine".to_vec());
@@ -163,7 +163,7 @@ fn foreign_files_are_named_and_left_alone() {
 }
 
 #[test]
-fn a_foreign_file_under_a_segments_name_is_damage() {
+fn f7_foreign_file_under_a_segments_name_is_damage() {
     let (disk, all) = disk_with_segments();
     let foreign = Path::new("/data/wal/0000009999.log");
     disk.put(foreign, b"a text that somebody put here, longer than a header".to_vec());
@@ -180,7 +180,7 @@ fn a_foreign_file_under_a_segments_name_is_damage() {
 }
 
 #[test]
-fn another_version_is_refused_by_name() {
+fn f10_old_format_or_newer_is_refused_by_name() {
     let (disk, _) = disk_with_segments();
     let (name, mut bytes) = segments(&disk).remove(1);
     bytes[8] = 1;

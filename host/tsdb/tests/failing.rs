@@ -191,7 +191,7 @@ fn f15_query_vs_compaction_from_other_threads() {
     (options.clock, options.segment_bytes, options.block_ms) = (clock.clone(), 3000, 60_000);
     let (db, _) = try_open(&disk, options).expect("it opens");
     let done = AtomicBool::new(false);
-    let rows = number("SKOPOS_ROWS").unwrap_or(1500) as i64;
+    let rows = number("SKOPOS_ROWS").unwrap_or(400) as i64;
     std::thread::scope(|scope| {
         let (db, done) = (&db, &done);
         let readers: Vec<_> = (0..2)

@@ -40,7 +40,7 @@ fn child() {
 }
 
 #[test]
-fn what_was_acknowledged_before_sigkill_is_there() {
+fn f1_kill9_of_a_process_that_appends_loses_nothing() {
     let dir = std::env::temp_dir().join(format!("skopos-tsdb-kill-{}", std::process::id()));
     let mut dice = Dice(u64::from(std::process::id()));
     println!("seed {}", dice.0);

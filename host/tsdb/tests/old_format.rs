@@ -26,7 +26,10 @@ fn write(db: &Db) {
         }
         a.row(NOW + n * 1000, &row);
         if n % 7 == 0 {
-            b.row(NOW + n * 1000, &[("__name__=recorded", f64::from_bits(0x3FF0_0000_0000_0000 + n as u64)), ("__name__=up,by=rule", f64::NAN)]);
+            b.row(
+                NOW + n * 1000,
+                &[("__name__=recorded", f64::from_bits(0x3FF0_0000_0000_0000 + n as u64)), ("__name__=up,by=rule", f64::NAN)],
+            );
         }
     }
 }

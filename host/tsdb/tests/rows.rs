@@ -258,7 +258,7 @@ fn idle_groups_are_compressed_and_go_on() {
 }
 
 #[test]
-fn a_directory_is_opened_once() {
+fn f9_two_processes_do_not_share_a_directory() {
     let dir = std::env::temp_dir().join(format!("skopos-tsdb-lock-{}", std::process::id()));
     let disk = || Arc::new(RealDisk) as Arc<dyn Disk>;
     let (db, _) = Db::open(&dir, options(), disk(), NOW).expect("it opens");

@@ -182,7 +182,8 @@ impl Witness {
         let times = self.samples.iter().flat_map(|(labels, times)| times.iter().map(move |(time, all)| (labels, time, all)));
         times
             .filter(|(labels, time, all)| {
-                all.iter().any(|c| self.is_certain(c, **time, End::Kill)) && !shown.get(*labels).is_some_and(|rows| rows.contains_key(*time))
+                all.iter().any(|c| self.is_certain(c, **time, End::Kill))
+                    && !shown.get(*labels).is_some_and(|rows| rows.contains_key(*time))
             })
             .count()
     }
