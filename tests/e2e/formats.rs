@@ -406,10 +406,11 @@ fn targets_are_asked_as_the_configuration_says() {
         .config(&format!(
             "global: {{scrape_interval: 1s}}\nscrape_configs:\n  - {{job_name: default, metrics_path: /default, {target}}}\n  \
              - {{job_name: order, metrics_path: /order, scrape_protocols: [PrometheusText0.0.4, PrometheusProto, OpenMetricsText1.0.0], metric_name_escaping_scheme: dots, {target}}}\n  \
+             - {{job_name: native, metrics_path: /native, scrape_native_histograms: true, {target}}}\n  \
              - {{job_name: legacy, metrics_path: /legacy, metric_name_validation_scheme: legacy, {target}}}\n"
         ))
         .start();
-    skopos.wait_query("up == 1", LIMIT, |r| r.len() == 3);
+    skopos.wait_query("up == 1", LIMIT, |r| r.len() == 4);
     let accept = |path: &str| {
         let asked = server.asked().into_iter().find(|asked| asked.path == path).expect("it was asked");
         asked.headers.into_iter().find(|(name, _)| name == "accept").expect("it has the header").1
@@ -422,5 +423,12 @@ fn targets_are_asked_as_the_configuration_says() {
     };
     assert_eq!(accept("/default"), long("allow-utf-8"));
     assert_eq!(accept("/legacy"), long("underscores"));
-    assert_eq!(accept("/order"), "text/plain;version=0.0.4;q=0.6,application/openmetrics-text;version=1.0.0;escaping=dots;q=0.5,*/*;q=0.4");
+    let protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+    assert_eq!(
+        accept("/order"),
+        format!("text/plain;version=0.0.4;q=0.6,{protobuf};q=0.5,application/openmetrics-text;version=1.0.0;escaping=dots;q=0.4,*/*;q=0.3")
+    );
+    let native = accept("/native");
+    assert!(native.starts_with(&format!("{protobuf};q=0.6,application/openmetrics-text;version=1.0.0;")), "{native}");
+    assert!(native.ends_with(",*/*;q=0.1"), "{native}");
 }

@@ -26,6 +26,7 @@ impl Commits {
             track_timestamps_staleness: false,
             legacy_names: false,
             limits: Limits::default(),
+            histograms: Default::default(),
             metric_relabel: Arc::default(),
         };
         Self(Committer::new(append, Arc::default(), "bench".to_owned(), KeyHasher::new(1), Arc::new(rules)))

@@ -4,6 +4,9 @@
 //! layout of the last body, and for a line that begins as it did then, only the value is read. What differs is parsed,
 //! relabelled and looked up.
 
+mod natives;
+mod protobuf;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,6 +51,8 @@ pub(crate) struct Committer {
     ended: Vec<ColumnId>,
     timed: TimedGroups,
     exemplars: Exemplars,
+    natives: natives::Natives,
+    starts: natives::Starts,
     shared_metadata: Arc<SharedMetadata>,
     /// What the last good body said of its families.
     metadata: Families,
@@ -152,6 +157,8 @@ impl Committer {
             ended: Vec::new(),
             timed: TimedGroups::default(),
             exemplars: Exemplars::default(),
+            natives: natives::Natives::default(),
+            starts: natives::Starts::default(),
             duplicate_lines: 0,
             refused_lines: 0,
             refused_reason: String::new(),
@@ -168,6 +175,8 @@ impl Committer {
         if *self.rules != *rules {
             self.layout = Layout::default();
             self.duplicate_lines = 0;
+            // All of them end or come again under what the rules make of them.
+            self.natives.end(true, &mut self.ended);
         }
         self.rules = rules;
     }
@@ -188,10 +197,12 @@ impl Committer {
         let (counts, error) = match read {
             Ok((counts, fresh)) => {
                 metadata = self.read_metadata(scrape, counts.rest_hash, fresh.is_some());
-                let counts = match fresh {
+                self.end_natives();
+                let mut counts = match fresh {
                     Some(fresh) => self.reconcile(fresh, counts),
                     None => counts,
                 };
+                counts.duplicates += self.natives.give_way(&self.columns);
                 (counts, None)
             }
             Err((error, counts)) => {
@@ -291,14 +302,17 @@ impl Committer {
     fn read(&mut self, body: &[u8], format: Format, time: TimestampMs) -> Result<(Counts, Option<Layout>), (String, Counts)> {
         let mut known = std::mem::take(&mut self.layout);
         self.scrapes_since_retry += 1;
-        if self.refused_lines > 0 && self.scrapes_since_retry >= REFUSED_RETRY_SCRAPES {
+        if self.refused_lines + self.natives.refused() > 0 && self.scrapes_since_retry >= REFUSED_RETRY_SCRAPES {
             self.scrapes_since_retry = 0;
+            self.natives.forget_refused();
             known = Layout::default();
         }
         let mut scan = Scan { body, format, time, at: 0, cursor: 0, counts: Counts::default() };
         self.values.clear();
         self.exemplars.pending.clear();
-        let result = self.read_lines(&mut scan, &known);
+        self.starts.pending.clear();
+        self.natives.begin();
+        let result = self.read_samples(&mut scan, &known);
         let over = self.rules.limits.samples > 0 && scan.counts.kept > self.rules.limits.samples;
         match result {
             Err(error) => Err((error, scan.counts)),
@@ -312,6 +326,13 @@ impl Committer {
             }
             // A body without samples after the layout was forgotten is not like the last one either.
             Ok(fresh) => Ok((scan.counts, Some(fresh.unwrap_or_default()))),
+        }
+    }
+
+    fn read_samples(&mut self, scan: &mut Scan<'_>, known: &Layout) -> Result<Option<Layout>, String> {
+        match scan.format {
+            Format::Protobuf => self.read_protobuf(scan, known),
+            _ => self.read_lines(scan, known),
         }
     }
 
@@ -376,9 +397,11 @@ impl Committer {
         self.duplicate_lines = 0;
         self.values.clear();
         self.exemplars.forget();
+        self.starts.forget();
+        self.natives.begin();
         self.timed.begin();
         (scan.at, scan.cursor, scan.counts) = (0, 0, Counts::default());
-        let fresh = self.read_lines(scan, &Layout::default())?;
+        let fresh = self.read_samples(scan, &Layout::default())?;
         Ok(Some(fresh.unwrap_or_default()))
     }
 
@@ -444,11 +467,16 @@ impl Committer {
             Some(time) => self.resolve_timed(&labels, time, sample.value, counts),
             None => self.resolve_column(&labels, sample.value),
         };
-        Ok(resolved.unwrap_or_else(|error| {
+        Ok(self.slot_or_refused(resolved, &labels, counts))
+    }
+
+    /// What storage refuses is counted, with its reason.
+    fn slot_or_refused(&mut self, resolved: Result<Slot, ColumnError>, _labels: &LabelSet, counts: &mut Counts) -> Slot {
+        resolved.unwrap_or_else(|error| {
             counts.refused += 1;
             self.refused_reason = error.to_string();
             Slot::Refused
-        }))
+        })
     }
 
     fn resolve_column(&mut self, labels: &LabelSet, value: f64) -> Result<Slot, ColumnError> {
@@ -471,6 +499,7 @@ impl Committer {
         let set = |columns: &[ColumnId]| columns.iter().copied().collect::<Columns>();
         let before = set(&self.columns[..self.sample_columns]);
         let mut seen: Columns = self.report_columns.iter().map(|(_, column)| *column).collect();
+        seen.extend(self.natives.pending.iter().map(|(column, _)| *column));
         let (mut columns, mut values) =
             (Vec::with_capacity(self.values.len() + self.report_columns.len()), Vec::with_capacity(self.values.len() + 8));
         let mut read = self.values.iter();
@@ -491,6 +520,7 @@ impl Committer {
         self.ended = ended.into_iter().collect();
         self.ended.sort_unstable();
         self.exemplars.ended(&self.ended);
+        self.starts.ended(&self.ended);
         self.sample_columns = columns.len();
         columns.extend(self.report_columns.iter().map(|(_, column)| *column));
         self.duplicate_lines = fresh.slots().filter(|slot| *slot == Slot::Duplicate).count() as u64;
@@ -500,8 +530,18 @@ impl Committer {
         counts
     }
 
+    /// Histograms that did not come end.
+    fn end_natives(&mut self) {
+        let before = self.ended.len();
+        self.natives.end(false, &mut self.ended);
+        let ended = &self.ended[before..];
+        self.exemplars.ended(ended);
+        self.starts.ended(ended);
+    }
+
     /// All series of the last scrape end.
     fn end_all(&mut self) {
+        self.natives.end(true, &mut self.ended);
         self.ended.extend(self.columns.drain(..).take(self.sample_columns));
         self.ended.sort_unstable();
         self.ended.dedup();
@@ -509,6 +549,7 @@ impl Committer {
         self.columns.extend(self.report_columns.iter().map(|(_, column)| *column));
         self.values.clear();
         self.exemplars.forget();
+        self.starts.forget();
         self.layout = Layout::default();
         (self.duplicate_lines, self.refused_lines) = (0, 0);
     }
@@ -557,16 +598,20 @@ impl Committer {
         let columns = if with_ended.is_empty() { &self.columns } else { &with_ended };
         let Some(main) = self.main.as_mut() else { return };
         let row = Row::floats(time, columns, &self.values).with_exemplars(&self.exemplars.pending);
+        let row = row.with_histograms(&self.natives.pending).with_starts(&self.starts.pending);
         match main.append(row) {
             Ok(done) => {
                 self.exemplars.pending.clear();
+                self.starts.pending.clear();
+                self.natives.pending.clear();
                 add(&mut committed.report, done);
                 self.ended.clear();
                 self.last_time = self.last_time.max(time);
             }
             Err(error) => {
                 self.exemplars.forget();
-                committed.lost += self.values.len() as u64;
+                self.starts.forget();
+                committed.lost += (self.values.len() + self.natives.pending.len()) as u64;
                 committed.warning = Some(format!("storage: {error}"));
             }
         }

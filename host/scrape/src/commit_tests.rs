@@ -24,6 +24,7 @@ fn rules() -> SampleRules {
         track_timestamps_staleness: false,
         legacy_names: false,
         limits: Limits::default(),
+        histograms: Default::default(),
         metric_relabel: Arc::default(),
     }
 }

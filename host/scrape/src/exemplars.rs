@@ -36,25 +36,39 @@ impl Exemplars {
         hasher: &KeyHasher,
     ) -> Result<Option<(u32, Exemplar)>, ParseError> {
         let hash = hasher.hash(body.get(at..end).unwrap_or_default());
-        let key = if matches!(slot, Slot::Column(_) | Slot::Timed(_)) { slot.pack() } else { None };
-        if key.is_some_and(|key| self.seen.get(&key) == Some(&hash)) {
+        if !self.is_new(slot, hash) {
             return Ok(None);
         }
         let read = exposition::Exemplar::read(body, at)?;
-        let Some(key) = key else { return Ok(None) };
-        self.seen.insert(key, hash);
-        let labels: Vec<_> = read.labels().collect();
-        if labels.iter().map(|(name, value)| name.chars().count() + value.chars().count()).sum::<usize>() > CHARS_MAX {
-            return Ok(None);
+        Ok(self.keep(slot, read.labels().collect(), read.value, (read.timestamp, time)))
+    }
+
+    /// Whether a series' exemplar differs from the one before. What has no series is new each time: it is read, and found bad if
+    /// it is.
+    pub(crate) fn is_new(&mut self, slot: Slot, hash: u64) -> bool {
+        let key = slot.pack().filter(|_| matches!(slot, Slot::Column(_) | Slot::Timed(_)));
+        key.is_none_or(|key| self.seen.insert(key, hash) != Some(hash))
+    }
+
+    /// Takes what was read of one, with its own time and that of its sample.
+    pub(crate) fn keep<S: AsRef<str>>(
+        &mut self,
+        slot: Slot,
+        labels: Vec<(S, S)>,
+        value: f64,
+        (own, time): (Option<TimestampMs>, TimestampMs),
+    ) -> Option<(u32, Exemplar)> {
+        let chars = |text: &S| text.as_ref().chars().count();
+        if labels.iter().map(|(name, value)| chars(name) + chars(value)).sum::<usize>() > CHARS_MAX {
+            return None;
         }
-        let (labels, own_time) = (LabelSet::from_pairs(labels), read.timestamp.is_some());
-        let exemplar = Exemplar { labels, value: read.value, time: read.timestamp.unwrap_or(time), own_time };
+        let exemplar = Exemplar { labels: LabelSet::from_pairs(labels), value, time: own.unwrap_or(time), own_time: own.is_some() };
         match slot {
             Slot::Column(column) => self.pending.push((column, exemplar)),
-            Slot::Timed(number) => return Ok(Some((number, exemplar))),
+            Slot::Timed(number) => return Some((number, exemplar)),
             _ => {}
         }
-        Ok(None)
+        None
     }
 
     /// A column belongs to nobody any more.

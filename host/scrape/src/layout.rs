@@ -124,6 +124,12 @@ impl Layout {
         (hasher.hash(bytes) >> HASH_SHIFT == key >> HASH_SHIFT).then_some(end)
     }
 
+    /// The entry's key.
+    #[inline]
+    pub(crate) fn key(&self, at: usize) -> Option<u64> {
+        self.keys.get(at).copied()
+    }
+
     /// The kind of the family that the entry belongs to, as far as reading needs it.
     pub(crate) fn kind(&self, at: usize) -> FamilyKind {
         match self.keys.get(at).map_or(0, |key| (key >> LENGTH_BITS) & 3) {
@@ -156,6 +162,15 @@ impl KeyHasher {
     pub(crate) fn hash(&self, bytes: &[u8]) -> u64 {
         let mut hasher = self.0.build_hasher();
         hasher.write(bytes);
+        hasher.finish()
+    }
+
+    /// One hash of two numbers.
+    #[inline]
+    pub(crate) fn pair(&self, a: u64, b: u64) -> u64 {
+        let mut hasher = self.0.build_hasher();
+        hasher.write_u64(a);
+        hasher.write_u64(b);
         hasher.finish()
     }
 

@@ -17,6 +17,7 @@ mod failure_log;
 mod fetch;
 mod layout;
 mod metadata;
+mod native;
 mod pool;
 pub mod protocols;
 pub mod relabel;

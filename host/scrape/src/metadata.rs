@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use exposition::{FamilyLine, Format, family_lines};
+use exposition::{FamilyLine, Format, family_lines, protobuf};
 use model::FamilyKind;
 
 /// Families that are kept of one target, and the bytes of their names and texts.
@@ -58,7 +58,7 @@ struct Shared {
 impl SharedMetadata {
     /// The families that a body describes. The same as `before` if they are the same.
     pub(crate) fn read(&self, body: &[u8], format: Format, before: &Families) -> Families {
-        let found = read(body, format);
+        let found = if format == Format::Protobuf { read_messages(body) } else { read(body, format) };
         if found.len() == before.len() && found.iter().zip(before.iter()).all(|(new, old)| *new == **old) {
             return Arc::clone(before);
         }
@@ -138,6 +138,22 @@ fn read(body: &[u8], format: Format) -> Vec<FamilyMetadata> {
         }
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
+    found
+}
+
+/// Likewise of a body in protobuf, whose families come once.
+fn read_messages(body: &[u8]) -> Vec<FamilyMetadata> {
+    let (mut families, mut found, mut bytes) = (protobuf::Reader::new(body), Vec::new(), 0);
+    while let Ok(Some(family)) = families.next_family() {
+        let entry = FamilyMetadata { name: family.name.into(), kind: family.kind, help: family.help.into(), unit: family.unit.into() };
+        bytes += entry.bytes();
+        if found.len() >= TARGET_FAMILIES_MAX || bytes > TARGET_BYTES_MAX {
+            break;
+        }
+        found.push(entry);
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found.dedup_by(|later, first| later.name == first.name);
     found
 }
 

@@ -261,6 +261,7 @@ fn settings(job: &Arc<JobConfig>, source: &Source, target: Target, refusal: Opti
         track_timestamps_staleness: job.track_timestamps_staleness,
         legacy_names: job.switches.legacy_names,
         limits: job.limits,
+        histograms: job.switches.histograms,
         metric_relabel: Arc::clone(&job.metric_relabel),
     };
     Arc::new(Settings { job: Arc::clone(job), target, source: source.clone(), rules: Arc::new(rules), refusal })

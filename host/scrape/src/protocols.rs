@@ -4,9 +4,11 @@ use std::fmt::Write;
 
 use exposition::Format;
 
-/// A name of `scrape_protocols` that this version reads.
+/// A name of `scrape_protocols`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
+    /// `PrometheusProto`
+    Protobuf,
     /// `OpenMetricsText1.0.0`
     OpenMetrics1,
     /// `OpenMetricsText0.0.1`
@@ -17,17 +19,22 @@ pub enum Protocol {
     Text0,
 }
 
-/// What is asked for unless the configuration says otherwise. Upstream's, without native histograms.
+/// What is asked for unless the configuration says otherwise, as upstream.
 pub const DEFAULT: [Protocol; 4] = [Protocol::OpenMetrics1, Protocol::OpenMetrics0, Protocol::Text1, Protocol::Text0];
+
+/// Likewise, with `scrape_native_histograms`: the text formats cannot carry them.
+pub const DEFAULT_NATIVE: [Protocol; 5] =
+    [Protocol::Protobuf, Protocol::OpenMetrics1, Protocol::OpenMetrics0, Protocol::Text1, Protocol::Text0];
 
 /// The weight of the first entry, in tenths. Upstream counts from the number of protocols that it knows.
 const FIRST_WEIGHT: usize = 6;
 
 impl Protocol {
-    /// By its name in the configuration. None for what is not read, such as `PrometheusProto`.
+    /// By its name in the configuration.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
+            "PrometheusProto" => Some(Self::Protobuf),
             "OpenMetricsText1.0.0" => Some(Self::OpenMetrics1),
             "OpenMetricsText0.0.1" => Some(Self::OpenMetrics0),
             "PrometheusText1.0.0" => Some(Self::Text1),
@@ -40,6 +47,7 @@ impl Protocol {
     #[must_use]
     pub fn format(self) -> Format {
         match self {
+            Self::Protobuf => Format::Protobuf,
             Self::OpenMetrics1 | Self::OpenMetrics0 => Format::OpenMetrics,
             Self::Text1 | Self::Text0 => Format::Text,
         }
@@ -47,6 +55,7 @@ impl Protocol {
 
     fn media_type(self) -> &'static str {
         match self {
+            Self::Protobuf => "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
             Self::OpenMetrics1 => "application/openmetrics-text;version=1.0.0",
             Self::OpenMetrics0 => "application/openmetrics-text;version=0.0.1",
             Self::Text1 => "text/plain;version=1.0.0",
@@ -93,7 +102,7 @@ impl Escaping {
 }
 
 /// The `Accept` header: the protocols in order with falling weights, then anything. The newer versions alone know how names
-/// are escaped.
+/// are escaped; protobuf needs no escaping.
 pub(crate) fn accept(protocols: &[Protocol], escaping: Escaping) -> String {
     let mut out = String::new();
     for (at, protocol) in protocols.iter().enumerate() {
@@ -119,6 +128,12 @@ mod tests {
             accept(&DEFAULT, Escaping::AllowUtf8),
             "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,\
              text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+        );
+        assert_eq!(
+            accept(&DEFAULT_NATIVE, Escaping::AllowUtf8),
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,\
+             application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,\
+             text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
         );
         assert_eq!(
             accept(&[Protocol::Text0, Protocol::Text1], Escaping::Underscores),

@@ -6,6 +6,7 @@ use exposition::Sample;
 use model::{LabelSet, METRIC_NAME, is_classic_label_name, is_classic_metric_name};
 
 use crate::config::Limits;
+use crate::native::HistogramRules;
 use crate::relabel::{self, Rule};
 
 /// What becomes of samples of a target.
@@ -17,13 +18,20 @@ pub(crate) struct SampleRules {
     pub(crate) track_timestamps_staleness: bool,
     pub(crate) legacy_names: bool,
     pub(crate) limits: Limits,
+    pub(crate) histograms: HistogramRules,
     /// One list for all targets of the job.
     pub(crate) metric_relabel: Arc<Vec<Rule>>,
 }
 
 /// The labels of a sample's series. None if relabelling drops it; an error fails the scrape.
 pub(crate) fn series_labels(rules: &SampleRules, sample: &Sample<'_>) -> Result<Option<LabelSet>, String> {
-    let labels = merge(rules, sample);
+    let own: Vec<_> = sample.labels().collect();
+    labels_of(rules, &sample.name(), &own)
+}
+
+/// Likewise, of a metric's name and its other labels.
+pub(crate) fn labels_of<S: AsRef<str>>(rules: &SampleRules, name: &str, own: &[(S, S)]) -> Result<Option<LabelSet>, String> {
+    let labels = merge(rules, name, own);
     let labels = if rules.metric_relabel.is_empty() {
         labels
     } else {
@@ -44,13 +52,11 @@ pub(crate) fn series_labels(rules: &SampleRules, sample: &Sample<'_>) -> Result<
 
 /// Labels of the line and of the target. Where both have a name, `honor_labels` decides which one keeps it; the line's is
 /// renamed to `exported_<name>` otherwise.
-fn merge(rules: &SampleRules, sample: &Sample<'_>) -> LabelSet {
-    let name = sample.name();
-    let own: Vec<_> = sample.labels().collect();
+fn merge<S: AsRef<str>>(rules: &SampleRules, name: &str, own: &[(S, S)]) -> LabelSet {
     let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(own.len() + 8);
-    pairs.push((METRIC_NAME, &name));
+    pairs.push((METRIC_NAME, name));
     pairs.extend(own.iter().map(|(name, value)| (name.as_ref(), value.as_ref())));
-    let has = |label: &str| label == METRIC_NAME || own.iter().any(|(name, _)| name == label);
+    let has = |label: &str| label == METRIC_NAME || own.iter().any(|(name, _)| name.as_ref() == label);
     if !rules.target_labels.iter().any(|(label, _)| has(label)) {
         pairs.extend(rules.target_labels.iter());
         return LabelSet::from_unsorted(&mut pairs);

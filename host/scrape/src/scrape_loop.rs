@@ -341,6 +341,7 @@ mod tests {
             track_timestamps_staleness: false,
             legacy_names: false,
             limits: job.limits,
+            histograms: job.switches.histograms,
             metric_relabel: Arc::default(),
         });
         Arc::new(Settings { job, target, source: Source::Plugin(Arc::new(Big)), rules, refusal: None })

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, Exemplar, GroupAppend, Row};
-use model::{LabelSet, TimestampMs, stale};
+use model::{Histogram, LabelSet, StartTimestampMs, TimestampMs, stale};
 
 use crate::layout::TIMED_MAX;
 
@@ -56,6 +56,8 @@ struct TimedRow {
     columns: Vec<ColumnId>,
     values: Vec<f64>,
     exemplars: Vec<(ColumnId, Exemplar)>,
+    histograms: Vec<(ColumnId, Arc<Histogram>)>,
+    starts: Vec<(ColumnId, StartTimestampMs)>,
 }
 
 /// What became of a sample.
@@ -112,6 +114,50 @@ impl TimedGroups {
         self.rows[row].exemplars.push((column, exemplar));
     }
 
+    /// Like [`TimedGroups::push`], of a histogram.
+    pub(crate) fn push_histogram(&mut self, number: u32, time: TimestampMs, histogram: &Arc<Histogram>) -> Taken {
+        let taken = self.push(number, time, 0.0);
+        if taken == Taken::Yes {
+            self.replace_last(number, histogram);
+        }
+        taken
+    }
+
+    /// Like [`TimedGroups::resolve`], of a histogram.
+    pub(crate) fn resolve_histogram(
+        &mut self,
+        labels: &LabelSet,
+        (time, histogram): (TimestampMs, &Arc<Histogram>),
+        append: &Arc<dyn Append>,
+        key: &str,
+    ) -> Result<(u32, Taken, bool), ColumnError> {
+        let resolved = self.resolve(labels, (time, 0.0), append, key)?;
+        if resolved.1 == Taken::Yes {
+            self.replace_last(resolved.0, histogram);
+        }
+        Ok(resolved)
+    }
+
+    /// A histogram stands in the place of the float that was taken last, which is of this series.
+    fn replace_last(&mut self, number: u32, histogram: &Arc<Histogram>) {
+        let Some(series) = self.series.get(number as usize) else { return };
+        let (group, time) = (series.group, series.time);
+        let row = self.row_of(group, time);
+        let row = &mut self.rows[row];
+        row.values.pop();
+        if let Some(column) = row.columns.pop() {
+            row.histograms.push((column, Arc::clone(histogram)));
+        }
+    }
+
+    /// Adds a start timestamp to the sample of a series that was taken last.
+    pub(crate) fn push_start(&mut self, number: u32, start: StartTimestampMs) {
+        let Some(series) = self.series.get(number as usize).filter(|series| series.seen == self.scrape) else { return };
+        let (group, time, column) = (series.group, series.time, series.column);
+        let row = self.row_of(group, time);
+        self.rows[row].starts.push((column, start));
+    }
+
     /// A row of a group for a further time in one body.
     fn row_of(&mut self, group: u32, time: TimestampMs) -> usize {
         let known = self.rows[..self.rows_used].iter().position(|row| row.group == group && row.time == time);
@@ -128,6 +174,8 @@ impl TimedGroups {
         row.columns.clear();
         row.values.clear();
         row.exemplars.clear();
+        row.histograms.clear();
+        row.starts.clear();
         self.rows_used += 1;
         at
     }
@@ -209,9 +257,10 @@ impl TimedGroups {
         rows.sort_by_key(|row| row.time);
         for row in rows.iter() {
             let Some(group) = groups.get_mut(row.group as usize).and_then(Option::as_mut) else { continue };
-            match group.writer.append(Row::floats(row.time, &row.columns, &row.values).with_exemplars(&row.exemplars)) {
+            let floats = Row::floats(row.time, &row.columns, &row.values).with_exemplars(&row.exemplars);
+            match group.writer.append(floats.with_histograms(&row.histograms).with_starts(&row.starts)) {
                 Ok(done) => report(done),
-                Err(error) => failure.get_or_insert((error, 0)).1 += row.values.len() as u64,
+                Err(error) => failure.get_or_insert((error, 0)).1 += (row.values.len() + row.histograms.len()) as u64,
             }
         }
         self.rows_used = 0;

@@ -10,6 +10,7 @@ use super::global::{GlobalConfig, duration};
 use super::limits::Limits;
 use super::names::{Names, fallback_protocol, scrape_protocols};
 use super::targets::{DiscoveryReader, static_groups};
+use crate::native::HistogramRules;
 use crate::protocols::{self, Escaping, Protocol};
 use crate::relabel::{Rule, rules_from_node};
 
@@ -90,20 +91,22 @@ pub(crate) struct Switches {
     pub(crate) protocols: Vec<Protocol>,
     /// Where failed scrapes are written down.
     pub(crate) failure_log: Option<PathBuf>,
+    /// What becomes of histograms.
+    pub(crate) histograms: HistogramRules,
 }
 
 impl Switches {
     /// The `Accept` header of scrapes.
     pub(crate) fn accept(&self) -> String {
-        let protocols = if self.protocols.is_empty() { &protocols::DEFAULT[..] } else { &self.protocols };
+        let protocols = match &self.protocols[..] {
+            [] if self.histograms.native => &protocols::DEFAULT_NATIVE[..],
+            [] => &protocols::DEFAULT,
+            said => said,
+        };
         let default = if self.legacy_names { Escaping::Underscores } else { Escaping::AllowUtf8 };
         protocols::accept(protocols, self.escaping.unwrap_or(default))
     }
 }
-
-/// Keys that concern native histograms, which no format that is asked for yet can carry.
-const HISTOGRAM_SWITCHES: [&str; 3] =
-    ["scrape_native_histograms", "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms"];
 
 impl Switches {
     pub(super) fn from_section(
@@ -112,12 +115,7 @@ impl Switches {
         base_dir: &Path,
         warnings: &mut Vec<ConfigError>,
     ) -> Result<Self, ConfigError> {
-        for key in HISTOGRAM_SWITCHES {
-            let Some(node) = section.optional(key) else { continue };
-            if node.as_bool()? {
-                warnings.push(node.error(format!("{key} has no effect yet: classic histograms are stored as they come")));
-            }
-        }
+        let histograms = histogram_rules(section, default.histograms, warnings)?;
         let failure_log = match section.optional("scrape_failure_log_file") {
             None => default.failure_log.clone(),
             Some(node) if node.as_str()?.is_empty() => default.failure_log.clone(),
@@ -127,10 +125,30 @@ impl Switches {
         let extra_scrape_metrics = section.optional("extra_scrape_metrics").map_or(Ok(default.extra_scrape_metrics), Node::as_bool)?;
         let protocols = match section.optional("scrape_protocols") {
             None => default.protocols.clone(),
-            Some(node) => scrape_protocols(node, warnings)?,
+            Some(node) => scrape_protocols(node)?,
         };
-        Ok(Self { extra_scrape_metrics, legacy_names: names.legacy, escaping: names.escaping, failure_log, protocols })
+        Ok(Self { extra_scrape_metrics, legacy_names: names.legacy, escaping: names.escaping, failure_log, protocols, histograms })
     }
+}
+
+fn histogram_rules(
+    section: &mut Section<'_>,
+    default: HistogramRules,
+    warnings: &mut Vec<ConfigError>,
+) -> Result<HistogramRules, ConfigError> {
+    let mut flag = |key: &str, default: bool| section.optional(key).map_or(Ok(default), Node::as_bool);
+    let native = flag("scrape_native_histograms", default.native)?;
+    let classic_too = flag("always_scrape_classic_histograms", default.classic_too)?;
+    // Its name in Prometheus 2.
+    let classic_too = flag("scrape_classic_histograms", classic_too)?;
+    let custom = section.optional("convert_classic_histograms_to_nhcb");
+    let custom_buckets = custom.map_or(Ok(default.custom_buckets), Node::as_bool)?;
+    if let Some(node) = custom.filter(|_| custom_buckets) {
+        let message = "convert_classic_histograms_to_nhcb works for targets that answer in protobuf (scrape_protocols: [PrometheusProto, …]); \
+                       in the text formats classic histograms are stored as they come";
+        warnings.push(node.error(message));
+    }
+    Ok(HistogramRules { native, classic_too, custom_buckets, ..default })
 }
 
 impl JobConfig {
@@ -145,8 +163,8 @@ impl JobConfig {
         let name = section.optional("job_name").map_or(Ok(""), Node::as_str)?.to_owned();
         let (interval_ms, timeout_ms) = times(&mut section, &name, global)?;
         let flag = |node: Option<&Node>, default: bool| node.map_or(Ok(default), Node::as_bool);
-        let switches = Switches::from_section(&mut section, &global.switches, base_dir, warnings)?;
-        native_histogram_limits(&mut section)?;
+        let mut switches = Switches::from_section(&mut section, &global.switches, base_dir, warnings)?;
+        native_histogram_limits(&mut section, &mut switches.histograms)?;
         let job = Self {
             interval_ms,
             timeout_ms,
@@ -157,7 +175,7 @@ impl JobConfig {
             honor_timestamps: flag(section.optional("honor_timestamps"), true)?,
             track_timestamps_staleness: flag(section.optional("track_timestamps_staleness"), false)?,
             enable_compression: flag(section.optional("enable_compression"), true)?,
-            fallback: fallback_protocol(section.optional("fallback_scrape_protocol"), warnings)?,
+            fallback: fallback_protocol(section.optional("fallback_scrape_protocol"))?,
             limits: Limits::from_section(&mut section, global.limits)?,
             http: HttpConfig::from_section(&mut section, base_dir)?,
             static_groups: static_groups(section.optional("static_configs"))?,
@@ -197,10 +215,11 @@ fn times(section: &mut Section<'_>, name: &str, global: &GlobalConfig) -> Result
     Ok((interval, if timeout == 0 { global.scrape_timeout_ms.min(interval) } else { timeout }))
 }
 
-/// Limits of what is not read yet: they are checked, and hold without doing anything.
-fn native_histogram_limits(section: &mut Section<'_>) -> Result<(), ConfigError> {
-    section.optional("native_histogram_bucket_limit").map_or(Ok(0), Node::as_number::<u64>)?;
-    section.optional("native_histogram_min_bucket_factor").map_or(Ok(0.0), Node::as_number::<f64>)?;
+/// Limits of native histograms, which only a job has.
+fn native_histogram_limits(section: &mut Section<'_>, rules: &mut HistogramRules) -> Result<(), ConfigError> {
+    rules.bucket_limit = section.optional("native_histogram_bucket_limit").map_or(Ok(0), Node::as_number::<u64>)?;
+    let factor = section.optional("native_histogram_min_bucket_factor").map_or(Ok(0.0), Node::as_number::<f64>)?;
+    rules.schema_max = HistogramRules::schema_of_factor(factor);
     Ok(())
 }
 

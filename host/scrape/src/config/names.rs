@@ -40,42 +40,28 @@ impl Names {
 const PROTOCOLS: [&str; 5] =
     ["PrometheusProto", "OpenMetricsText0.0.1", "OpenMetricsText1.0.0", "PrometheusText0.0.4", "PrometheusText1.0.0"];
 
-/// None for the one that is not read.
-fn protocol(node: &Node) -> Result<Option<Protocol>, ConfigError> {
+fn protocol(node: &Node) -> Result<Protocol, ConfigError> {
     let text = node.as_str()?;
-    if PROTOCOLS.contains(&text) {
-        return Ok(Protocol::from_name(text));
-    }
-    Err(node.error(format!("unknown scrape protocol {text:?}: expected one of {}", PROTOCOLS.join(", "))))
+    let known = Protocol::from_name(text);
+    known.ok_or_else(|| node.error(format!("unknown scrape protocol {text:?}: expected one of {}", PROTOCOLS.join(", "))))
 }
 
-/// What targets are asked for, in this order. One that allows protobuf alone is asked for text all the same, with a warning: no
-/// sample is lost by it.
-pub(super) fn scrape_protocols(node: &Node, warnings: &mut Vec<ConfigError>) -> Result<Vec<Protocol>, ConfigError> {
-    let (mut seen, mut known): (Vec<&str>, Vec<Protocol>) = (Vec::new(), Vec::new());
+/// What targets are asked for, in this order.
+pub(super) fn scrape_protocols(node: &Node) -> Result<Vec<Protocol>, ConfigError> {
+    let mut known: Vec<Protocol> = Vec::new();
     for entry in node.as_sequence()? {
-        let (text, protocol) = (entry.as_str()?, protocol(entry)?);
-        if seen.contains(&text) {
-            return Err(entry.error(format!("duplicated protocol in scrape_protocols, got {text}")));
+        let protocol = protocol(entry)?;
+        if known.contains(&protocol) {
+            return Err(entry.error(format!("duplicated protocol in scrape_protocols, got {}", entry.as_str()?)));
         }
-        seen.push(text);
-        known.extend(protocol);
-    }
-    if seen.is_empty() {
-        return Err(node.error("scrape_protocols cannot be empty"));
+        known.push(protocol);
     }
     if known.is_empty() {
-        warnings.push(node.error("PrometheusProto is not read yet: targets are asked for the text format instead"));
-        known.push(Protocol::Text0);
+        return Err(node.error("scrape_protocols cannot be empty"));
     }
     Ok(known)
 }
 
-pub(super) fn fallback_protocol(node: Option<&Node>, warnings: &mut Vec<ConfigError>) -> Result<Option<Format>, ConfigError> {
-    let Some(node) = node else { return Ok(None) };
-    let format = protocol(node)?.map(Protocol::format);
-    if format.is_none() {
-        warnings.push(node.error("PrometheusProto is not read yet: an answer without a useful content type fails the scrape"));
-    }
-    Ok(format)
+pub(super) fn fallback_protocol(node: Option<&Node>) -> Result<Option<Format>, ConfigError> {
+    node.map(|node| protocol(node).map(Protocol::format)).transpose()
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, Exemplar, GroupAppend, Row};
-use model::{LabelSet, is_stale};
+use model::{Histogram, LabelSet, is_stale};
 
 #[derive(Clone, Default)]
 pub(crate) struct Store(Arc<Shared>);
@@ -47,6 +47,8 @@ pub(crate) struct StoredRow {
     pub(crate) time: i64,
     pub(crate) samples: Vec<(LabelSet, f64)>,
     pub(crate) exemplars: Vec<(LabelSet, Exemplar)>,
+    pub(crate) histograms: Vec<(LabelSet, Arc<Histogram>)>,
+    pub(crate) starts: Vec<(LabelSet, i64)>,
 }
 
 impl std::ops::Deref for Store {
@@ -147,7 +149,11 @@ impl GroupAppend for Writer {
         let mut state = self.store.0.state.lock().expect("not poisoned");
         let group = state.groups.get_mut(&self.key).expect("opened");
         assert_eq!(row.columns.len(), row.values.len(), "one value for each column");
-        assert_eq!(row.columns.iter().collect::<HashSet<_>>().len(), row.columns.len(), "no column twice");
+        let all = || row.columns.iter().chain(row.histograms.iter().map(|(column, _)| column));
+        assert_eq!(all().collect::<HashSet<_>>().len(), all().count(), "no column twice");
+        let labels_of = |id: &ColumnId| group.labels.get(id).expect("the column is valid").clone();
+        let histograms: Vec<_> = row.histograms.iter().map(|(id, histogram)| (labels_of(id), Arc::clone(histogram))).collect();
+        let starts = row.starts.iter().map(|(id, start)| (labels_of(id), *start)).collect();
         let exemplar =
             |(id, exemplar): &(ColumnId, Exemplar)| (group.labels.get(id).expect("the column is valid").clone(), exemplar.clone());
         let exemplars = row.exemplars.iter().map(exemplar).collect();
@@ -160,12 +166,12 @@ impl GroupAppend for Writer {
             }
             samples.push((labels, *value));
         }
-        let count = samples.len() as u64;
+        let count = (samples.len() + histograms.len()) as u64;
         if group.newest.is_some_and(|newest| newest > row.time) {
             return Ok(AppendReport { out_of_order: count, ..AppendReport::default() });
         }
         group.newest = Some(row.time);
-        state.rows.push(StoredRow { group: self.key.clone(), time: row.time, samples, exemplars });
+        state.rows.push(StoredRow { group: self.key.clone(), time: row.time, samples, exemplars, histograms, starts });
         Ok(AppendReport { accepted: count, ..AppendReport::default() })
     }
 }
