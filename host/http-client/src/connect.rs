@@ -37,6 +37,27 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 #[derive(Clone)]
 pub(crate) struct Connector(Arc<Means>);
 
+/// Makes plain connections alone.
+pub(crate) struct PlainConnector(HttpConnector<CheckedResolver>);
+
+impl PlainConnector {
+    pub(crate) fn new(resolver: Arc<Resolver>, egress: Arc<dyn Egress>) -> Self {
+        Self(tcp_connector(CheckedResolver { resolver, egress }))
+    }
+
+    /// To the host and port of a URL.
+    pub(crate) async fn connect(&self, uri: &Uri) -> Result<(tokio::net::TcpStream, SocketAddr), HttpError> {
+        tcp(&self.0, uri.clone()).await
+    }
+}
+
+fn tcp_connector(resolver: CheckedResolver) -> HttpConnector<CheckedResolver> {
+    let mut connector = HttpConnector::new_with_resolver(resolver);
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector
+}
+
 struct Means {
     /// Asks the policy about every address.
     to_target: HttpConnector<CheckedResolver>,
@@ -66,12 +87,7 @@ impl Connector {
         tls: ClientConfig,
         server_name: Option<ServerName<'static>>,
     ) -> Self {
-        let connector = |egress: Arc<dyn Egress>| {
-            let mut connector = HttpConnector::new_with_resolver(CheckedResolver { resolver: Arc::clone(&resolver), egress });
-            connector.enforce_http(false);
-            connector.set_nodelay(true);
-            connector
-        };
+        let connector = |egress: Arc<dyn Egress>| tcp_connector(CheckedResolver { resolver: Arc::clone(&resolver), egress });
         let mut tls_to_proxy = tls.clone();
         tls_to_proxy.alpn_protocols = vec![b"http/1.1".to_vec()];
         Self(Arc::new(Means {

@@ -47,17 +47,20 @@ pub(crate) enum Progress {
     LimitPassed,
 }
 
+/// Whether a body comes as gzip. `encoding` is the response's `content-encoding`, `decode` whether it is to be undone.
+pub(crate) fn is_gzip(encoding: Option<&str>, decode: bool) -> Result<bool, HttpError> {
+    match encoding.map(str::trim).filter(|_| decode) {
+        None | Some("" | "identity") => Ok(false),
+        Some(name) if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => Ok(true),
+        Some(name) => Err(HttpError::Protocol(format!("the body is encoded as {name:?}, which was not asked for"))),
+    }
+}
+
 impl<'a> BodySink<'a> {
-    /// `encoding` is the response's `content-encoding`, `decode` whether it is to be undone.
+    /// With what [`is_gzip`] wants.
     pub(crate) fn new(encoding: Option<&str>, decode: bool, limit: u64, out: &'a mut Vec<u8>) -> Result<Self, HttpError> {
         let limited = Limited { out, limit, passed: false };
-        match encoding.map(str::trim).filter(|_| decode) {
-            None | Some("" | "identity") => Ok(Self::Plain(limited)),
-            Some(name) if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
-                Ok(Self::Gzip(Box::new(MultiGzDecoder::new(limited))))
-            }
-            Some(name) => Err(HttpError::Protocol(format!("the body is encoded as {name:?}, which was not asked for"))),
-        }
+        Ok(if is_gzip(encoding, decode)? { Self::Gzip(Box::new(MultiGzDecoder::new(limited))) } else { Self::Plain(limited) })
     }
 
     /// Takes the next bytes as they came.

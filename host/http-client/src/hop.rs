@@ -6,7 +6,7 @@ use std::io;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri};
 use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Bytes;
 use hyper_util::client::legacy;
 use url::Url;
 
@@ -15,6 +15,7 @@ use crate::auth::basic;
 use crate::proxy::decoded;
 
 /// One request of a chain of redirects.
+#[derive(Clone, Debug)]
 pub(crate) struct Hop {
     pub(crate) url: Url,
     pub(crate) method: Method,
@@ -51,13 +52,13 @@ impl Hop {
     }
 
     /// Where a redirect leads, None if the response is none. Another origin gets no credentials and no configured header.
-    pub(crate) fn redirected(&self, response: &http::Response<Incoming>) -> Result<Option<Self>, HttpError> {
-        let keeps_method = match response.status() {
+    pub(crate) fn redirected(&self, status: StatusCode, response_headers: &HeaderMap) -> Result<Option<Self>, HttpError> {
+        let keeps_method = match status {
             StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER => matches!(self.method, Method::GET | Method::HEAD),
             StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
             _ => return Ok(None),
         };
-        let Some(location) = response.headers().get(header::LOCATION) else { return Ok(None) };
+        let Some(location) = response_headers.get(header::LOCATION) else { return Ok(None) };
         let location = location.to_str().map_err(|_| HttpError::Redirect("the redirect's address is not text".to_owned()))?;
         let url = self.url.join(location).map_err(|e| HttpError::Redirect(format!("the redirect to {location:?} leads nowhere: {e}")))?;
         let mut headers = self.headers.clone();

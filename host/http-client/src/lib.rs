@@ -14,14 +14,16 @@ mod connect;
 mod decode;
 mod egress;
 mod error;
+mod follow;
 mod hop;
+mod plain;
 mod proxy;
 mod redact;
 mod resolver;
 mod tls;
 mod verify;
 
-pub use client::{Client, Request, Response};
+pub use client::{Client, Prepared, Request, Response};
 pub use config::HttpConfig;
 pub use egress::{AddressClass, AnyAddress, Egress, classify};
 pub use error::HttpError;

@@ -181,6 +181,11 @@ impl Committer {
         self.rules = rules;
     }
 
+    /// Whether most of a body like the last one will be known.
+    pub(crate) fn knows_layout(&self) -> bool {
+        self.layout.len() > 0 && self.main.is_some()
+    }
+
     /// Writes a scrape. Blocks while storage writes.
     pub(crate) fn commit(&mut self, scrape: &Scrape<'_>) -> Committed {
         if let Err(error) = self.open() {

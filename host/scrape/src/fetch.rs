@@ -1,10 +1,10 @@
 //! Gets the text of a target: over HTTP, or from an exporter plugin.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use exposition::{Format, FormatError, encode};
-use http_client::{Client, HttpError, Request};
+use http_client::{Client, HttpError, Prepared, Request};
 use model::seams::{Exposition, MetricSource};
 
 use crate::config::JobConfig;
@@ -45,26 +45,30 @@ pub(crate) struct Fetched {
     pub(crate) certificate_not_after: Option<i64>,
 }
 
+/// What a target is asked, made at its first scrape.
+pub(crate) type Asked = OnceLock<Result<Prepared, HttpError>>;
+
 /// Fills `body`, which is empty. The error is for people.
-pub(crate) async fn fetch(source: &Source, job: &JobConfig, target: &Target, body: &mut Vec<u8>) -> Result<Fetched, String> {
-    let timeout = Duration::from_millis(target.timeout_ms);
-    let fetched = async {
-        match source {
-            Source::Http { client, .. } => fetch_http(client, job, target, body).await,
-            Source::Plugin(source) => fetch_plugin(source.as_ref(), job, target, body).await,
+pub(crate) async fn fetch(source: &Source, asked: &Asked, job: &JobConfig, target: &Target, body: &mut Vec<u8>) -> Result<Fetched, String> {
+    match source {
+        // It keeps to the timeout.
+        Source::Http { client, .. } => fetch_http(client, asked, job, target, body).await,
+        Source::Plugin(source) => {
+            let fetched = fetch_plugin(source.as_ref(), job, target, body);
+            // It keeps to the timeout itself; this is for the case that it does not.
+            let limit = Duration::from_millis(target.timeout_ms) + GRACE;
+            tokio::time::timeout(limit, fetched).await.unwrap_or_else(|_| Err(timed_out(target)))
         }
-    };
-    // Both keep to the timeout themselves; this is for the case that one does not.
-    tokio::time::timeout(timeout + GRACE, fetched).await.unwrap_or_else(|_| Err(timed_out(target)))
+    }
 }
 
 fn timed_out(target: &Target) -> String {
     format!("no full answer within the scrape timeout of {}", model::format_duration(target.timeout_ms))
 }
 
-async fn fetch_http(client: &Client, job: &JobConfig, target: &Target, body: &mut Vec<u8>) -> Result<Fetched, String> {
+fn request(job: &JobConfig, target: &Target) -> Request {
     let header = |name: &str, value: String| (name.to_owned(), value);
-    let request = Request {
+    Request {
         headers: vec![
             header("accept", job.switches.accept()),
             header("user-agent", USER_AGENT.to_owned()),
@@ -76,12 +80,17 @@ async fn fetch_http(client: &Client, job: &JobConfig, target: &Target, body: &mu
         truncate: false,
         accept_compressed: job.enable_compression,
         ..Request::get(target.url.clone())
-    };
-    let response = client.send_into(request, body).await.map_err(|error| match error {
+    }
+}
+
+async fn fetch_http(client: &Client, asked: &Asked, job: &JobConfig, target: &Target, body: &mut Vec<u8>) -> Result<Fetched, String> {
+    let say = |error: HttpError| match error {
         HttpError::Timeout => timed_out(target),
         HttpError::TooLarge { limit } => format!("the body is larger than body_size_limit, which is {limit} bytes"),
         other => other.to_string(),
-    })?;
+    };
+    let prepared = asked.get_or_init(|| client.prepare(request(job, target))).as_ref().map_err(|error| say(error.clone()))?;
+    let response = client.send_prepared(prepared, body).await.map_err(say)?;
     if response.status != 200 {
         return Err(wrong_status(response.status, response.redirects));
     }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::{Discovery, JobConfig};
-use crate::fetch::Source;
+use crate::fetch::{Asked, Source};
 use crate::sample_labels::SampleRules;
 use crate::scrape_loop::{self, Command, Context, Settings, SharedStatus};
 use crate::snapshot::{ActiveTarget, DroppedTarget, Health, TargetMetadata};
@@ -264,5 +264,5 @@ fn settings(job: &Arc<JobConfig>, source: &Source, target: Target, refusal: Opti
         histograms: job.switches.histograms,
         metric_relabel: Arc::clone(&job.metric_relabel),
     };
-    Arc::new(Settings { job: Arc::clone(job), target, source: source.clone(), rules: Arc::new(rules), refusal })
+    Arc::new(Settings { job: Arc::clone(job), target, source: source.clone(), rules: Arc::new(rules), refusal, asked: Asked::new() })
 }

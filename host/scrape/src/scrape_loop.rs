@@ -1,6 +1,6 @@
 //! Scrapes one target on time, for as long as it is one.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::commit::{Committed, Committer, Scrape};
 use crate::config::JobConfig;
 use crate::failure_log;
-use crate::fetch::{Buffers, Fetched, Source, fetch};
+use crate::fetch::{Asked, Buffers, Fetched, Source, fetch};
 use crate::layout::KeyHasher;
 use crate::metadata::{Families, SharedMetadata};
 use crate::sample_labels::SampleRules;
@@ -39,6 +39,7 @@ pub(crate) struct Context {
     /// KiB of bodies that may still wait for one of these.
     pub(crate) waiting: Semaphore,
     pub(crate) counters: Counters,
+    pub(crate) storage: Storage,
 }
 
 /// What a loop works by. Replaced as a whole by a reload.
@@ -49,6 +50,7 @@ pub(crate) struct Settings {
     pub(crate) rules: Arc<SampleRules>,
     /// Why every scrape fails, if it does without being tried.
     pub(crate) refusal: Option<String>,
+    pub(crate) asked: Asked,
 }
 
 /// What a loop is told.
@@ -173,8 +175,13 @@ impl Loop {
         // The semaphore is never closed.
         let _permit = context.commits.acquire().await;
         let committer = self.committer.take().unwrap_or_else(|| new_committer(&context, settings));
-        let work = Work { committer, settings: Arc::clone(settings), body, fetched, time, began };
-        match tokio::task::spawn_blocking(move || work.commit()).await {
+        let work = Work { context: Arc::clone(&context), committer, settings: Arc::clone(settings), body, fetched, time, began };
+        let done = if context.storage.may_commit_here(&work) {
+            Ok(work.commit())
+        } else {
+            tokio::task::spawn_blocking(move || work.commit()).await
+        };
+        match done {
             Ok((committer, body, committed)) => {
                 self.committer = Some(committer);
                 context.buffers.give(body);
@@ -186,7 +193,7 @@ impl Loop {
 
     /// None if the target is gone or the program stops: then there is nothing to wait for.
     async fn fetch_or_end(&mut self, settings: &Settings, body: &mut Vec<u8>) -> Option<Result<Fetched, String>> {
-        let mut fetching = std::pin::pin!(fetch(&settings.source, &settings.job, &settings.target, body));
+        let mut fetching = std::pin::pin!(fetch(&settings.source, &settings.asked, &settings.job, &settings.target, body));
         loop {
             tokio::select! {
                 fetched = &mut fetching => return Some(fetched),
@@ -244,8 +251,47 @@ fn new_committer(context: &Context, settings: &Settings) -> Committer {
     Committer::new(Arc::clone(&context.append), Arc::clone(&context.metadata), key, context.hasher.clone(), Arc::clone(&settings.rules))
 }
 
-/// What a blocking thread does of a scrape.
+/// How long storage takes at present.
+#[derive(Default)]
+pub(crate) struct Storage {
+    /// Commits that are still handed to blocking threads, because one was slow.
+    apart: AtomicU32,
+}
+
+/// A body as large as this is handed to a blocking thread, and so is one of which nothing is known: what they take is not
+/// known beforehand.
+const HERE_BYTES_MAX: usize = 2 << 20;
+
+/// A commit that took longer than this is slow: storage waits for a disk, or for a sync that an acknowledgement stands for.
+const SLOW: Duration = Duration::from_millis(10);
+
+/// Commits that are handed to blocking threads after a slow one.
+const APART: u32 = 64;
+
+impl Storage {
+    /// Whether a commit will hardly hold up others on this thread. It takes a tenth of a millisecond in a thousand, and to
+    /// hand it to another thread costs half as much again.
+    fn may_commit_here(&self, work: &Work) -> bool {
+        let few = work.body.len() <= HERE_BYTES_MAX && work.committer.knows_layout();
+        self.apart.load(Ordering::Relaxed) == 0 && (few || work.fetched.is_err())
+    }
+
+    fn took(&self, time: Duration) {
+        if time > SLOW {
+            self.apart.store(APART, Ordering::Relaxed);
+        } else {
+            // Lost updates do no harm.
+            let apart = self.apart.load(Ordering::Relaxed);
+            if apart > 0 {
+                self.apart.store(apart - 1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// What is done with a body.
 struct Work {
+    context: Arc<Context>,
     committer: Committer,
     settings: Arc<Settings>,
     body: Vec<u8>,
@@ -266,7 +312,9 @@ impl Work {
             extra_metrics: self.settings.job.switches.extra_scrape_metrics,
             certificate_not_after: not_after.map(|seconds| seconds as f64),
         };
+        let begun = Instant::now();
         let mut committed = self.committer.commit(&scrape);
+        self.context.storage.took(begun.elapsed());
         // The text may quote the answer, and the answer what was asked with.
         committed.error = committed.error.map(|error| self.settings.source.redact(error));
         committed.warning = committed.warning.map(|warning| self.settings.source.redact(warning));
@@ -328,6 +376,7 @@ mod tests {
             commits: Semaphore::new(1),
             waiting: Semaphore::new(waiting_kib),
             counters: Counters::default(),
+            storage: Storage::default(),
         })
     }
 
@@ -344,7 +393,7 @@ mod tests {
             histograms: job.switches.histograms,
             metric_relabel: Arc::default(),
         });
-        Arc::new(Settings { job, target, source: Source::Plugin(Arc::new(Big)), rules, refusal: None })
+        Arc::new(Settings { job, target, source: Source::Plugin(Arc::new(Big)), rules, refusal: None, asked: Asked::new() })
     }
 
     #[tokio::test]

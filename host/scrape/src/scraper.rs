@@ -16,7 +16,7 @@ use crate::egress::PoolEgress;
 use crate::fetch::{Buffers, Source};
 use crate::layout::KeyHasher;
 use crate::pool::{Discovered, Pool};
-use crate::scrape_loop::{Command, Context, WAITING_KIB_MAX};
+use crate::scrape_loop::{Command, Context, Storage, WAITING_KIB_MAX};
 use crate::snapshot::{TargetMetadata, TargetsSnapshot};
 use crate::stats::{Counters, Stats, add};
 
@@ -101,6 +101,7 @@ impl Scraper {
             commits: Semaphore::new(at_once.max(4)),
             waiting: Semaphore::new(WAITING_KIB_MAX as usize),
             counters: Counters::default(),
+            storage: Storage::default(),
         };
         let inner = Inner {
             context: Arc::new(context),
