@@ -1,0 +1,73 @@
+//! A data directory of Prometheus.
+
+use std::path::{Path, PathBuf};
+
+use super::block::Block;
+use super::error::Error;
+use super::file::names;
+use super::head::{self, HeadReport};
+use super::meta::{Meta, is_ulid};
+use crate::backfill::Buffer;
+
+/// A data directory of Prometheus that nobody writes: it is stopped, or this is a snapshot.
+pub struct Directory {
+    dir: PathBuf,
+    blocks: Vec<(PathBuf, Meta)>,
+}
+
+impl Directory {
+    /// Looks at what is there: of blocks no more than their `meta.json` is read.
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        let mut blocks = Vec::new();
+        std::fs::read_dir(dir).map_err(Error::io(dir))?;
+        for name in names(dir)? {
+            let path = dir.join(&name);
+            // What Prometheus was writing or deleting when it ended has another name.
+            if is_ulid(&name) && path.is_dir() {
+                let meta = Meta::read(&path.join("meta.json"))?;
+                blocks.push((path, meta));
+            }
+        }
+        // By time, and of equal times the one that was written first, whose samples count.
+        blocks.sort_by(|(_, a), (_, b)| (a.time_min, a.out_of_order, &a.ulid).cmp(&(b.time_min, b.out_of_order, &b.ulid)));
+        // A block may be given itself.
+        if blocks.is_empty() && dir.join("meta.json").is_file() {
+            blocks.push((dir.to_owned(), Meta::read(&dir.join("meta.json"))?));
+        }
+        Ok(Self { dir: dir.to_owned(), blocks })
+    }
+
+    /// The blocks, by time.
+    pub fn blocks(&self) -> impl Iterator<Item = (&Path, &Meta)> {
+        self.blocks.iter().map(|(path, meta)| (path.as_path(), meta))
+    }
+
+    /// Opens one of them.
+    pub fn block(path: &Path) -> Result<Block, Error> {
+        Block::open(path)
+    }
+
+    /// Whether there is a log.
+    #[must_use]
+    pub fn has_head(&self) -> bool {
+        self.dir.join("wal").is_dir()
+    }
+
+    /// Reads what is in no block yet into memory, packed. As Prometheus has it when it starts, samples of the log that are older
+    /// than the end of the newest block are in blocks already, and are left out.
+    pub fn head(&self) -> Result<(Buffer, HeadReport), Error> {
+        let valid_from = self.blocks.iter().filter(|(_, meta)| !meta.out_of_order).map(|(_, meta)| meta.time_max).max();
+        head::read(&self.dir, valid_from)
+    }
+
+    /// A process that has the directory, if one says so: its id.
+    #[must_use]
+    pub fn holder(&self) -> Option<String> {
+        // Prometheus' lock file holds nothing; whoever has it keeps an `flock` on it.
+        let file = std::fs::File::open(self.dir.join("lock")).ok()?;
+        match file.try_lock() {
+            Err(std::fs::TryLockError::WouldBlock) => Some("another process".to_owned()),
+            _ => None,
+        }
+    }
+}
