@@ -12,8 +12,9 @@
 //! so does the time to open.
 //!
 //! This crate does not know threads (the caller drives [`Db::maintain`]), wall time (it is passed in), PromQL or HTTP. All
-//! access to files goes through [`disk::Disk`].
+//! access to files of ours goes through [`disk::Disk`].
 
+pub mod backfill;
 #[allow(dead_code, unused_imports, reason = "the life cycle, which uses it, comes next")]
 mod block;
 mod column;
@@ -25,6 +26,7 @@ mod head;
 mod index;
 mod maintain;
 mod options;
+pub mod prometheus;
 mod recovery;
 mod select;
 mod stats;
@@ -36,3 +38,6 @@ pub use error::{Damage, OpenError, RecoveryProgress, RecoveryReport};
 pub use maintain::MaintainReport;
 pub use options::Options;
 pub use stats::Stats;
+
+#[doc(hidden)]
+pub use prometheus::fuzzing;

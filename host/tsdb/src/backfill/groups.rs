@@ -52,9 +52,10 @@ impl TimeLists {
         lists.sort_by_key(|list| (std::cmp::Reverse(list.times.len()), list.series.first().copied()));
         let mut groups: Vec<TimeList> = Vec::new();
         for list in lists {
-            let home = groups.iter_mut().take(LISTS_TRIED).find(|group| {
-                group.times.len() <= list.times.len().saturating_mul(SPARSEST) && is_within(&list.times, &group.times)
-            });
+            let home = groups
+                .iter_mut()
+                .take(LISTS_TRIED)
+                .find(|group| group.times.len() <= list.times.len().saturating_mul(SPARSEST) && is_within(&list.times, &group.times));
             match home {
                 Some(group) => group.series.extend(list.series),
                 None => groups.push(list),

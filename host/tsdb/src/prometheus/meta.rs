@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_ulid_begins_with_its_time() {
-        // 01BZJ9WJQ0 is how the time of 2017-11-23 begins.
-        assert!(ulid(1_511_366_400_000, 0).starts_with("01BZH"), "{}", ulid(1_511_366_400_000, 0));
+        // The example of the ULID's own description.
+        assert!(ulid(1_469_918_176_385, 0).starts_with("01ARYZ6S41"), "{}", ulid(1_469_918_176_385, 0));
     }
 }

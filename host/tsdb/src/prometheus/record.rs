@@ -98,11 +98,11 @@ fn based<'a>(cursor: &mut Cursor<'a>, entry: &mut dyn FnMut(&mut Cursor<'a>, u64
     Ok(())
 }
 
+/// Reads what follows series, time and start.
+type StartedEntry<'s, 'a> = &'s mut dyn FnMut(&mut Cursor<'a>, u64, i64, i64) -> Result<(), Bad>;
+
 /// Entries with start timestamps: series are differences to the one before, times and starts to the first's.
-fn with_starts<'a>(
-    cursor: &mut Cursor<'a>,
-    entry: &mut dyn FnMut(&mut Cursor<'a>, u64, i64, i64) -> Result<(), Bad>,
-) -> Result<(), Bad> {
+fn with_starts<'a>(cursor: &mut Cursor<'a>, entry: StartedEntry<'_, 'a>) -> Result<(), Bad> {
     if cursor.is_empty() {
         return Ok(());
     }
@@ -141,7 +141,7 @@ fn histogram(cursor: &mut Cursor<'_>, float: bool) -> Result<Histogram, Bad> {
     };
     let schema = i32::try_from(cursor.varint()?).map_err(|_| Bad::new(begin, "the schema of a histogram is no known one"))?;
     let zero_threshold = cursor.f64()?;
-    let mut number = |cursor: &mut Cursor<'_>| if float { cursor.u64() } else { cursor.uvarint() };
+    let number = |cursor: &mut Cursor<'_>| if float { cursor.u64() } else { cursor.uvarint() };
     let (zero, count) = (number(cursor)?, number(cursor)?);
     let sum = cursor.f64()?;
     let mut spans = || {

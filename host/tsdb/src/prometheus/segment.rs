@@ -46,7 +46,11 @@ impl Segments {
     pub(crate) fn read(&self, place: u64, dir: &Path, samples: &mut Samples) -> Result<(), Error> {
         let (segment, offset) = ((place >> 32) + 1, place & 0xFFFF_FFFF);
         let Some(file) = self.0.get(&segment) else {
-            return Err(Error::format(&dir.join(format!("{segment:06}")), offset, "the index names a chunk here, and there is no such file"));
+            return Err(Error::format(
+                &dir.join(format!("{segment:06}")),
+                offset,
+                "the index names a chunk here, and there is no such file",
+            ));
         };
         if offset < HEADER_BYTES as u64 {
             return Err(file.bad(offset, "the index names a chunk inside the header"));

@@ -39,9 +39,12 @@ pub(crate) fn segments(wal: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
-/// Gives each record of a segment to `sink`, with the offset of its first fragment. An error means that what follows it in the
+/// Takes records with the offset of their first fragment.
+pub(crate) type RecordSink<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<(), Error>;
+
+/// Gives each record of a segment to `sink`. An error means that what follows it in the
 /// segment was not read.
-pub(crate) fn read_segment(path: &Path, sink: &mut dyn FnMut(u64, &[u8]) -> Result<(), Error>) -> Result<(), Error> {
+pub(crate) fn read_segment(path: &Path, sink: RecordSink<'_>) -> Result<(), Error> {
     let file = ReadFile::open(path)?;
     let mut records = Records::default();
     let mut at = 0_u64;
@@ -73,7 +76,7 @@ struct Records {
 }
 
 impl Records {
-    fn page(&mut self, page: &[u8], page_at: u64, sink: &mut dyn FnMut(u64, &[u8]) -> Result<(), Error>) -> Result<(), Wrong> {
+    fn page(&mut self, page: &[u8], page_at: u64, sink: RecordSink<'_>) -> Result<(), Wrong> {
         let mut at = 0;
         while at < page.len() {
             let offset = page_at + at as u64;
