@@ -1,8 +1,6 @@
 //! The door to Prometheus' data: what is written is what Debian's promtool reads, what promtool writes is what is read, and
 //! damaged files are refused with file and byte.
 
-#![expect(clippy::print_stdout, reason = "what a test skips and measures belongs into its output")]
-
 #[path = "support/dice.rs"]
 mod dice;
 
