@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use model::seams::{Append, AppendError, ColumnError, GroupAppend, TailPosition};
@@ -12,9 +12,12 @@ use crate::exemplars::Exemplars;
 use crate::head::group::Group;
 use crate::head::writer::{GroupWriter, Scratch};
 use crate::index::Index;
+use crate::life::blocks::{BlockInfo, Blocks};
+use crate::life::flush::{Flush, Pins};
+use crate::life::{self, Limits};
 use crate::maintain::MaintainState;
 use crate::options::Options;
-use crate::recovery;
+use crate::recovery::{self, Flushed};
 use crate::stats::{Counters, Stats};
 use crate::tail::Cursor;
 use crate::wal::log::Log;
@@ -43,6 +46,14 @@ pub(crate) struct Inner {
     /// As many as there were appends at once.
     pub(crate) scratch: Mutex<Vec<Scratch>>,
     exemplars: Mutex<Exemplars>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) blocks: Blocks,
+    /// Before `flush` where both are held, and both before all others.
+    pub(crate) rewriting: Mutex<life::State>,
+    pub(crate) flush: Mutex<Flush>,
+    pub(crate) pins: Pins,
+    pub(crate) limits: Limits,
     _lock: Box<dyn DiskLock>,
 }
 
@@ -92,9 +103,22 @@ impl Db {
         now: TimestampMs,
         progress: &mut dyn FnMut(RecoveryProgress),
     ) -> Result<(Self, RecoveryReport), OpenError> {
-        let wal_dir = dir.join("wal");
-        disk.create_dir_all(&wal_dir)
-            .map_err(|error| OpenError::Io { action: format!("make the directory {}", wal_dir.display()), error })?;
+        Self::open_with(dir, options, disk, now, progress, true)
+    }
+
+    /// Without `tidy` nothing that a crash left over is removed; the disk is one that is not written to.
+    pub(crate) fn open_with(
+        dir: &Path,
+        options: Options,
+        disk: Arc<dyn Disk>,
+        now: TimestampMs,
+        progress: &mut dyn FnMut(RecoveryProgress),
+        tidy: bool,
+    ) -> Result<(Self, RecoveryReport), OpenError> {
+        let (wal_dir, blocks_dir) = (dir.join("wal"), dir.join(life::blocks::DIR));
+        for dir in [&wal_dir, &blocks_dir] {
+            disk.create_dir_all(dir).map_err(|error| OpenError::Io { action: format!("make the directory {}", dir.display()), error })?;
+        }
         let lock = lock_dir(disk.as_ref(), dir)?;
         // The directories must outlast a power cut as their files do.
         disk.sync_dir(dir).map_err(|error| OpenError::Io { action: format!("sync the directory {}", dir.display()), error })?;
@@ -105,9 +129,17 @@ impl Db {
                 tracing::debug!(dir = %parent.display(), %error, "cannot sync the parent of the data directory");
             }
         }
-        let recovered = recovery::recover(disk.as_ref(), &wal_dir, &[], options.exemplars_max, progress)?;
+        let (blocks, found) = Blocks::open(&disk, blocks_dir, tidy)?;
+        let flushed: Vec<Flushed> =
+            found.covered.pairs().iter().map(|(time_end, position)| Flushed { time_end: *time_end, position: *position }).collect();
+        let mut recovered = recovery::recover(disk.as_ref(), &wal_dir, &flushed, options.exemplars_max, progress)?;
+        recovered.report.foreign_files.extend(found.foreign);
+        recovered.report.damage.extend(blocks.unusable());
+        // A segment never has a number again that something is known of.
+        let last_number = flushed.iter().map(|flushed| flushed.position.segment).max().unwrap_or(0).max(recovered.last_number);
         let report = recovered.report.clone();
-        let log = Log::new(disk, wal_dir, options.segment_bytes, recovered.segments, recovered.last_number);
+        let log = Log::new(Arc::clone(&disk), wal_dir, options.segment_bytes, recovered.segments, last_number);
+        let limits = Limits::new(&options);
         let inner = Inner {
             options,
             log,
@@ -121,6 +153,13 @@ impl Db {
             cursors: Mutex::default(),
             scratch: Mutex::default(),
             exemplars: Mutex::new(recovered.exemplars),
+            disk,
+            dir: dir.to_owned(),
+            blocks,
+            rewriting: Mutex::default(),
+            flush: Mutex::new(Flush::new(found.covered, found.covered_dirty)),
+            pins: Pins::default(),
+            limits,
             _lock: lock,
         };
         let db = Self(Arc::new(inner));
@@ -131,6 +170,14 @@ impl Db {
     /// Makes all that was acknowledged before the call last through a power cut. Blocks for the disk; appends go on.
     pub fn sync(&self) -> Result<(), String> {
         self.0.log.sync()
+    }
+
+    /// The blocks there are now, in the order of their times.
+    #[must_use]
+    pub fn blocks(&self) -> Vec<BlockInfo> {
+        let mut blocks: Vec<BlockInfo> = self.0.blocks.all().iter().map(|one| BlockInfo::of(one)).collect();
+        blocks.sort_by_key(|one| (one.time_min, one.sequence));
+        blocks
     }
 
     /// Figures as they are now. Walks over the groups: for once in some seconds.
@@ -146,7 +193,7 @@ impl fmt::Debug for Db {
     }
 }
 
-fn lock_dir(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>, OpenError> {
+pub(crate) fn lock_dir(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>, OpenError> {
     let path = dir.join("lock");
     disk.lock(&path, &std::process::id().to_string()).map_err(|error| match error {
         LockError::Held(holder) => OpenError::InUse { dir: dir.to_owned(), holder },
@@ -230,6 +277,13 @@ impl Inner {
             drop(index);
             self.counters.series_refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             return Err(ColumnError::Refused(format!("storage holds {max} series, its limit (series_max)")));
+        }
+        if let Some(reason) = self.no_room(index.len())
+            && index.find(labels).is_none()
+        {
+            drop(index);
+            self.counters.series_refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            return Err(ColumnError::Refused(reason));
         }
         Ok(index.find_or_insert(labels))
     }

@@ -51,6 +51,15 @@ impl Exemplars {
         self.ring.push_back((series, exemplar));
     }
 
+    /// Those in the range, by series.
+    pub(crate) fn by_series(&self, range: TimeRange) -> HashMap<u32, Vec<Exemplar>> {
+        let mut found: HashMap<u32, Vec<Exemplar>> = HashMap::new();
+        for (id, exemplar) in self.ring.iter().filter(|(_, exemplar)| range.start <= exemplar.time && exemplar.time <= range.end) {
+            found.entry(*id).or_default().push(exemplar.clone());
+        }
+        found
+    }
+
     /// Those of these series, which are sorted, in the range.
     pub(crate) fn of(&self, series: &[u32], range: TimeRange, labels: impl Fn(u32) -> LabelSet) -> Vec<SeriesExemplars> {
         let mut found: BTreeMap<u32, Vec<Exemplar>> = BTreeMap::new();

@@ -24,7 +24,9 @@ mod error;
 mod exemplars;
 mod head;
 mod index;
+mod life;
 mod maintain;
+mod merge;
 mod options;
 pub mod prometheus;
 mod recovery;
@@ -35,6 +37,7 @@ mod wal;
 
 pub use db::Db;
 pub use error::{Damage, OpenError, RecoveryProgress, RecoveryReport};
+pub use life::{BlockCheck, BlockInfo, DeleteReport, RepairReport, TendReport};
 pub use maintain::MaintainReport;
 pub use options::Options;
 pub use stats::Stats;

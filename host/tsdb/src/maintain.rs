@@ -63,7 +63,7 @@ impl Db {
             if state.dropped && state.unused_at.is_none_or(|at| now < at || now - at >= UNUSED_MS) {
                 state.unused_at = Some(now);
                 state.dropped = false;
-                report.series_removed = self.0.remove_unused();
+                report.series_removed = self.0.remove_unused(false);
             }
         }
         report
@@ -79,9 +79,9 @@ impl Inner {
                 head.seal(true);
             }
         }
-        if self.options.retention_ms > 0 {
-            let cutoff = now.saturating_sub(self.options.retention_ms);
-            self.log.cut_older_than(now.saturating_sub((self.options.retention_ms / SEGMENTS_PER_RETENTION).max(IDLE_MS)));
+        if self.retention_ms() > 0 {
+            let cutoff = now.saturating_sub(self.retention_ms());
+            self.log.cut_older_than(now.saturating_sub((self.retention_ms() / SEGMENTS_PER_RETENTION).max(IDLE_MS)));
             match self.log.remove_before(cutoff) {
                 Ok(removed) => report.segments_removed = removed as u64,
                 Err(error) => report.errors.push(format!("cannot remove an old segment of the log: {error}")),
@@ -91,15 +91,16 @@ impl Inner {
 
     /// Drops rows that are older than the retention.
     pub(crate) fn drop_old(&self, now: TimestampMs) -> u64 {
-        if self.options.retention_ms == 0 {
+        if self.retention_ms() == 0 {
             return 0;
         }
-        let cutoff = now.saturating_sub(self.options.retention_ms);
+        let cutoff = now.saturating_sub(self.retention_ms());
         self.groups().iter().map(|group| group.head().drop_before(cutoff)).sum()
     }
 
-    /// Removes groups without rows or writer, and the series that no group holds, once they are a quarter or there is a limit.
-    fn remove_unused(&self) -> u64 {
+    /// Removes groups without rows or writer, and the series that no group holds, once they are a quarter or there is a limit, or
+    /// at once.
+    pub(crate) fn remove_unused(&self, at_once: bool) -> u64 {
         let _gate = self.no_new_columns();
         let mut groups = self.groups_mut();
         let empty: Vec<_> = groups.all().filter(|group| group.is_unused()).cloned().collect();
@@ -114,7 +115,7 @@ impl Inner {
         }
         let before = self.index().len();
         let removed = before - live.len();
-        if removed == 0 || (removed < before / 4 && self.options.series_max == 0) {
+        if removed == 0 || (!at_once && removed < before / 4 && self.options.series_max == 0) {
             return 0;
         }
         self.index_mut().retain(|series| live.contains(&series));

@@ -1,12 +1,25 @@
-//! Finding and reading samples.
+//! Finding and reading samples, in blocks and in the head.
+
+mod selected;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
-use model::seams::{ColumnSamples, GroupSamples, Select, SelectError, SelectRequest, SelectedGroup, SeriesExemplars};
-use model::{ABSENT_BITS, LabelSet, Matcher, TimeRange};
+use model::seams::{Exemplar, Select, SelectError, SelectRequest, SelectedGroup, SeriesExemplars};
+use model::{LabelSet, Matcher, TimeRange};
+use roaring::RoaringBitmap;
 
+use crate::block::BlockDamage;
 use crate::db::{Db, Inner};
-use crate::head::read::{Columns, PageDamaged, View, Wanted, present};
+use crate::head::read::{View, Wanted, present};
+use crate::life::blocks::Loaded;
+use selected::{Part, Selected};
+
+/// Labels that are looked at between two looks at whether there are enough.
+const LABELS_AT_ONCE: usize = 4096;
+
+/// Columns of a block, by group, ascending.
+type ByGroup = BTreeMap<u32, Vec<u32>>;
 
 impl Inner {
     /// Which of the series may have samples in the range, by group. A group that open rows are in is exact; older rows count
@@ -32,14 +45,176 @@ impl Inner {
         by_group
     }
 
-    /// The series that satisfy the matchers and may have samples in the range, ascending.
-    fn series_in(&self, sets: &[Vec<Matcher>], range: TimeRange) -> Vec<u32> {
-        if range.start > range.end {
-            return Vec::new();
-        }
+    /// The series of the head that satisfy the matchers and may have samples in the range, ascending.
+    pub(crate) fn series_in(&self, sets: &[Vec<Matcher>], range: TimeRange) -> Vec<u32> {
         let ids = self.index().matching_any(sets);
         let found: BTreeSet<u32> = self.present(&ids, range).into_values().flatten().map(|(id, _)| id).collect();
         found.into_iter().collect()
+    }
+
+    fn labels_of(&self, ids: impl Iterator<Item = u32>) -> Vec<LabelSet> {
+        let index = self.index();
+        ids.map(|id| index.labels(id)).collect()
+    }
+
+    /// What does not open of the blocks: a block that does not open does not say which times it has.
+    fn missing_blocks(&self) -> Vec<String> {
+        self.blocks.unusable().iter().map(|damage| format!("samples may be missing: {damage}")).collect()
+    }
+}
+
+/// The columns of a block that satisfy the matchers of any set (or all) and may have samples in the range, by group.
+fn columns_in(loaded: &Loaded, sets: &[&[Matcher]], range: TimeRange) -> Result<ByGroup, BlockDamage> {
+    let block = &loaded.block;
+    let mut found = RoaringBitmap::new();
+    if sets.is_empty() {
+        found.insert_range(0..block.columns());
+    }
+    for matchers in sets {
+        found |= block.matching(matchers)?;
+    }
+    let tombstones = loaded.tombstones();
+    let mut groups = ByGroup::new();
+    let mut ids = found.iter().peekable();
+    while let Some(first) = ids.next() {
+        let number = block.group_of(first)?;
+        let group = block.group(number)?;
+        let mut columns = vec![first];
+        while let Some(id) = ids.next_if(|id| *id < group.columns.end) {
+            columns.push(id);
+        }
+        if group.time_min > range.end || range.start > group.time_max {
+            continue;
+        }
+        if !tombstones.is_empty() {
+            let gone = tombstones.wholly(group.time_min.max(range.start), group.time_max.min(range.end));
+            columns.retain(|id| !gone.contains(*id));
+        }
+        if !columns.is_empty() {
+            groups.insert(number, columns);
+        }
+    }
+    Ok(groups)
+}
+
+fn failed(damage: BlockDamage) -> SelectError {
+    SelectError::Failed(format!("a block is damaged: {damage}"))
+}
+
+/// The series of a selection, and in which parts each is.
+#[derive(Default)]
+struct Table {
+    series: Vec<(LabelSet, Vec<(u32, Column)>)>,
+}
+
+/// A column of a part: of a block its id, of the head the series with its slot.
+#[derive(Clone, Copy)]
+enum Column {
+    Block(u32),
+    Head(Wanted),
+}
+
+impl Table {
+    /// Series with the same parts become one group.
+    fn into_groups(self) -> Vec<(Vec<u32>, Vec<LabelSet>, Vec<Vec<Column>>)> {
+        let mut groups: Vec<(Vec<u32>, Vec<LabelSet>, Vec<Vec<Column>>)> = Vec::new();
+        let mut group_of: HashMap<Vec<u32>, usize> = HashMap::new();
+        let mut last: Option<usize> = None;
+        for (labels, places) in self.series {
+            // Neighbours mostly have the same parts.
+            let same = |at: &usize| groups[*at].0.iter().eq(places.iter().map(|(part, _)| part));
+            let at = last.filter(same).unwrap_or_else(|| {
+                let parts: Vec<u32> = places.iter().map(|(part, _)| *part).collect();
+                *group_of.entry(parts).or_insert_with_key(|parts| {
+                    groups.push((parts.clone(), Vec::new(), vec![Vec::new(); parts.len()]));
+                    groups.len() - 1
+                })
+            });
+            last = Some(at);
+            let (_, all_labels, columns) = &mut groups[at];
+            all_labels.push(labels);
+            for (column, (_, of)) in columns.iter_mut().zip(places) {
+                column.push(of);
+            }
+        }
+        groups
+    }
+}
+
+/// Where a part is.
+enum Place {
+    Block(Arc<Loaded>, u32),
+    Head(u32),
+}
+
+impl Db {
+    fn table(&self, request: &SelectRequest<'_>, places: &mut Vec<Place>) -> Result<Table, SelectError> {
+        let range = request.range;
+        let mut table = Table::default();
+        let mut by_labels: HashMap<LabelSet, usize> = HashMap::new();
+        let blocks = self.0.blocks.within(range);
+        for loaded in &blocks {
+            for (group, ids) in columns_in(loaded, &[request.matchers], range).map_err(failed)? {
+                let part = places.len() as u32;
+                places.push(Place::Block(Arc::clone(loaded), group));
+                let labels = loaded.block.labels_of(ids.iter().copied()).map_err(failed)?;
+                for (id, labels) in ids.into_iter().zip(labels) {
+                    let at = *by_labels.entry(labels).or_insert_with_key(|labels| {
+                        table.series.push((labels.clone(), Vec::new()));
+                        table.series.len() - 1
+                    });
+                    table.series[at].1.push((part, Column::Block(id)));
+                }
+            }
+        }
+        let ids = self.0.index().matching(request.matchers);
+        let mut by_id: HashMap<u32, usize> = HashMap::new();
+        for (group, wanted) in self.0.present(&ids, range) {
+            let part = places.len() as u32;
+            places.push(Place::Head(group));
+            let labels = self.0.labels_of(wanted.iter().map(|(id, _)| *id));
+            for (wanted, labels) in wanted.into_iter().zip(labels) {
+                let at = *by_id.entry(wanted.0).or_insert_with(|| {
+                    by_labels.get(&labels).copied().unwrap_or_else(|| {
+                        table.series.push((labels, Vec::new()));
+                        table.series.len() - 1
+                    })
+                });
+                table.series[at].1.push((part, Column::Head(wanted)));
+            }
+        }
+        Ok(table)
+    }
+
+    /// Label sets in the range: of the head first, because rows go from there to blocks and never back.
+    fn each_labels(
+        &self,
+        sets: &[Vec<Matcher>],
+        range: TimeRange,
+        each: &mut dyn FnMut(&mut dyn Iterator<Item = (&str, &str)>),
+    ) -> Result<(), SelectError> {
+        if range.start > range.end {
+            return Ok(());
+        }
+        let _gate = self.0.new_columns();
+        let ids = self.0.series_in(sets, range);
+        {
+            let index = self.0.index();
+            for id in ids {
+                each(&mut index.label_pairs(id));
+            }
+        }
+        let sets: Vec<&[Matcher]> = sets.iter().map(Vec::as_slice).collect();
+        for loaded in self.0.blocks.within(range) {
+            for ids in columns_in(&loaded, &sets, range).map_err(failed)?.into_values() {
+                for some in ids.chunks(LABELS_AT_ONCE) {
+                    for labels in loaded.block.labels_of(some.iter().copied()).map_err(failed)? {
+                        each(&mut labels.iter());
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -49,138 +224,102 @@ impl Select for Db {
         if range.start > range.end {
             return Ok(Vec::new());
         }
+        // In this order: what is not in a block that we see stays in the head for as long as the pin is held.
+        let pin = self.0.pins.pin();
         let _gate = self.0.new_columns();
-        let ids = self.0.index().matching(request.matchers);
-        let mut by_group = self.0.present(&ids, range);
-        let mut groups_of: HashMap<u32, u32> = HashMap::new();
-        for (id, _) in by_group.values().flatten() {
-            *groups_of.entry(*id).or_default() += 1;
-        }
-        let mut shared: BTreeMap<u32, Vec<View>> = BTreeMap::new();
+        let mut places = Vec::new();
+        let table = self.table(request, &mut places)?;
         let mut selected: Vec<Box<dyn SelectedGroup>> = Vec::new();
-        for (group, wanted) in &mut by_group {
-            let Some(group) = self.0.group(*group) else {
-                continue;
-            };
-            for (id, slot) in wanted.iter().filter(|(id, _)| groups_of[id] > 1) {
-                shared.entry(*id).or_default().push(View::new(&group, vec![(*id, *slot)], range));
-            }
-            wanted.retain(|(id, _)| groups_of[id] == 1);
-            if !wanted.is_empty() {
-                let labels = self.labels_of(wanted.iter().map(|(id, _)| *id));
-                selected.push(Box::new(Whole { labels, view: View::new(&group, std::mem::take(wanted), range) }));
-            }
-        }
-        for (id, views) in shared {
-            selected.push(Box::new(Merged { labels: self.labels_of([id].into_iter()), views }));
+        for (parts, labels, columns) in table.into_groups() {
+            let of_head = parts.iter().any(|part| matches!(places[*part as usize], Place::Head(_)));
+            let parts = parts.iter().zip(columns).filter_map(|(part, columns)| match &places[*part as usize] {
+                Place::Block(loaded, group) => {
+                    let ids = columns.iter().filter_map(|column| if let Column::Block(id) = column { Some(*id) } else { None });
+                    Some(Part::Block { loaded: Arc::clone(loaded), group: *group, ids: ids.collect(), tombstones: loaded.tombstones() })
+                }
+                Place::Head(group) => {
+                    let wanted = columns.iter().filter_map(|column| if let Column::Head(wanted) = column { Some(*wanted) } else { None });
+                    Some(Part::Head(View::new(&self.0.group(*group)?, wanted.collect(), range)))
+                }
+            });
+            selected.push(Box::new(Selected { parts: parts.collect(), labels, range, _pin: of_head.then(|| Arc::clone(&pin)) }));
         }
         Ok(selected)
     }
 
     fn label_names(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<String>, SelectError> {
-        let _gate = self.0.new_columns();
-        let ids = self.0.series_in(matcher_sets, range);
-        let index = self.0.index();
-        let names: BTreeSet<&str> = ids.iter().flat_map(|id| index.label_pairs(*id)).map(|(name, _)| name).collect();
-        Ok(limited(names.into_iter().map(str::to_owned), limit))
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        self.each_labels(matcher_sets, range, &mut |pairs| {
+            for (name, _) in pairs {
+                if !names.contains(name) {
+                    names.insert(name.to_owned());
+                }
+            }
+        })?;
+        Ok(limited(names.into_iter(), limit))
     }
 
     fn label_values(&self, name: &str, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<String>, SelectError> {
-        let _gate = self.0.new_columns();
-        let ids = self.0.series_in(matcher_sets, range);
-        let index = self.0.index();
-        let values: BTreeSet<&str> =
-            ids.iter().flat_map(|id| index.label_pairs(*id)).filter(|(n, _)| *n == name).map(|(_, value)| value).collect();
-        Ok(limited(values.into_iter().map(str::to_owned), limit))
+        let mut values: BTreeSet<String> = BTreeSet::new();
+        self.each_labels(matcher_sets, range, &mut |pairs| {
+            for (_, value) in pairs.filter(|(n, _)| *n == name) {
+                if !values.contains(value) {
+                    values.insert(value.to_owned());
+                }
+            }
+        })?;
+        Ok(limited(values.into_iter(), limit))
     }
 
     fn series(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<LabelSet>, SelectError> {
-        let _gate = self.0.new_columns();
-        let ids = self.0.series_in(matcher_sets, range);
-        let mut labels = self.labels_of(ids.into_iter());
-        labels.sort_unstable();
+        let mut labels: BTreeSet<LabelSet> = BTreeSet::new();
+        self.each_labels(matcher_sets, range, &mut |pairs| {
+            labels.insert(LabelSet::from_pairs(pairs));
+        })?;
         Ok(limited(labels.into_iter(), limit))
     }
 
-    fn exemplars(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<SeriesExemplars>, SelectError> {
-        let _gate = self.0.new_columns();
-        let index = self.0.index();
-        let mut ids = index.matching_any(matcher_sets);
-        ids.sort_unstable();
-        Ok(self.0.exemplars().of(&ids, range, |id| index.labels(id)))
+    fn warnings(&self, _range: TimeRange) -> Vec<String> {
+        self.0.missing_blocks()
     }
-}
 
-impl Db {
-    fn labels_of(&self, ids: impl Iterator<Item = u32>) -> Vec<LabelSet> {
-        let index = self.0.index();
-        ids.map(|id| index.labels(id)).collect()
+    fn exemplars(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<SeriesExemplars>, SelectError> {
+        if range.start > range.end {
+            return Ok(Vec::new());
+        }
+        let mut found: BTreeMap<LabelSet, Vec<Exemplar>> = BTreeMap::new();
+        {
+            let _gate = self.0.new_columns();
+            let index = self.0.index();
+            let mut ids = index.matching_any(matcher_sets);
+            ids.sort_unstable();
+            for series in self.0.exemplars().of(&ids, range, |id| index.labels(id)) {
+                found.insert(series.labels, series.exemplars);
+            }
+        }
+        let sets: Vec<&[Matcher]> = matcher_sets.iter().map(Vec::as_slice).collect();
+        for loaded in self.0.blocks.within(range).iter().filter(|loaded| loaded.meta().exemplars > 0) {
+            for (group, ids) in columns_in(loaded, &sets, range).map_err(failed)? {
+                for (id, exemplars) in loaded.block.exemplars(group, &ids, range).map_err(failed)? {
+                    let held = found.entry(loaded.block.labels(id).map_err(failed)?).or_default();
+                    for exemplar in exemplars {
+                        if !held.iter().any(|other| other.is_same(&exemplar)) {
+                            held.push(exemplar);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(found
+            .into_iter()
+            .map(|(labels, mut exemplars)| {
+                exemplars.sort_by_key(|exemplar| exemplar.time);
+                SeriesExemplars { labels, exemplars }
+            })
+            .collect())
     }
 }
 
 fn limited<T>(all: impl Iterator<Item = T>, limit: usize) -> Vec<T> {
     all.take(if limit == 0 { usize::MAX } else { limit }).collect()
-}
-
-/// Series of one group.
-struct Whole {
-    labels: Vec<LabelSet>,
-    view: View,
-}
-
-impl SelectedGroup for Whole {
-    fn labels(&self) -> &[LabelSet] {
-        &self.labels
-    }
-
-    fn samples_max(&self) -> usize {
-        self.view.samples_max()
-    }
-
-    fn read(&self) -> Result<GroupSamples, SelectError> {
-        let Columns { times, columns, .. } = self.view.read().map_err(damaged)?;
-        Ok(GroupSamples { times, columns: columns.into_iter().map(floats).collect(), warnings: Vec::new() })
-    }
-}
-
-/// One series with columns in several groups.
-struct Merged {
-    labels: Vec<LabelSet>,
-    views: Vec<View>,
-}
-
-impl SelectedGroup for Merged {
-    fn labels(&self) -> &[LabelSet] {
-        &self.labels
-    }
-
-    fn samples_max(&self) -> usize {
-        self.views.iter().map(View::samples_max).sum()
-    }
-
-    fn read(&self) -> Result<GroupSamples, SelectError> {
-        let mut samples = Vec::new();
-        for view in &self.views {
-            let Columns { times, stamps, columns } = view.read().map_err(damaged)?;
-            let rows = times.into_iter().zip(stamps).zip(columns.into_iter().flatten());
-            samples.extend(rows.filter(|(_, bits)| *bits != ABSENT_BITS).map(|((time, stamp), bits)| (time, stamp, bits)));
-        }
-        samples.sort_unstable();
-        // For equal times the first written counts.
-        samples.dedup_by_key(|(time, ..)| *time);
-        let column = samples.iter().map(|(.., bits)| *bits).collect();
-        Ok(GroupSamples {
-            times: samples.into_iter().map(|(time, ..)| time).collect(),
-            columns: vec![floats(column)],
-            warnings: Vec::new(),
-        })
-    }
-}
-
-fn floats(bits: Vec<u64>) -> ColumnSamples {
-    ColumnSamples::Floats(bits.into_iter().map(f64::from_bits).collect())
-}
-
-fn damaged(_: PageDamaged) -> SelectError {
-    SelectError::Failed("a page of samples in memory does not decode; the machine's memory may be faulty".to_owned())
 }

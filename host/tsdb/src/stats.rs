@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::db::Inner;
+use crate::life::Count;
 
 /// Figures about storage, for metrics and pages. Counters begin at 0 with the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +45,42 @@ pub struct Stats {
     pub recovery_duration_ms: u64,
     /// Samples it took over.
     pub recovery_samples: u64,
+    /// Blocks there are now.
+    pub blocks: u64,
+    /// Their bytes.
+    pub block_bytes: u64,
+    /// Blocks that do not open.
+    pub blocks_unusable: u64,
+    /// Blocks that the head became.
+    pub flushes: u64,
+    /// Attempts that failed.
+    pub flush_failures: u64,
+    /// Samples of the former.
+    pub flush_samples: u64,
+    /// How long that took, in nanoseconds.
+    pub flush_nanos: u64,
+    /// Times that blocks were merged or written anew.
+    pub compactions: u64,
+    /// Attempts that failed.
+    pub compaction_failures: u64,
+    /// Samples of the former.
+    pub compaction_samples: u64,
+    /// How long that took, in nanoseconds.
+    pub compaction_nanos: u64,
+    /// Blocks removed because they were too old.
+    pub time_retentions: u64,
+    /// Blocks removed because everything was too large.
+    pub size_retentions: u64,
+    /// Most bytes that may be kept, 0 for no limit.
+    pub retention_limit_bytes: u64,
+    /// How long samples are kept, in milliseconds, 0 for ever.
+    pub retention_ms: i64,
+    /// Most bytes of memory for head and index, 0 for no limit.
+    pub memory_budget: u64,
+    /// Time of the oldest sample that is kept, in Unix milliseconds; none without samples.
+    pub time_min: Option<i64>,
+    /// Of the oldest row in the head, and of the newest row there ever was in it.
+    pub head_time: Option<(i64, i64)>,
 }
 
 /// What the database itself counts.
@@ -55,6 +92,16 @@ pub(crate) struct Counters {
     pub(crate) samples_too_old: AtomicU64,
     pub(crate) samples_too_new: AtomicU64,
     pub(crate) series_refused: AtomicU64,
+    pub(crate) flushes: Count,
+    pub(crate) flush_failures: Count,
+    pub(crate) flush_samples: Count,
+    pub(crate) flush_nanos: Count,
+    pub(crate) compactions: Count,
+    pub(crate) compaction_failures: Count,
+    pub(crate) compaction_samples: Count,
+    pub(crate) compaction_nanos: Count,
+    pub(crate) time_retentions: Count,
+    pub(crate) size_retentions: Count,
 }
 
 impl Inner {
@@ -62,6 +109,7 @@ impl Inner {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let groups = self.groups();
         let segments = self.log.segments();
+        let (blocks, head_min) = (self.blocks.all(), self.head_time_min());
         let (series, index_bytes) = {
             let index = self.index();
             (index.len() as u64, index.heap_bytes() as u64)
@@ -86,6 +134,24 @@ impl Inner {
             recovery_damage: self.recovery.damage.len() as u64 + u64::from(self.recovery.torn_tail.is_some()),
             recovery_duration_ms: self.recovery.duration_ms,
             recovery_samples: self.recovery.samples,
+            blocks: blocks.len() as u64,
+            block_bytes: self.blocks.bytes(),
+            blocks_unusable: self.blocks.unusable().len() as u64,
+            flushes: self.counters.flushes.get(),
+            flush_failures: self.counters.flush_failures.get(),
+            flush_samples: self.counters.flush_samples.get(),
+            flush_nanos: self.counters.flush_nanos.get(),
+            compactions: self.counters.compactions.get(),
+            compaction_failures: self.counters.compaction_failures.get(),
+            compaction_samples: self.counters.compaction_samples.get(),
+            compaction_nanos: self.counters.compaction_nanos.get(),
+            time_retentions: self.counters.time_retentions.get(),
+            size_retentions: self.counters.size_retentions.get(),
+            retention_limit_bytes: self.size_limit().unwrap_or(0),
+            retention_ms: self.retention_ms(),
+            memory_budget: self.options.memory_budget,
+            time_min: blocks.iter().map(|one| one.meta().time_min).chain(head_min).min(),
+            head_time: head_min.map(|min| (min, groups.iter().map(|group| group.head().newest).max().unwrap_or(min))),
         }
     }
 }

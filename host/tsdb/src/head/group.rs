@@ -144,6 +144,11 @@ impl GroupHead {
         self.slots.assign(slot, series);
     }
 
+    /// Time of the oldest row.
+    pub(crate) fn time_min(&self) -> Option<TimestampMs> {
+        self.pages.front().map(|page| page.time_min).or_else(|| self.open.times.first().copied())
+    }
+
     /// The pages that overlap with a range.
     pub(crate) fn pages_in(&self, range: TimeRange) -> impl DoubleEndedIterator<Item = &Arc<Page>> {
         let start = self.pages.partition_point(|page| page.time_max < range.start);

@@ -58,7 +58,15 @@ impl Page {
             encoder.encode(&column[rows..], &mut data);
         }
         let (first_row, time_min) = (self.first_row + rows as u64, *times.get(rows)?);
-        Some(Self { first_row, rows: self.rows - rows, time_min, starts: starts.into(), data: data.into(), layout: self.layout.clone(), ..*self })
+        Some(Self {
+            first_row,
+            rows: self.rows - rows,
+            time_min,
+            starts: starts.into(),
+            data: data.into(),
+            layout: self.layout.clone(),
+            ..*self
+        })
     }
 
     fn chunk(&self, slot: usize) -> Option<&[u8]> {

@@ -74,7 +74,7 @@ impl GroupWriter {
         if row.time > now.saturating_add(options.future_max_ms) {
             return Some(AppendReport { too_new: samples, ..AppendReport::default() });
         }
-        if options.retention_ms > 0 && row.time < now.saturating_sub(options.retention_ms) {
+        if self.db.retention_ms() > 0 && row.time < now.saturating_sub(self.db.retention_ms()) {
             return Some(AppendReport { too_old: samples, ..AppendReport::default() });
         }
         if row.time < self.newest || (row.time == self.newest && self.newest_unacknowledged) {

@@ -12,6 +12,7 @@ use model::seams::TailPosition;
 use super::frame::{PAYLOAD_BYTES_MAX, SEGMENT_HEADER_BYTES, payload_checksum, seal_frame, segment_header, segment_name};
 use super::sync::SyncState;
 use crate::disk::{Disk, DiskFile};
+use crate::life::covered::Covered;
 
 /// The log's files.
 pub(crate) struct Log {
@@ -256,9 +257,18 @@ impl Log {
 
     /// Removes closed segments whose rows are all before `time`, the oldest first, up to one that stays. Returns how many.
     pub(crate) fn remove_before(&self, time: TimestampMs) -> io::Result<usize> {
+        self.remove_while(|_, segment| segment.time_max < time)
+    }
+
+    /// Removes closed segments whose rows are all in blocks, likewise.
+    pub(crate) fn remove_covered(&self, covered: &Covered) -> io::Result<usize> {
+        self.remove_while(|segment, closed| covered.covers_segment(closed.time_max, TailPosition { segment, offset: closed.bytes }))
+    }
+
+    fn remove_while(&self, is_done: impl Fn(u64, &ClosedSegment) -> bool) -> io::Result<usize> {
         let old: Vec<u64> = {
             let state = self.state();
-            state.closed.iter().take_while(|(_, segment)| segment.time_max < time).map(|(number, _)| *number).collect()
+            state.closed.iter().take_while(|(number, segment)| is_done(**number, segment)).map(|(number, _)| *number).collect()
         };
         for number in &old {
             match self.disk.remove(&self.dir.join(segment_name(*number))) {

@@ -43,6 +43,12 @@ impl Naive {
         report
     }
 
+    pub(crate) fn delete(&mut self, matchers: &[Matcher], range: TimeRange) {
+        for (_, (_, samples)) in self.groups.values_mut().flatten().filter(|(time, _)| range.start <= **time && **time <= range.end) {
+            samples.retain(|labels, _| !matchers.iter().all(|m| m.matches_labels(labels)));
+        }
+    }
+
     pub(crate) fn read(&self, matchers: &[Matcher], range: TimeRange) -> Stored {
         let mut found: BTreeMap<LabelSet, BTreeMap<TimestampMs, (u64, u64)>> = BTreeMap::new();
         for (time, (number, samples)) in self.groups.values().flatten().filter(|(time, _)| range.start <= **time && **time <= range.end) {

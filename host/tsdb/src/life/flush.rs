@@ -1,0 +1,276 @@
+//! From the head to blocks.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use model::seams::Exemplar;
+use model::{ABSENT_BITS, TimeRange, TimestampMs};
+
+use super::blocks::{open_block, position_of};
+use super::covered::{self, Covered};
+use super::files;
+use crate::block::{BlockMeta, BlockSource, BlockWriter, Column, file_name};
+use crate::db::Inner;
+use crate::head::cut::{CutColumn, GroupCut};
+use crate::head::group::Group;
+use crate::head::read::View;
+use crate::head::writer::stamp;
+
+/// Longest that a flush waits for queries which began before it.
+const QUERIES_WAIT: Duration = Duration::from_secs(30);
+
+/// What flushing keeps between two times.
+#[derive(Default)]
+pub(crate) struct Flush {
+    pub(crate) covered: Covered,
+    /// The file of it lacks something.
+    pub(crate) covered_dirty: bool,
+    /// Up to which closed range the head was flushed.
+    pub(crate) flushed_to: Option<TimestampMs>,
+    /// Rows that are in a block, and stay in the head until no query needs them there.
+    leaving: Vec<Leaving>,
+}
+
+struct Leaving {
+    queries: Weak<()>,
+    cuts: Vec<(Arc<Group>, GroupCut)>,
+}
+
+/// Held by selections: rows that they count on stay in the head.
+#[derive(Default)]
+pub(crate) struct Pins(Mutex<Arc<()>>);
+
+impl Pins {
+    pub(crate) fn pin(&self) -> Arc<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Selections from now on do not count. Those before do for as long as the answer can be upgraded.
+    fn turn(&self) -> Weak<()> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::downgrade(&std::mem::take(&mut *held))
+    }
+}
+
+impl Flush {
+    pub(crate) fn new(covered: Covered, covered_dirty: bool) -> Self {
+        Self { covered, covered_dirty, ..Self::default() }
+    }
+}
+
+/// Why the head's rows did not become a block.
+pub(crate) type FlushError = String;
+
+impl Inner {
+    pub(crate) fn flush_state(&self) -> MutexGuard<'_, Flush> {
+        // Each step leaves it true.
+        self.flush.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes blocks of all rows before `end`, one for each range that has any. Returns how many. Rows may stay in the head beside their
+    /// block for as long as queries run that began before.
+    pub(crate) fn flush_before(&self, flush: &mut Flush, end: TimestampMs) -> Result<u64, FlushError> {
+        let mut blocks = 0;
+        loop {
+            self.let_leave(flush);
+            self.keep_covered(flush)?;
+            if !flush.leaving.is_empty() {
+                // A range at a time: what is leaving must not be written again.
+                return Ok(blocks);
+            }
+            let Some(first) = self.head_time_min().filter(|first| *first < end) else { return Ok(blocks) };
+            let range_end = first.div_euclid(self.options.block_ms).saturating_add(1).saturating_mul(self.options.block_ms);
+            if !self.flush_range(flush, range_end.min(end))? {
+                return Ok(blocks);
+            }
+            blocks += 1;
+        }
+    }
+
+    /// Like [`Inner::flush_before`], and returns only when nothing before `end` is in the head any more.
+    pub(crate) fn flush_wholly(&self, flush: &mut Flush, end: TimestampMs) -> Result<u64, FlushError> {
+        let begun = Instant::now();
+        let mut blocks = 0;
+        loop {
+            blocks += self.flush_before(flush, end)?;
+            if flush.leaving.is_empty() && self.head_time_min().is_none_or(|first| first >= end) {
+                return Ok(blocks);
+            }
+            if begun.elapsed() > QUERIES_WAIT {
+                return Err("a query that began before holds the newest samples; try again when it has ended".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The oldest row's time.
+    pub(crate) fn head_time_min(&self) -> Option<TimestampMs> {
+        self.groups().iter().filter_map(|group| group.head().time_min()).min()
+    }
+
+    /// Makes a block of the rows before `end`. No if there are none.
+    fn flush_range(&self, flush: &mut Flush, end: TimestampMs) -> Result<bool, FlushError> {
+        let position = self.visible_end();
+        let sequence = self.blocks.take_sequence();
+        let flushed = Some((end, stamp(position.segment, position.offset) as u64));
+        let source = BlockSource { sequence, level: 1, sources: vec![sequence], flushed };
+        let begun = Instant::now();
+        let (meta, cuts) = self.write_head(&self.blocks.dir, source, end)?;
+        let Some(meta) = meta else { return Ok(false) };
+        let path = self.blocks.dir.join(file_name(sequence));
+        let loaded = open_block(&self.disk, path.clone()).map_err(|error| {
+            // It was never shown, and the head has all of it.
+            let _ = self.disk.remove(&path);
+            format!("a block that was just written does not open: {error}")
+        })?;
+        self.counters.flushes.add(1);
+        self.counters.flush_samples.add(meta.samples);
+        self.counters.flush_nanos.add(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        self.blocks.replace(&[], vec![Arc::new(loaded)]);
+        flush.covered_dirty |= flush.covered.add(end, position_of(stamp(position.segment, position.offset) as u64));
+        flush.leaving.push(Leaving { queries: self.pins.turn(), cuts });
+        self.let_leave(flush);
+        if let Err(error) = self.keep_covered(flush) {
+            // The block itself says what it covers; until the file does too, no block is removed.
+            tracing::warn!("{error}");
+        }
+        Ok(true)
+    }
+
+    /// Drops from the head what is in blocks, once no query needs it there.
+    pub(crate) fn let_leave(&self, flush: &mut Flush) {
+        flush.leaving.retain(|leaving| {
+            if leaving.queries.strong_count() > 0 {
+                return true;
+            }
+            for (group, cut) in &leaving.cuts {
+                if group.drop_cut(cut).is_err() {
+                    tracing::error!(group = %group.key, "a page of samples in memory does not decode; the machine's memory may be faulty");
+                }
+            }
+            false
+        });
+    }
+
+    /// Brings to disk what is covered, and removes the segments of the log that nobody needs any more.
+    pub(crate) fn keep_covered(&self, flush: &mut Flush) -> Result<u64, FlushError> {
+        if flush.covered_dirty {
+            let path = self.blocks.dir.join(covered::FILE);
+            files::replace(self.disk.as_ref(), &path, &flush.covered.encode())
+                .map_err(|error| format!("cannot write {}: {error}; it is tried again", path.display()))?;
+            flush.covered_dirty = false;
+        }
+        let removed = self
+            .log
+            .remove_covered(&flush.covered)
+            .map_err(|error| format!("cannot remove a segment of the log whose rows are in blocks: {error}; it is tried again"))?;
+        if let Some(oldest) = self.log.segments().keys().next() {
+            flush.covered.forget_before(*oldest);
+        }
+        Ok(removed as u64)
+    }
+
+    /// Writes a block of the head's rows before `end` into a directory. Without rows there is none.
+    pub(crate) fn write_head(
+        &self,
+        dir: &Path,
+        source: BlockSource,
+        end: TimestampMs,
+    ) -> Result<(Option<BlockMeta>, Vec<(Arc<Group>, GroupCut)>), FlushError> {
+        let mut cuts = Vec::new();
+        for group in self.groups() {
+            let cut = group.cut(end).map_err(|_| page_damaged(&group))?;
+            if let Some(cut) = cut {
+                cuts.push((group, cut));
+            }
+        }
+        let Some(first) = cuts.iter().filter_map(|(_, cut)| cut.times().first()).min().copied() else {
+            return Ok((None, cuts));
+        };
+        // By key, as merging does.
+        cuts.sort_by(|a, b| a.0.key.cmp(&b.0.key));
+        let failed =
+            |error: std::io::Error| format!("cannot write a block in {}: {error}; the samples stay in head and log", dir.display());
+        let mut exemplars = self.exemplars().by_series(TimeRange { start: first, end: end.saturating_sub(1) });
+        let mut writer = BlockWriter::create(Arc::clone(&self.disk), dir, source).map_err(failed)?;
+        for (group, cut) in &cuts {
+            self.write_group(&mut writer, group, cut, &mut exemplars)?.map_err(failed)?;
+        }
+        let meta = writer.finish().map_err(failed)?;
+        Ok((Some(meta), cuts))
+    }
+
+    fn write_group(
+        &self,
+        writer: &mut BlockWriter,
+        group: &Arc<Group>,
+        cut: &GroupCut,
+        exemplars: &mut HashMap<u32, Vec<Exemplar>>,
+    ) -> Result<std::io::Result<()>, FlushError> {
+        let mut begun = false;
+        let mut column = CutColumn::default();
+        for (at, series) in cut.series().iter().enumerate() {
+            cut.column(at, &mut column).map_err(|_| page_damaged(group))?;
+            let (labels, shared) = {
+                let index = self.index();
+                (index.labels(*series), index.places(*series).nth(1).is_some())
+            };
+            if shared {
+                self.keep_first_written(group, *series, cut, &mut column)?;
+            }
+            if column.bits.iter().all(|bits| *bits == ABSENT_BITS) {
+                continue;
+            }
+            if !begun && let Err(error) = writer.begin_group(&group.key, cut.times()) {
+                return Ok(Err(error));
+            }
+            begun = true;
+            let exemplars = exemplars.remove(series).unwrap_or_default();
+            let written = writer.column(&Column {
+                labels: &labels,
+                bits: &column.bits,
+                histograms: &column.histograms,
+                starts: &column.starts,
+                exemplars: &exemplars,
+            });
+            if written.is_err() {
+                return Ok(written);
+            }
+        }
+        Ok(if begun { writer.end_group() } else { Ok(()) })
+    }
+
+    /// Of a series with columns in several groups, takes out the samples whose times another group wrote before: within a block a
+    /// time of a series comes once.
+    fn keep_first_written(&self, group: &Arc<Group>, series: u32, cut: &GroupCut, column: &mut CutColumn) -> Result<(), FlushError> {
+        let (Some(first), Some(last)) = (cut.times().first(), cut.times().last()) else { return Ok(()) };
+        let range = TimeRange { start: *first, end: *last };
+        let places: Vec<_> = self.index().places(series).collect();
+        let mut first_written: HashMap<TimestampMs, (i64, u32)> = HashMap::new();
+        for place in places {
+            let Some(group) = self.group(place.group) else { continue };
+            let view = View::new(&group, vec![(series, place.slot)], range);
+            let columns = view.read().map_err(|_| page_damaged(&group))?;
+            for ((time, stamp), bits) in columns.times.iter().zip(&columns.stamps).zip(columns.columns.iter().flatten()) {
+                if *bits != ABSENT_BITS {
+                    let held = first_written.entry(*time).or_insert((*stamp, group.id));
+                    *held = (*held).min((*stamp, group.id));
+                }
+            }
+        }
+        for (time, bits) in cut.times().iter().zip(&mut column.bits) {
+            if first_written.get(time).is_some_and(|(_, first)| *first != group.id) {
+                *bits = ABSENT_BITS;
+            }
+        }
+        let bits = &column.bits;
+        column.histograms.retain(|(row, _)| bits.get(*row as usize) == Some(&model::HISTOGRAM_BITS));
+        Ok(())
+    }
+}
+
+fn page_damaged(group: &Group) -> FlushError {
+    format!("a page of samples of {} in memory does not decode; the machine's memory may be faulty; the samples stay in the log", group.key)
+}

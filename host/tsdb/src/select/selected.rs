@@ -1,0 +1,188 @@
+//! Reading what was selected.
+
+use std::sync::Arc;
+
+use model::seams::{ColumnSamples, GroupSamples, SelectError, SelectedGroup};
+use model::{ABSENT_BITS, HISTOGRAM_BITS, LabelSet, StartTimestampMs, TimeRange, TimestampMs};
+
+use crate::block::BlockDamage;
+use crate::head::read::{Columns, PageDamaged, View};
+use crate::life::blocks::Loaded;
+use crate::life::tombstones::SharedTombstones;
+use crate::merge::{Cells, RowPlan, Times};
+
+/// Series that are in the same places.
+pub(super) struct Selected {
+    pub(super) labels: Vec<LabelSet>,
+    pub(super) parts: Vec<Part>,
+    pub(super) range: TimeRange,
+    /// Keeps the head's rows where they are, if some of the parts are there.
+    pub(super) _pin: Option<Arc<()>>,
+}
+
+/// The columns of these series, in their order, in one place.
+pub(super) enum Part {
+    /// A group of a block.
+    Block { loaded: Arc<Loaded>, group: u32, ids: Vec<u32>, tombstones: SharedTombstones },
+    /// A group of the head.
+    Head(View),
+}
+
+/// Samples of a part.
+#[derive(Default)]
+struct Read {
+    times: Times,
+    columns: Vec<Cells>,
+    warnings: Vec<String>,
+}
+
+impl Part {
+    fn samples_max(&self) -> usize {
+        match self {
+            // That rows are spread evenly is not known: this is the most there can be.
+            Self::Block { loaded, group, ids, .. } => loaded.block.group(*group).map_or(0, |group| group.rows as usize) * ids.len(),
+            Self::Head(view) => view.samples_max(),
+        }
+    }
+
+    fn read(&self, range: TimeRange) -> Result<Read, SelectError> {
+        match self {
+            Self::Head(view) => {
+                let Columns { times, stamps, columns } = view.read().map_err(damaged)?;
+                let columns = columns.into_iter().map(|bits| Cells { bits, ..Cells::default() }).collect();
+                Ok(Read { times: Times { times, rank: u64::MAX, stamps }, columns, warnings: Vec::new() })
+            }
+            Self::Block { loaded, group, ids, tombstones } => {
+                let mut read = read_block(loaded, *group, ids, range);
+                if !tombstones.is_empty() {
+                    for (id, cells) in ids.iter().zip(&mut read.columns) {
+                        tombstones.apply(*id, &read.times.times, &mut cells.bits);
+                        cells.tidy();
+                    }
+                }
+                read.times.rank = loaded.rank();
+                // Within a block a time of a series comes once, but for blocks from outside: there the first group counts.
+                read.times.stamps = vec![i64::from(*group); read.times.times.len()];
+                Ok(read)
+            }
+        }
+    }
+}
+
+/// Reads columns of a block. What is damaged is absent and told.
+fn read_block(loaded: &Loaded, group: u32, ids: &[u32], range: TimeRange) -> Read {
+    let block = &loaded.block;
+    let cells = |column: crate::block::BlockColumn| Cells { bits: column.bits, histograms: column.histograms, starts: column.starts };
+    let of = |times: Vec<TimestampMs>| Times { times, ..Times::default() };
+    match block.read(group, ids, range) {
+        Ok(rows) => return Read { times: of(rows.times), columns: rows.columns.into_iter().map(cells).collect(), warnings: Vec::new() },
+        Err(damage) if ids.len() == 1 => {
+            return Read { columns: vec![Cells::default()], warnings: vec![told(loaded, &damage)], ..Read::default() };
+        }
+        Err(_) => {}
+    }
+    // One at a time: what is readable is served.
+    let mut read = Read::default();
+    let mut warnings: Vec<String> = Vec::new();
+    let mut columns: Vec<Option<Cells>> = Vec::with_capacity(ids.len());
+    for id in ids {
+        match block.read(group, &[*id], range) {
+            Ok(mut rows) => {
+                columns.push(rows.columns.pop().map(cells));
+                read.times = of(rows.times);
+            }
+            Err(damage) => {
+                let told = told(loaded, &damage);
+                if !warnings.contains(&told) {
+                    warnings.push(told);
+                }
+                columns.push(None);
+            }
+        }
+    }
+    let rows = read.times.times.len();
+    read.columns = columns.into_iter().map(|cells| cells.unwrap_or_else(|| Cells::absent(rows))).collect();
+    read.warnings = warnings;
+    read
+}
+
+fn told(loaded: &Loaded, damage: &BlockDamage) -> String {
+    let range = loaded.range();
+    format!("samples between {} and {} are missing: {damage}", crate::life::time::utc(range.start), crate::life::time::utc(range.end))
+}
+
+impl Selected {
+    fn merged(&self) -> Result<(Vec<TimestampMs>, Vec<Cells>, Vec<String>), SelectError> {
+        let mut warnings = Vec::new();
+        let mut reads = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            let mut read = part.read(self.range)?;
+            warnings.append(&mut read.warnings);
+            reads.push(read);
+        }
+        if let [_] = reads.as_slice() {
+            let Some(Read { times, columns, .. }) = reads.pop() else { return Ok(Default::default()) };
+            return Ok((times.times, columns, warnings));
+        }
+        let mut tables = Vec::with_capacity(reads.len());
+        let mut columns: Vec<Vec<Option<Cells>>> = Vec::with_capacity(reads.len());
+        for read in reads {
+            tables.push(read.times);
+            columns.push(read.columns.into_iter().map(Some).collect());
+        }
+        let plan = RowPlan::new(&tables);
+        let merged = (0..self.labels.len()).map(|at| {
+            // Taken, so that memory is held once.
+            let of_parts: Vec<Option<Cells>> = columns.iter_mut().map(|part| part.get_mut(at).and_then(Option::take)).collect();
+            plan.apply(&of_parts.iter().map(Option::as_ref).collect::<Vec<_>>())
+        });
+        let merged = merged.collect();
+        Ok((plan.times, merged, warnings))
+    }
+}
+
+impl SelectedGroup for Selected {
+    fn labels(&self) -> &[LabelSet] {
+        &self.labels
+    }
+
+    fn samples_max(&self) -> usize {
+        self.parts.iter().map(Part::samples_max).sum()
+    }
+
+    fn read(&self) -> Result<GroupSamples, SelectError> {
+        let (times, columns, warnings) = self.merged()?;
+        Ok(GroupSamples { times, columns: columns.into_iter().map(samples).collect(), warnings })
+    }
+
+    fn starts(&self) -> Result<Vec<Vec<(TimestampMs, StartTimestampMs)>>, SelectError> {
+        let (times, columns, _) = self.merged()?;
+        let of = |cells: Cells| cells.starts.iter().filter_map(|(row, start)| Some((*times.get(*row as usize)?, *start))).collect();
+        Ok(columns.into_iter().map(of).collect())
+    }
+}
+
+fn samples(cells: Cells) -> ColumnSamples {
+    let mut bits = cells.bits;
+    if cells.histograms.is_empty() {
+        for bits in &mut bits {
+            // A marker without its histogram would be taken for a number.
+            if *bits == HISTOGRAM_BITS {
+                *bits = ABSENT_BITS;
+            }
+        }
+        return ColumnSamples::Floats(bits.into_iter().map(f64::from_bits).collect());
+    }
+    let mut histograms = vec![None; bits.len()];
+    for (row, histogram) in cells.histograms {
+        if let Some(held) = histograms.get_mut(row as usize) {
+            *held = Some(histogram);
+        }
+    }
+    let floats = bits.into_iter().map(|bits| if bits == HISTOGRAM_BITS { model::absent() } else { f64::from_bits(bits) });
+    ColumnSamples::Mixed { floats: floats.collect(), histograms }
+}
+
+fn damaged(_: PageDamaged) -> SelectError {
+    SelectError::Failed("a page of samples in memory does not decode; the machine's memory may be faulty".to_owned())
+}

@@ -1,0 +1,546 @@
+//! Head to blocks to larger blocks to nothing: the answers stay those of a store too simple to be wrong.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use model::seams::{ColumnError, Select, SelectRequest};
+use model::{Clock, LabelSet, ManualClock, MatchOp, Matcher, TimeRange, TimestampMs};
+use support::naive::Naive;
+use support::{ALWAYS, DIR, Dice, Feeder, Stored, labels, matcher, read, read_all, stored};
+use tsdb::disk::{Disk, RealDisk, SimDisk};
+use tsdb::{Db, Options, TendReport};
+
+const H: i64 = 3_600_000;
+const MIN: i64 = 60_000;
+/// Noon of a day, which is where a range of two hours begins.
+const NOON: TimestampMs = 20_000 * 24 * H + 12 * H;
+
+/// A database that lives: its clock moves, and it is started anew.
+struct Life {
+    disk: SimDisk,
+    clock: Arc<ManualClock>,
+    options: Options,
+    db: Option<Db>,
+}
+
+impl Life {
+    fn new(disk: SimDisk, change: impl FnOnce(&mut Options)) -> Self {
+        let clock = Arc::new(ManualClock::at(NOON));
+        let mut options = Options::new(clock.clone());
+        change(&mut options);
+        let mut life = Self { disk, clock, options, db: None };
+        life.start();
+        life
+    }
+
+    fn start(&mut self) {
+        let (db, report) = Db::open(Path::new(DIR), self.options.clone(), Arc::new(self.disk.clone()) as Arc<dyn Disk>, self.clock.now())
+            .expect("it opens");
+        assert!(report.is_clean(), "{report:?}");
+        self.db = Some(db);
+    }
+
+    /// As after `kill -9`.
+    fn restart(&mut self) {
+        self.db = None;
+        self.disk = self.disk.process_kill();
+        self.start();
+    }
+
+    fn db(&self) -> &Db {
+        self.db.as_ref().expect("it runs")
+    }
+
+    fn pass(&self, ms: i64) -> TendReport {
+        self.clock.set(self.clock.now() + ms);
+        let report = self.db().tend(self.clock.now());
+        assert_eq!(report.errors, Vec::<String>::new());
+        self.db().maintain(self.clock.now());
+        report
+    }
+
+    fn blocks(&self) -> Vec<(i64, i64, u32)> {
+        self.db().blocks().iter().map(|block| (block.time_min, block.time_max, block.level)).collect()
+    }
+
+    fn files(&self, dir: &str) -> Vec<PathBuf> {
+        self.disk.files().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(Path::new(DIR).join(dir))).collect()
+    }
+}
+
+/// A row each 15 s of some series for a time, from now on; the clock follows.
+fn feed(life: &Life, feeder: &mut Feeder, ms: i64, names: &[&str]) {
+    let from = life.clock.now();
+    for n in 0..ms / 15_000 {
+        let time = from + n * 15_000;
+        life.clock.set(time);
+        let row: Vec<(String, f64)> =
+            names.iter().enumerate().map(|(at, name)| (format!("__name__={name}"), (n * 10 + at as i64) as f64)).collect();
+        feeder.row(time, &row.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
+    }
+    life.clock.set(from + ms);
+}
+
+#[test]
+fn a_closed_range_becomes_a_block_and_the_answers_stay() {
+    let mut life = Life::new(SimDisk::default(), |_| {});
+    let mut feeder = Feeder::open(life.db(), "g");
+    feed(&life, &mut feeder, 3 * H, &["a", "b"]);
+    let before = read_all(life.db());
+    assert_eq!(before[&labels("__name__=a")].len(), 720);
+    let report = life.pass(0);
+    assert_eq!(report.flushed, 1, "{report:?}");
+    assert_eq!(life.blocks(), [(NOON, NOON + 2 * H - 15_000, 1)]);
+    assert_eq!(read_all(life.db()), before);
+    assert_eq!(life.db().stats().samples_appended, 1440);
+    let range = TimeRange { start: NOON + 2 * H - 30_000, end: NOON + 2 * H + 15_000 };
+    assert_eq!(read(life.db(), &[], range)[&labels("__name__=a")].len(), 4, "from both sides of the seam");
+    drop(feeder);
+    life.restart();
+    assert_eq!(read_all(life.db()), before);
+    assert_eq!(life.db().stats().recovery_samples, 480, "what is in the block is not read from the log");
+    assert_eq!(life.db().label_values("__name__", &[], ALWAYS, 0).expect("names"), ["a", "b"]);
+    let old = TimeRange { start: NOON, end: NOON + H };
+    assert_eq!(life.db().series(&[], old, 0).expect("series").len(), 2, "from the block alone");
+}
+
+#[test]
+fn the_log_gives_up_what_blocks_have() {
+    let life = Life::new(SimDisk::default(), |options| options.segment_bytes = 4096);
+    let mut feeder = Feeder::open(life.db(), "g");
+    feed(&life, &mut feeder, 2 * H, &["a", "b", "c"]);
+    life.pass(0);
+    let before = life.db().stats().log_bytes;
+    feed(&life, &mut feeder, H, &["a", "b", "c"]);
+    life.pass(0);
+    let after = life.db().stats();
+    assert_eq!(after.flushes, 1);
+    assert!(after.log_bytes < before * 6 / 10, "{before} bytes before, {} after", after.log_bytes);
+}
+
+#[test]
+fn f15_a_query_keeps_what_it_began_with() {
+    let life = Life::new(SimDisk::default(), |_| {});
+    let mut feeder = Feeder::open(life.db(), "g");
+    feed(&life, &mut feeder, 3 * H, &["a"]);
+    let request = SelectRequest { matchers: &[], range: ALWAYS };
+    let held = life.db().select(&request).expect("it selects");
+    assert_eq!(life.pass(MIN).flushed, 1);
+    assert_eq!(held[0].read().expect("it reads").times.len(), 720, "from the head, beside the block");
+    drop(held);
+    life.pass(MIN);
+    let closed = TimeRange { start: NOON, end: NOON + 2 * H - 1 };
+    let from_block = life.db().select(&SelectRequest { matchers: &[], range: closed }).expect("it selects");
+    for _ in 0..8 {
+        feed(&life, &mut feeder, 2 * H, &["a"]);
+        life.pass(MIN);
+    }
+    assert!(life.db().blocks().iter().any(|block| block.level > 1), "{:?}", life.blocks());
+    assert_eq!(from_block[0].read().expect("it reads").times.len(), 480, "from blocks whose files are gone");
+}
+
+#[test]
+fn blocks_grow_threefold_and_leave_no_other_files() {
+    let mut life = Life::new(SimDisk::default(), |_| {});
+    let mut feeder = Feeder::open(life.db(), "g");
+    let from = life.clock.now();
+    for _ in 0..30 {
+        feed(&life, &mut feeder, H, &["a", "b"]);
+        life.pass(0);
+    }
+    let blocks = life.blocks();
+    // Ranges of 18 hours begin at six in the morning of that day; the last two hours are still in the head.
+    assert!(blocks.len() <= 6, "{blocks:?}");
+    assert!(blocks.iter().any(|(first, last, _)| last - first > 11 * H), "{blocks:?}");
+    let files = life.files("blocks");
+    assert_eq!(files.len(), blocks.len() + 1, "a file a block, and what is covered: {files:?}");
+    assert_eq!(read_all(life.db())[&labels("__name__=a")].len(), 30 * 240);
+    let before = read_all(life.db());
+    drop(feeder);
+    life.restart();
+    assert_eq!(life.blocks(), blocks);
+    assert_eq!(read_all(life.db()), before);
+    assert_eq!(before[&labels("__name__=a")][0].0, from);
+}
+
+#[test]
+fn what_was_deleted_stays_deleted() {
+    let mut life = Life::new(SimDisk::default(), |_| {});
+    let mut feeder = Feeder::open(life.db(), "g");
+    feed(&life, &mut feeder, 4 * H, &["a", "b"]);
+    life.pass(0);
+    let a = [matcher("__name__", MatchOp::Equal, "a")];
+    // From a block, and from the head.
+    let range = TimeRange { start: NOON + H, end: NOON + 3 * H };
+    let report = life.db().delete(&[a.to_vec()], range).expect("it deletes");
+    assert_eq!((report.blocks, report.columns), (2, 2));
+    let check = |life: &Life, what: &str| {
+        let all = read_all(life.db());
+        let times: Vec<i64> = all[&labels("__name__=a")].iter().map(|(time, _)| *time).collect();
+        assert_eq!(times.len(), 960 - 481, "{what}");
+        assert!(times.iter().all(|time| *time < range.start || *time > range.end), "{what}");
+        assert_eq!(all[&labels("__name__=b")].len(), 960, "{what}");
+    };
+    check(&life, "at once");
+    let within = TimeRange { start: NOON + H + MIN, end: NOON + 2 * H - MIN };
+    assert_eq!(life.db().label_values("__name__", &[], within, 0).expect("values"), ["b"]);
+    drop(feeder);
+    life.restart();
+    check(&life, "after a restart");
+    assert_eq!(life.db().clean_tombstones().expect("it cleans"), 2);
+    assert!(life.db().blocks().iter().all(|block| block.columns_deleted == 0));
+    check(&life, "cleaned");
+    assert!(!life.files("blocks").iter().any(|path| path.extension().is_some_and(|ext| ext == "deleted")));
+    life.restart();
+    check(&life, "cleaned and restarted");
+    let all = [matcher("__name__", MatchOp::Matches, ".*")];
+    life.db().delete(&[all.to_vec()], ALWAYS).expect("it deletes");
+    assert_eq!(read_all(life.db()), Stored::new());
+    life.db().clean_tombstones().expect("it cleans");
+    assert_eq!(life.blocks(), []);
+    life.restart();
+    assert_eq!(read_all(life.db()), Stored::new(), "the log does not bring it back");
+}
+
+#[test]
+fn a_snapshot_opens_as_a_data_directory() {
+    let life = Life::new(SimDisk::default(), |_| {});
+    let mut feeder = Feeder::open(life.db(), "g");
+    feed(&life, &mut feeder, 5 * H, &["a", "b"]);
+    life.pass(0);
+    life.db().delete(&[vec![matcher("__name__", MatchOp::Equal, "b")]], TimeRange { start: NOON, end: NOON + H }).expect("it deletes");
+    feed(&life, &mut feeder, H, &["a", "b"]);
+    let before = read_all(life.db());
+    let (whole, blocks) = (life.db().snapshot(false).expect("a snapshot"), life.db().snapshot(true).expect("a snapshot"));
+    assert_ne!(whole, blocks);
+    feed(&life, &mut feeder, H, &["a", "b"]);
+    life.pass(0);
+    let open = |name: &str| {
+        let dir = Path::new(DIR).join("snapshots").join(name);
+        let disk = Arc::new(life.disk.process_kill()) as Arc<dyn Disk>;
+        Db::open(&dir, life.options.clone(), disk, life.clock.now()).expect("it opens").0
+    };
+    assert_eq!(read_all(&open(&whole)), before);
+    let without_head = read_all(&open(&blocks));
+    assert!(without_head[&labels("__name__=a")].len() < before[&labels("__name__=a")].len());
+}
+
+#[test]
+fn read_only_changes_nothing_and_sees_everything() {
+    let life = Life::new(SimDisk::default(), |_| {});
+    let mut feeder = Feeder::open(life.db(), "g");
+    feed(&life, &mut feeder, 4 * H, &["a"]);
+    life.pass(0);
+    let disk = life.disk.clone();
+    disk.put(&Path::new(DIR).join("blocks/0000000099.block.tmp"), b"unfinished".to_vec());
+    let files = disk.files();
+    let (db, report) = Db::open_read_only(Path::new(DIR), Arc::new(disk.clone())).expect("beside the server");
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!(read_all(&db), read_all(life.db()));
+    assert_eq!(db.blocks().len(), 1);
+    assert!(db.tend(life.clock.now()).errors.iter().all(|error| error.contains("reading only")));
+    drop(db);
+    assert!(files == disk.files(), "a file changed");
+    let error = Db::open_read_only(&std::env::temp_dir().join("skopos-no-such-place"), Arc::new(RealDisk)).expect_err("nothing there");
+    assert!(error.to_string().contains("not a data directory"), "{error}");
+}
+
+#[test]
+fn f6_a_damaged_block_is_named_the_rest_is_served_and_repair_sets_it_aside() {
+    let mut life = Life::new(SimDisk::default(), |_| {});
+    let mut feeder = Feeder::open(life.db(), "g");
+    feed(&life, &mut feeder, 5 * H, &["a", "b"]);
+    life.pass(0);
+    assert_eq!(life.blocks().len(), 2);
+    let whole = read_all(life.db());
+    drop(feeder);
+    life.db = None;
+    let disk = life.disk.process_kill();
+    let path = life.files("blocks").into_iter().find(|path| path.extension().is_some_and(|ext| ext == "block")).expect("a block");
+    let good = disk.files().into_iter().find(|(name, _)| *name == path).expect("the file").1;
+    // Its last byte is the footer's, its thirtieth a sample's.
+    for (at, opens) in [(good.len() - 1, false), (30, true)] {
+        let mut bad = good.clone();
+        bad[at] ^= 16;
+        let disk = disk.process_kill();
+        disk.put(&path, bad);
+        let open =
+            |disk: &SimDisk| Db::open(Path::new(DIR), life.options.clone(), Arc::new(disk.clone()), life.clock.now()).expect("it opens");
+        let (db, report) = open(&disk);
+        assert_eq!(report.damage.is_empty(), opens, "{report:?}");
+        let mut warnings = db.warnings(ALWAYS);
+        for group in db.select(&SelectRequest { matchers: &[], range: ALWAYS }).expect("it selects") {
+            warnings.extend(group.read().expect("it reads").warnings);
+        }
+        assert!(warnings.iter().any(|warning| warning.contains("0000000001.block") && warning.contains("missing")), "{warnings:?}");
+        let rest = read_all(&db);
+        for (labels, rows) in &rest {
+            assert!(rows.iter().all(|row| whole[labels].contains(row)), "a wrong value");
+            assert!(rows.len() < whole[labels].len() || opens);
+        }
+        drop(db);
+        let report = Db::repair(Path::new(DIR), &(Arc::new(disk.clone()) as Arc<dyn Disk>)).expect("it repairs");
+        assert_eq!((report.whole, report.set_aside.len()), (1, 1), "{report:?}");
+        let (db, report) = open(&disk);
+        assert!(report.damage.is_empty(), "{report:?}");
+        assert_eq!(db.warnings(ALWAYS), Vec::<String>::new());
+        assert_eq!(read_all(&db), rest, "what was readable still is");
+        assert!(
+            Db::verify(Path::new(DIR), &(Arc::new(disk) as Arc<dyn Disk>))
+                .expect("it verifies")
+                .iter()
+                .all(|check| check.damage.is_empty())
+        );
+    }
+}
+
+#[test]
+fn f12_retention_by_time_and_by_size_counts_the_log() {
+    let life = Life::new(SimDisk::default(), |options| options.retention_ms = 24 * H);
+    let mut feeder = Feeder::open(life.db(), "g");
+    for _ in 0..40 {
+        feed(&life, &mut feeder, H, &["a", "b"]);
+        life.pass(0);
+        let oldest = life.db().stats().time_min.expect("samples");
+        // A block goes when all of it is too old, and spans 2.4 hours at most.
+        assert!(oldest >= life.clock.now() - 24 * H - 3 * H, "{} h old", (life.clock.now() - oldest) / H);
+    }
+    assert!(life.db().stats().time_retentions > 0);
+
+    let limit = 60_000;
+    let life = Life::new(SimDisk::default(), |options| {
+        options.retention_bytes = limit;
+        options.segment_bytes = 8192;
+    });
+    let mut feeder = Feeder::open(life.db(), "g");
+    let mut dice = Dice(7);
+    let mut largest_block = 0;
+    for _ in 0..60 {
+        let from = life.clock.now();
+        for n in 0..60 {
+            life.clock.set(from + n * MIN);
+            let row: Vec<(LabelSet, f64)> =
+                (0..20).map(|series| (labels(&format!("n={series}")), f64::from_bits(dice.next() >> 2))).collect();
+            feeder.append(life.clock.now(), &row).expect("it appends");
+        }
+        life.pass(MIN);
+        let used: usize = life.disk.files().iter().map(|(_, bytes)| bytes.len()).sum();
+        largest_block = life.db().blocks().iter().map(|block| block.bytes).max().unwrap_or(0).max(largest_block);
+        assert!(used as u64 <= limit + largest_block, "{used} bytes, the largest block had {largest_block}");
+    }
+    assert!(life.db().stats().size_retentions > 0);
+    assert!(read_all(life.db()).values().all(|rows| !rows.is_empty()));
+}
+
+#[test]
+fn past_the_budget_new_series_are_refused_by_name_and_known_ones_go_on() {
+    let budget = 3_000_000;
+    let life = Life::new(SimDisk::default(), |options| {
+        options.memory_budget = budget;
+        options.memory_budget_name = "--storage.memory-budget".to_owned();
+    });
+    let mut feeder = Feeder::open(life.db(), "g");
+    let mut known = Vec::new();
+    let refusal = loop {
+        assert!(known.len() < 100_000, "never refused");
+        let labels = labels(&format!("__name__=m,n={}", known.len()));
+        match feeder.writer.column(&labels) {
+            Ok(column) => known.push(column),
+            Err(error) => break error,
+        }
+        if known.len() % 100 == 0 {
+            let values = vec![1.0; known.len()];
+            let time = life.clock.now() + 1000;
+            life.clock.set(time);
+            feeder.writer.append(model::seams::Row::floats(time, &known, &values)).expect("it appends");
+            life.pass(1000);
+        }
+    };
+    let ColumnError::Refused(reason) = refusal else { panic!("{refusal}") };
+    assert!(reason.contains("--storage.memory-budget=3000000 bytes is used up"), "{reason}");
+    let stats = life.db().stats();
+    let used = stats.head_bytes + stats.index_bytes;
+    assert!(used < budget * 12 / 10 && used > budget / 2, "{used} bytes of {budget}");
+    let values = vec![2.0; known.len()];
+    let report = feeder.writer.append(model::seams::Row::floats(life.clock.now() + 1000, &known, &values)).expect("known series go on");
+    assert_eq!(report.accepted, known.len() as u64);
+}
+
+#[test]
+fn near_the_budget_the_head_becomes_blocks_early() {
+    let life = Life::new(SimDisk::default(), |options| options.memory_budget = 2_000_000);
+    let mut feeder = Feeder::open(life.db(), "g");
+    let mut dice = Dice(3);
+    let mut count = 0;
+    for _ in 0..400 {
+        let time = life.clock.now() + 15_000;
+        life.clock.set(time);
+        let row: Vec<(LabelSet, f64)> = (0..1000).map(|n| (labels(&format!("n={n}")), f64::from_bits(dice.next() >> 2))).collect();
+        feeder.append(time, &row).expect("it appends");
+        count += 1000;
+        life.pass(0);
+        let stats = life.db().stats();
+        assert!(stats.head_bytes + stats.index_bytes < 2_500_000, "{stats:?}");
+    }
+    assert!(life.db().stats().flushes > 1);
+    assert!(life.blocks().len() < 8, "pieces of one range are merged: {:?}", life.blocks());
+    assert_eq!(read_all(life.db()).values().map(Vec::len).sum::<usize>(), count);
+}
+
+#[test]
+fn f3_a_full_disk_keeps_head_and_log_and_it_goes_on_by_itself() {
+    let mut life = Life::new(SimDisk::default(), |_| {});
+    let mut feeder = Feeder::open(life.db(), "g");
+    feed(&life, &mut feeder, 3 * H, &["a", "b"]);
+    let before = read_all(life.db());
+    for space in [0, 10, 100, 200] {
+        life.disk.set_space(Some(space));
+        life.clock.set(life.clock.now() + 2 * MIN);
+        let report = life.db().tend(life.clock.now());
+        assert!(!report.errors.is_empty() && life.blocks().is_empty(), "with {space} bytes: {report:?}");
+        assert_eq!(read_all(life.db()), before);
+    }
+    life.disk.set_space(None);
+    assert_eq!(life.pass(2 * MIN).flushed, 1);
+    assert_eq!(read_all(life.db()), before);
+    drop(feeder);
+    life.restart();
+    assert_eq!(read_all(life.db()), before);
+}
+
+/// A simulated week: targets that come and go, series in several groups, late writers, deletion, snapshots, restarts at any time.
+#[test]
+fn f11_a_week_with_churn_late_rows_deletion_and_restarts_is_as_written() {
+    for seed in support::seeds(6) {
+        println!("SKOPOS_SEED={seed}");
+        week(seed);
+    }
+}
+
+fn week(seed: u64) {
+    let mut dice = Dice(seed);
+    let retention = 3 * 24 * H;
+    let mut life = Life::new(SimDisk::default(), |options| {
+        options.retention_ms = retention;
+        options.segment_bytes = 20_000;
+    });
+    let mut naive = Naive::default();
+    let mut feeders: BTreeMap<String, Feeder> = BTreeMap::new();
+    let end = NOON + 7 * 24 * H;
+    let mut told = (0, 0, 0, 0);
+    while life.clock.now() < end {
+        let from = life.clock.now();
+        let hour = from / H;
+        for n in 0..4 {
+            let time = from + n * 5 * MIN;
+            life.clock.set(time);
+            for target in 0..4 {
+                // Late writers have the same series as the target before them, up to five hours later.
+                let (key, time) = if target == 3 { ("late".to_owned(), time - 5 * H) } else { (format!("target/{target}"), time) };
+                let of = if target == 3 { 2 } else { target };
+                if dice.below(10) == 0 {
+                    continue;
+                }
+                let mut row: Vec<(LabelSet, f64)> =
+                    (0..5).map(|series| (labels(&format!("__name__=m{series},target={of}")), dice.value())).collect();
+                row.push((labels(&format!("__name__=churn,target={of},hour={}", hour / 5)), dice.value()));
+                row.retain(|_| dice.below(8) > 0);
+                for (_, value) in &mut row {
+                    *value = f64::from_bits(support::storable(*value));
+                }
+                let feeder = feeders.entry(key.clone()).or_insert_with(|| Feeder::open(life.db(), &key));
+                let report = feeder.append(time, &row).expect("it appends");
+                let expected = naive.append(&key, time, &row);
+                assert_eq!(report, expected, "seed {seed}, {key} at {time}");
+            }
+        }
+        life.pass(20 * MIN);
+        match dice.below(40) {
+            0..3 => {
+                feeders.clear();
+                life.restart();
+                told.0 += 1;
+            }
+            3 => {
+                let matchers = [matcher("__name__", MatchOp::Equal, &format!("m{}", dice.below(5)))];
+                let start = life.clock.now() - dice.below(60) as i64 * H;
+                let range = TimeRange { start, end: start + dice.below(20) as i64 * H };
+                life.db().delete(&[matchers.to_vec()], range).expect("it deletes");
+                naive.delete(&matchers, range);
+                told.1 += 1;
+            }
+            4 => told.2 += life.db().clean_tombstones().expect("it cleans"),
+            5 => {
+                let expected = kept(&naive, &life, retention, &[]);
+                let name = life.db().snapshot(false).expect("a snapshot");
+                let dir = Path::new(DIR).join("snapshots").join(name);
+                let disk = Arc::new(life.disk.process_kill()) as Arc<dyn Disk>;
+                let (db, _) = Db::open(&dir, life.options.clone(), disk, life.clock.now()).expect("it opens");
+                let range = TimeRange { start: life.clock.now() - retention, end: i64::MAX };
+                assert_same(&read(&db, &[], range), &expected, seed, "a snapshot");
+                told.3 += 1;
+            }
+            6..14 => {
+                let matchers = [matcher("target", MatchOp::Equal, "2")];
+                let range = TimeRange { start: life.clock.now() - retention, end: i64::MAX };
+                assert_same(&read(life.db(), &matchers, range), &kept(&naive, &life, retention, &matchers), seed, "late and shared series");
+            }
+            _ => {}
+        }
+    }
+    let range = TimeRange { start: life.clock.now() - retention, end: i64::MAX };
+    assert_same(&read(life.db(), &[], range), &kept(&naive, &life, retention, &[]), seed, "the end");
+    let stats = life.db().stats();
+    println!(
+        "{} restarts, {} deletions, {} blocks cleaned, {} snapshots; since the last restart {} flushes and {} merges; {} blocks",
+        told.0, told.1, told.2, told.3, stats.flushes, stats.compactions, stats.blocks
+    );
+}
+
+fn kept(naive: &Naive, life: &Life, retention: i64, matchers: &[Matcher]) -> Stored {
+    naive.read(matchers, TimeRange { start: life.clock.now() - retention, end: i64::MAX })
+}
+
+#[track_caller]
+fn assert_same(found: &Stored, expected: &Stored, seed: u64, what: &str) {
+    for (labels, rows) in expected {
+        let found = found.get(labels).map(Vec::as_slice).unwrap_or_default();
+        let different = rows.iter().find(|row| !found.contains(row));
+        let more = found.iter().find(|row| !rows.contains(row));
+        assert!(different.is_none() && more.is_none(), "seed {seed}, {what}: {labels} lacks {different:?}, has {more:?}");
+    }
+    let more = found.keys().find(|labels| !expected.contains_key(*labels));
+    assert_eq!(more, None, "seed {seed}, {what}");
+}
+
+#[test]
+fn a_series_in_two_groups_keeps_what_was_written_first() {
+    let mut life = Life::new(SimDisk::default(), |_| {});
+    let (mut one, mut two) = (Feeder::open(life.db(), "z"), Feeder::open(life.db(), "a"));
+    one.row(NOON, &[("n=1", 1.0)]);
+    two.row(NOON, &[("n=1", 2.0), ("n=2", 3.0)]);
+    two.row(NOON + 1000, &[("n=1", 4.0)]);
+    one.row(NOON + 1000, &[("n=1", 5.0)]);
+    let expected = stored(&[("n=1", &[(NOON, 1.0), (NOON + 1000, 4.0)]), ("n=2", &[(NOON, 3.0)])]);
+    assert_eq!(read_all(life.db()), expected);
+    life.pass(4 * H);
+    assert_eq!(life.db().blocks().len(), 1);
+    assert_eq!(read_all(life.db()), expected);
+    // Late, and never what counts: the block has these times.
+    let mut three = Feeder::open(life.db(), "m");
+    three.row(NOON, &[("n=1", 9.0), ("n=3", 6.0)]);
+    three.row(NOON + 500, &[("n=1", 7.0)]);
+    let expected =
+        stored(&[("n=1", &[(NOON, 1.0), (NOON + 500, 7.0), (NOON + 1000, 4.0)]), ("n=2", &[(NOON, 3.0)]), ("n=3", &[(NOON, 6.0)])]);
+    assert_eq!(read_all(life.db()), expected);
+    life.pass(2 * H);
+    life.pass(2 * H);
+    assert_eq!(read_all(life.db()), expected);
+    assert_eq!(life.db().blocks().len(), 1, "overlapping blocks are merged: {:?}", life.blocks());
+    drop((one, two, three));
+    life.restart();
+    assert_eq!(read_all(life.db()), expected);
+}
