@@ -28,6 +28,8 @@ pub(crate) struct Rooms {
     pub(crate) scraper: Scraper,
     pub(crate) rules: Arc<Rules>,
     pub(crate) alerting: Arc<Alerting>,
+    /// Where `--web.enable-remote-write-receiver` allows it.
+    pub(crate) remote: Option<Arc<remote::Receiver>>,
 }
 
 /// What a reload replaces as a whole.
@@ -79,7 +81,7 @@ impl App {
             select: Arc::clone(&self.storage) as _,
             clock: Arc::clone(&self.clock),
             targets: ask(app(), |app| app.rooms.get().map(|r| r.scraper.snapshot()).unwrap_or_default()),
-            metadata: ask(app(), |app| app.rooms.get().map(|r| r.scraper.metadata()).unwrap_or_default()),
+            metadata: ask(app(), |app| app.rooms.get().map(all_metadata).unwrap_or_default()),
             rules: ask(app(), |app| app.rooms.get().map(|r| r.rules.groups()).unwrap_or_default()),
             deliveries: ask(app(), |app| app.rooms.get().map(|r| r.alerting.groups()).unwrap_or_default()),
             receivers: ask(app(), |app| app.rooms.get().map(|r| r.alerting.receivers()).unwrap_or_default()),
@@ -131,6 +133,7 @@ impl App {
                 compiler: String::new(),
             },
             enable_lifecycle: self.flags.enable_lifecycle,
+            remote_write: ask(app(), |app| app.rooms.get().and_then(|r| r.remote.clone())),
             access,
             external_url: self.external_url.clone(),
             route_prefix: self.flags.prefix(),
@@ -159,6 +162,7 @@ impl App {
             scrape: rooms.map(|r| r.scraper.stats()).unwrap_or_default(),
             rules: rooms.map(|r| r.rules.stats()).unwrap_or_default(),
             alerting: rooms.map(|r| r.alerting.stats()).unwrap_or_default(),
+            remote: rooms.and_then(|r| r.remote.as_ref()).map(|remote| remote.stats()),
             plugins: self.host.stats(),
             plugin_metrics: self.host.all_metrics(),
         }
@@ -184,6 +188,20 @@ const COMPATIBLE_VERSION: &str = "3.4.0";
 /// The machine's name, empty where the system does not tell.
 pub(crate) fn hostname() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname").map(|text| text.trim().to_owned()).unwrap_or_default()
+}
+
+/// What targets say of their metrics, and then what remote write's senders do.
+fn all_metadata(rooms: &Rooms) -> Vec<scrape::snapshot::TargetMetadata> {
+    let mut all = rooms.scraper.metadata();
+    let written = rooms.remote.as_ref().map(|remote| remote.metadata()).unwrap_or_default();
+    if !written.is_empty() {
+        let family = |family: &Arc<remote::Family>| {
+            let remote::Family { name, kind, help, unit } = (**family).clone();
+            Arc::new(scrape::FamilyMetadata { name, kind, help, unit })
+        };
+        all.push(scrape::snapshot::TargetMetadata { labels: LabelSet::empty(), families: written.iter().map(family).collect() });
+    }
+    all
 }
 
 fn ask<T: 'static>(app: Arc<App>, question: impl Fn(&App) -> T + Send + Sync + 'static) -> Arc<dyn Fn() -> T + Send + Sync> {

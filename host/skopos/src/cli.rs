@@ -87,7 +87,7 @@ pub(crate) struct ServerFlags {
     /// Accepted; has no effect yet.
     #[arg(long = "web.enable-admin-api")]
     pub(crate) enable_admin_api: bool,
-    /// Accepted; has no effect yet.
+    /// Lets other servers write samples: POST /api/v1/write takes remote write 1.0 and 2.0.
     #[arg(long = "web.enable-remote-write-receiver")]
     pub(crate) enable_remote_write_receiver: bool,
     /// Longest time a query may take.
@@ -153,8 +153,7 @@ impl ServerFlags {
 
     /// Flags that were given and do nothing yet.
     pub(crate) fn without_effect(&self) -> Vec<&'static str> {
-        let flags =
-            [(self.enable_admin_api, "--web.enable-admin-api"), (self.enable_remote_write_receiver, "--web.enable-remote-write-receiver")];
+        let flags = [(self.enable_admin_api, "--web.enable-admin-api")];
         flags.into_iter().filter(|(given, _)| *given).map(|(_, name)| name).collect()
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Sources {
     pub(crate) scrape: scrape::Stats,
     pub(crate) rules: rules::Stats,
     pub(crate) alerting: alerting::Stats,
+    /// None where nothing is received.
+    pub(crate) remote: Option<remote::Stats>,
     pub(crate) plugins: plugin_host::Stats,
     pub(crate) plugin_metrics: Vec<MetricFamily>,
 }
@@ -38,6 +40,9 @@ pub(crate) fn families(sources: &Sources) -> Vec<MetricFamily> {
     storage(&mut out, &sources.tsdb);
     scraping(&mut out, &sources.scrape);
     alerts(&mut out, &sources.rules, &sources.alerting);
+    if let Some(remote) = &sources.remote {
+        received(&mut out, remote);
+    }
     plugins(&mut out, &sources.plugins);
     out.0.extend(sources.plugin_metrics.iter().cloned());
     out.0
@@ -170,6 +175,64 @@ fn alerts(out: &mut Families, rules: &rules::Stats, alerting: &alerting::Stats) 
         "Attempts that failed and were repeated, by channel.",
         "channel",
         &of(|s| s.retries),
+    );
+}
+
+fn received(out: &mut Families, stats: &remote::Stats) {
+    let by_sender = |fields: &[(&str, &str, fn(&remote::SenderStats) -> u64)]| -> Vec<(LabelSet, f64, Option<i64>)> {
+        let of = |sender: &remote::SenderStats| -> Vec<(LabelSet, f64, Option<i64>)> {
+            let labels = |name: &str, value: &str| match name {
+                "" => LabelSet::from_pairs([("sender", sender.name.as_str())]),
+                name => LabelSet::from_pairs([("sender", sender.name.as_str()), (name, value)]),
+            };
+            fields.iter().map(|(name, value, field)| (labels(name, value), field(sender) as f64, None)).collect()
+        };
+        stats.senders.iter().flat_map(of).collect()
+    };
+    let requests = by_sender(&[
+        ("outcome", "stored", |s| s.requests),
+        ("outcome", "repeated", |s| s.requests_repeated),
+        ("outcome", "refused", |s| s.requests_refused),
+        ("outcome", "failed", |s| s.requests_failed),
+    ]);
+    out.push("skopos_remote_write_requests_total", "Requests of remote write, by sender and outcome.", FamilySamples::Counter(requests));
+    let deferred = stats.requests_deferred as f64;
+    out.counter(
+        "skopos_remote_write_requests_deferred_total",
+        "Requests that were asked to come again: too much was being written.",
+        deferred,
+    );
+    let stored =
+        by_sender(&[("kind", "float", |s| s.samples), ("kind", "histogram", |s| s.histograms), ("kind", "exemplar", |s| s.exemplars)]);
+    out.push("skopos_remote_write_samples_total", "Samples taken, by sender and kind.", FamilySamples::Counter(stored));
+    let rejected = by_sender(&[
+        ("reason", "out_of_order", |s| s.out_of_order),
+        ("reason", "duplicate", |s| s.duplicate),
+        ("reason", "too_old", |s| s.too_old),
+        ("reason", "too_new", |s| s.too_new),
+        ("reason", "invalid", |s| s.invalid),
+        ("reason", "refused", |s| s.refused),
+    ]);
+    out.push("skopos_remote_write_samples_rejected_total", "Samples not taken, by sender and reason.", FamilySamples::Counter(rejected));
+    let series = by_sender(&[("", "", |s| s.series)]);
+    out.push("skopos_remote_write_series", "Series of a sender that are known by their labels' bytes.", FamilySamples::Gauge(series));
+    let ahead = stats.senders.iter().filter_map(|sender| {
+        let ahead = sender.ahead.as_ref()?;
+        let labels = [("sender", &sender.name), ("address", &ahead.address), ("job", &ahead.job), ("instance", &ahead.instance)];
+        // `job` and `instance` are those of the scrape that reads this.
+        let labels = labels
+            .map(|(name, value)| (if matches!(name, "job" | "instance") { format!("sample_{name}") } else { name.to_owned() }, value));
+        Some((LabelSet::from_pairs(labels), ahead.ahead_ms as f64 / 1000.0, None))
+    });
+    out.push(
+        "skopos_remote_write_clock_ahead_seconds",
+        "How far ahead of this server's clock the last sample was that was refused for it, by sender: its clock is wrong.",
+        FamilySamples::Gauge(ahead.collect()),
+    );
+    out.gauge(
+        "skopos_remote_write_bytes",
+        "Memory of what is known of senders, their series and groups, in bytes, as counted.",
+        stats.bytes as f64,
     );
 }
 

@@ -153,6 +153,9 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
     let routing = Arc::clone(&rooms.alerting);
     let alerting = tokio::spawn(async move { routing.run().await });
     let watching = tokio::spawn(Arc::clone(&app).watch());
+    if let Some(remote) = rooms.remote.clone() {
+        tokio::spawn(tend(remote));
+    }
     let watching_access =
         app.flags.web_config_file.clone().map(|path| tokio::spawn(web_config::watch(path, Arc::clone(&access), watched_access)));
 
@@ -183,6 +186,19 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
     let _ = tokio::task::spawn_blocking(move || storage_thread.join()).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// How often what is known of remote write's senders is looked through.
+const TEND_EVERY: Duration = Duration::from_secs(60);
+
+/// Lets what remote write knows of its senders grow old, until the runtime ends.
+async fn tend(remote: Arc<remote::Receiver>) {
+    loop {
+        tokio::time::sleep(TEND_EVERY).await;
+        let remote = Arc::clone(&remote);
+        // A panic there is a fault of the receiver, which begins anew with the next request.
+        let _ = tokio::task::spawn_blocking(move || remote.tend()).await;
+    }
 }
 
 /// Waits for SIGTERM, SIGINT or `/-/quit`; SIGHUP reloads on the way.
@@ -313,7 +329,11 @@ fn rooms(app: &Arc<App>, db: &tsdb::Db, resolver: &Arc<Resolver>, config: &Confi
         hash_seed: random_seed(),
         external_host: None,
     });
-    Ok(Rooms { scraper, rules: Arc::new(rules), alerting })
+    let remote = app
+        .flags
+        .enable_remote_write_receiver
+        .then(|| Arc::new(remote::Receiver::new(Arc::new(db.clone()), Arc::clone(&app.clock), remote::Options::default())));
+    Ok(Rooms { scraper, rules: Arc::new(rules), alerting, remote })
 }
 
 /// From the standard library's own random keys: enough for a hash that outsiders must not predict.

@@ -14,3 +14,4 @@ pub(crate) mod session;
 pub(crate) mod status;
 pub(crate) mod targets;
 mod variables;
+pub(crate) mod write;

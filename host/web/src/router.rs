@@ -9,7 +9,9 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 
-use crate::api::{boards, exemplars, federate, lifecycle, metadata, panel, query, receivers, rules, series, session, status, targets};
+use crate::api::{
+    boards, exemplars, federate, lifecycle, metadata, panel, query, receivers, rules, series, session, status, targets, write,
+};
 use crate::compress::compress;
 use crate::error::ApiError;
 use crate::guard::{Guard, guard};
@@ -25,6 +27,7 @@ pub(crate) struct App {
     pub(crate) runner: Runner,
     /// Held while a message is on trial.
     pub(crate) testing: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) writes: Arc<write::Writes>,
 }
 
 /// All addresses this server answers.
@@ -33,7 +36,12 @@ pub fn router(state: State) -> Router {
     // A proxy may take the prefix away; browsers still see it.
     let outside = outside(&state.external_url).unwrap_or_else(|| prefix.clone());
     let checks = Arc::new(Guard::new(&state.listen, &state.external_url, &prefix, Arc::clone(&state.access)));
-    let app = App { runner: Runner::new(state.limits.queries), testing: Arc::default(), state: Arc::new(state) };
+    let app = App {
+        runner: Runner::new(state.limits.queries),
+        testing: Arc::default(),
+        writes: Arc::new(write::Writes::new()),
+        state: Arc::new(state),
+    };
     let routes = Router::new()
         .nest("/api/v1", api().layer(from_fn_with_state(app.clone(), when_ready)))
         .merge(lifecycle_routes())
@@ -85,6 +93,7 @@ fn api() -> Router<App> {
         .route("/status/buildinfo", get(status::build))
         .route("/status/tsdb", get(status::tsdb))
         .route("/status/walreplay", get(status::wal_replay))
+        .route("/write", post(write::write))
         // Ours.
         .route("/plugins", get(status::plugins))
         .route("/session", get(session::session))
@@ -105,7 +114,6 @@ fn api() -> Router<App> {
         .route("/status/self_metrics", any(status::not_yet))
         .route("/search/{what}", any(status::not_yet))
         .route("/read", any(status::not_yet))
-        .route("/write", any(status::not_yet))
         .route("/otlp/v1/metrics", any(status::not_yet))
         .route("/notifications", any(status::not_yet))
         .route("/notifications/live", any(status::not_yet))

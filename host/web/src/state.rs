@@ -68,6 +68,8 @@ pub struct State {
     pub build: BuildInfo,
     /// `--web.enable-lifecycle`
     pub enable_lifecycle: bool,
+    /// Takes samples from other servers; none without `--web.enable-remote-write-receiver`.
+    pub remote_write: Ask<Option<Arc<remote::Receiver>>>,
     /// Who may come in and who may change something.
     pub access: Arc<Access>,
     /// Where others reach this server, as `https://monitor.example/skopos`; empty if it was not told.

@@ -1,0 +1,493 @@
+//! From the samples of a message to rows of groups, and into storage.
+
+use model::seams::{Append, AppendReport, ColumnError, ColumnId, Exemplar, Row};
+use model::{LabelSet, TimestampMs, is_stale};
+
+use crate::cache::{LANE_ENDED, LANE_INVALID, LANE_NEW, LANE_REFUSED, LANE_STATES};
+use crate::hash::Key;
+use crate::lanes::LaneError;
+use crate::message::{Labels, Parsed, TEXTS_MAX};
+use crate::rows::{ROWS_MAX, RowBuffer};
+use crate::sender::State;
+use crate::stats::Ahead;
+
+/// A histogram is meant, by its number; else a float.
+const HISTOGRAM: u32 = 1 << 31;
+/// Exemplars that wait for the next sample of their series.
+const WAITING_MAX: usize = 1024;
+
+/// What a request is written with.
+pub(crate) struct Context<'a> {
+    pub(crate) append: &'a dyn Append,
+    pub(crate) labels: &'a dyn Labels,
+    pub(crate) sender: &'a str,
+    pub(crate) address: &'a str,
+    pub(crate) now: TimestampMs,
+    /// Samples after this are refused.
+    pub(crate) time_max: TimestampMs,
+}
+
+/// What became of a request.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) samples: u64,
+    pub(crate) histograms: u64,
+    pub(crate) exemplars: u64,
+    pub(crate) out_of_order: u64,
+    pub(crate) duplicate: u64,
+    pub(crate) too_old: u64,
+    pub(crate) too_new: u64,
+    pub(crate) invalid: u64,
+    pub(crate) refused: u64,
+    pub(crate) ahead: Option<Ahead>,
+    /// What is wrong, a few times.
+    pub(crate) texts: Vec<String>,
+    /// Storage failed.
+    pub(crate) failed: Option<String>,
+}
+
+/// An exemplar whose series had no sample in its request.
+pub(crate) struct Waiting {
+    entry: u32,
+    key: Key,
+    exemplar: Exemplar,
+}
+
+struct Commit<'a> {
+    state: &'a mut State,
+    parsed: &'a Parsed,
+    context: &'a Context<'a>,
+    outcome: Outcome,
+    /// What needs more than a look into the cache.
+    later: Vec<u32>,
+    /// What is not newer than the last sample of its series.
+    repeats: Vec<u32>,
+    /// Entries whose series a stale marker ended.
+    ended: Vec<u32>,
+}
+
+/// Writes what a message holds.
+pub(crate) fn commit(state: &mut State, parsed: &Parsed, context: &Context<'_>) -> Outcome {
+    state.rows.begin();
+    let outcome = Outcome { invalid: parsed.bad_count, texts: parsed.bad.clone(), ..Outcome::default() };
+    let mut commit = Commit { state, parsed, context, outcome, later: Vec::new(), repeats: Vec::new(), ended: Vec::new() };
+    (0..parsed.samples.len()).for_each(|at| commit.place(at as u32));
+    (0..parsed.histograms.len()).for_each(|at| commit.place(at as u32 | HISTOGRAM));
+    commit.settle_all();
+    commit.place_exemplars();
+    commit.flush();
+    // Rows that turned out to be too late for their group are tried in another one, of which there are few.
+    while !commit.later.is_empty() && commit.outcome.failed.is_none() {
+        commit.settle_all();
+        commit.flush();
+    }
+    commit.write_repeats();
+    commit.finish()
+}
+
+impl Commit<'_> {
+    /// Entry, place of the series in the message, and time of a sample.
+    #[inline]
+    fn item(&self, item: u32) -> (u32, u32, TimestampMs) {
+        if item & HISTOGRAM == 0 {
+            let sample = &self.parsed.samples[item as usize];
+            (sample.entry, sample.at, sample.time)
+        } else {
+            let sample = &self.parsed.histograms[(item & !HISTOGRAM) as usize];
+            (sample.entry, sample.at, sample.time)
+        }
+    }
+
+    #[inline]
+    fn is_stale(&self, item: u32) -> bool {
+        if item & HISTOGRAM == 0 {
+            is_stale(self.parsed.samples[item as usize].value)
+        } else {
+            self.parsed.histograms[(item & !HISTOGRAM) as usize].histogram.is_stale()
+        }
+    }
+
+    /// Puts a sample into its row, if the series is known and the sample the newest of its group or of the same time.
+    #[inline]
+    fn place(&mut self, item: u32) {
+        let (at, _, time) = self.item(item);
+        if time > self.context.time_max {
+            return self.too_new(item);
+        }
+        let State { cache, lanes, rows, .. } = &mut *self.state;
+        let entry = cache.entry(at);
+        let lane = if entry.lane < LANE_STATES { lanes.get(entry.lane) } else { None };
+        let Some(lane) = lane else { return self.later.push(item) };
+        if time <= entry.newest {
+            return self.repeats.push(item);
+        }
+        if time < lane.newest {
+            return self.later.push(item);
+        }
+        entry.newest = time;
+        if lane.turn != rows.turn || rows.rows[lane.row as usize].time != time {
+            lane.row = rows.find_or_insert(entry.lane, time);
+            lane.turn = rows.turn;
+        }
+        let (column, row) = (entry.column, &mut rows.rows[lane.row as usize]);
+        if item & HISTOGRAM == 0 {
+            let value = self.parsed.samples[item as usize].value;
+            row.columns.push(column);
+            row.values.push(value);
+            row.items.push(item);
+        } else {
+            let sample = &self.parsed.histograms[(item & !HISTOGRAM) as usize];
+            row.histograms.push((column, sample.histogram.clone()));
+            row.histogram_items.push(item);
+            row.starts.extend(sample.start.map(|start| (column, start)));
+        }
+        if self.is_stale(item) {
+            self.state.cache.entry(at).lane = LANE_ENDED;
+            self.ended.push(at);
+        }
+        if self.state.rows.used >= ROWS_MAX {
+            self.flush();
+        }
+    }
+
+    fn too_new(&mut self, item: u32) {
+        let (_, at, time) = self.item(item);
+        self.outcome.too_new += 1;
+        let ahead_ms = time.saturating_sub(self.context.now);
+        if self.outcome.ahead.is_none() {
+            let labels = self.context.labels.labels(at).unwrap_or_default();
+            let (job, instance) = (labels.get("job").unwrap_or_default().to_owned(), labels.get("instance").unwrap_or_default().to_owned());
+            let address = self.context.address.to_owned();
+            self.outcome.ahead = Some(Ahead { at: self.context.now, ahead_ms, address, job, instance });
+        }
+        self.note(item, |series| format!("out of bounds: a sample of {series} is {} s ahead of this server's clock", ahead_ms / 1000));
+    }
+
+    fn note(&mut self, item: u32, text: impl FnOnce(&str) -> String) {
+        if self.outcome.texts.len() < TEXTS_MAX {
+            let labels = self.context.labels.labels(self.item(item).1).unwrap_or_default();
+            let mut series = labels.to_string();
+            series.truncate(series.floor_char_boundary(500));
+            self.outcome.texts.push(text(&series));
+        }
+    }
+
+    fn settle_all(&mut self) {
+        let mut next = 0;
+        // Settling may write rows, and what they had may come back.
+        while next < self.later.len() && self.outcome.failed.is_none() {
+            self.settle(self.later[next]);
+            next += 1;
+            if next == self.later.len() {
+                self.later.clear();
+                next = 0;
+                if self.state.rows.used >= ROWS_MAX {
+                    self.flush();
+                }
+            }
+        }
+        self.later.clear();
+    }
+
+    /// Finds the group and the column of a series that has none, or that has to leave its group.
+    fn settle(&mut self, item: u32) {
+        let (at, place, time) = self.item(item);
+        if self.state.cache.entry(at).lane == LANE_ENDED {
+            self.flush();
+            self.state.cache.entry(at).lane = LANE_NEW;
+        }
+        let entry = *self.state.cache.entry(at);
+        let known = self.state.lanes.get(entry.lane).map(|lane| (lane.base, lane.newest));
+        if let Some((_, newest)) = known
+            && (time <= entry.newest || time >= newest)
+        {
+            return self.place(item);
+        }
+        let labels = match entry.lane {
+            LANE_INVALID => {
+                self.outcome.invalid += 1;
+                return;
+            }
+            LANE_REFUSED => {
+                self.outcome.refused += 1;
+                return;
+            }
+            _ => match self.context.labels.labels(place) {
+                Ok(labels) => labels,
+                Err(reason) => {
+                    self.outcome.invalid += 1;
+                    if self.outcome.texts.len() < TEXTS_MAX {
+                        self.outcome.texts.push(reason);
+                    }
+                    self.state.cache.entry(at).lane = LANE_INVALID;
+                    return;
+                }
+            },
+        };
+        let base = known.map_or_else(|| self.base_of(&labels), |(base, _)| base);
+        if self.open_column(at, base, time, &labels, item) {
+            self.place(item);
+        }
+    }
+
+    fn base_of(&mut self, labels: &LabelSet) -> u32 {
+        let (job, instance) = (labels.get("job").unwrap_or_default(), labels.get("instance").unwrap_or_default());
+        self.state.lanes.base(self.context.sender, job, instance)
+    }
+
+    /// Gives an entry a column in a group of this base. False if the sample is dealt with.
+    fn open_column(&mut self, at: u32, base: u32, time: TimestampMs, labels: &LabelSet, item: u32) -> bool {
+        let State { cache, lanes, rows, .. } = &mut *self.state;
+        let (lane, late) = match lanes.choose(base, (time, rows.turn), |row| rows.time(row), self.context.append) {
+            Ok(lane) => (lane, false),
+            // Storage may still take it, as a late one.
+            Err(LaneError::OutOfOrder(first)) => (first, true),
+            Err(LaneError::Storage(error)) => {
+                self.no_column(at, error, item);
+                return false;
+            }
+        };
+        let entry = cache.entry(at);
+        if !(late && entry.lane == lane) {
+            let Some(open) = lanes.get(lane) else { return false };
+            match open.writer.column(labels) {
+                Ok(column) => (entry.lane, entry.column) = (lane, column),
+                Err(error) => {
+                    self.no_column(at, error, item);
+                    return false;
+                }
+            }
+        }
+        if late {
+            self.repeats.push(item);
+        }
+        !late
+    }
+
+    fn no_column(&mut self, at: u32, error: ColumnError, item: u32) {
+        match error {
+            ColumnError::Refused(_) => {
+                self.outcome.refused += 1;
+                self.note(item, |series| format!("{error} ({series})"));
+                self.state.cache.entry(at).lane = LANE_REFUSED;
+            }
+            error => self.outcome.failed = Some(error.to_string()),
+        }
+    }
+
+    /// Puts exemplars beside the samples of their series; those without one wait for the next.
+    fn place_exemplars(&mut self) {
+        let parsed = self.parsed;
+        // Later samples of a series may have taken its starts along only by number.
+        for (sample, start) in &parsed.starts {
+            let sample = &parsed.samples[*sample as usize];
+            let State { cache, rows, .. } = &mut *self.state;
+            let entry = cache.entry(sample.entry);
+            if let Some(row) = rows.find(entry.lane, sample.time) {
+                rows.rows[row as usize].starts.push((entry.column, *start));
+            }
+        }
+        for waiting in std::mem::take(&mut self.state.waiting) {
+            if self.state.cache.entry(waiting.entry).key == waiting.key {
+                self.place_exemplar(waiting.entry, waiting.exemplar);
+            }
+        }
+        for sample in &parsed.exemplars {
+            self.place_exemplar(sample.entry, sample.exemplar.clone());
+        }
+    }
+
+    fn place_exemplar(&mut self, at: u32, exemplar: Exemplar) {
+        let State { cache, rows, waiting, .. } = &mut *self.state;
+        let entry = *cache.entry(at);
+        if exemplar.time > self.context.time_max || matches!(entry.lane, LANE_INVALID | LANE_REFUSED | LANE_ENDED) {
+            return;
+        }
+        match rows.find(entry.lane, entry.newest) {
+            Some(row) => rows.rows[row as usize].exemplars.push((entry.column, exemplar)),
+            None if entry.lane < LANE_STATES && waiting.len() < WAITING_MAX => {
+                waiting.push(Waiting { entry: at, key: entry.key, exemplar })
+            }
+            None => {}
+        }
+    }
+
+    /// Writes the rows that there are, the oldest first.
+    fn flush(&mut self) {
+        let used = self.state.rows.used;
+        let mut rows = std::mem::take(&mut self.state.rows.rows);
+        let filled = &mut rows[..used];
+        if !filled.is_sorted_by_key(|row| row.time) {
+            filled.sort_by_key(|row| row.time);
+        }
+        for row in filled.iter() {
+            self.write(row, true);
+        }
+        self.state.rows.rows = rows;
+        self.state.rows.begin();
+    }
+
+    /// Writes a row. `again`: what is too late for a group of which not much is known yet may go to another.
+    fn write(&mut self, row: &RowBuffer, again: bool) {
+        let len = row.columns.len() + row.histograms.len();
+        let Some(lane) = self.state.lanes.get(row.lane).filter(|_| len > 0 && self.outcome.failed.is_none()) else { return };
+        let batch = Row::floats(row.time, &row.columns, &row.values);
+        let batch = batch.with_histograms(&row.histograms).with_exemplars(&row.exemplars).with_starts(&row.starts);
+        let report = match lane.writer.append(batch) {
+            Ok(report) => report,
+            Err(error) => {
+                self.outcome.failed = Some(error.to_string());
+                return;
+            }
+        };
+        lane.used = self.context.now;
+        if report.out_of_order > 0 && again && lane.newest == TimestampMs::MIN {
+            lane.newest = row.time.saturating_add(1);
+            for item in row.items.iter().chain(&row.histogram_items) {
+                let at = self.item(*item).0;
+                self.state.cache.entry(at).newest = TimestampMs::MIN;
+                self.later.push(*item);
+            }
+            return;
+        }
+        if report.accepted > 0 || report.duplicate > 0 {
+            lane.newest = lane.newest.max(row.time);
+        }
+        self.count(row, report);
+    }
+
+    fn count(&mut self, row: &RowBuffer, report: AppendReport) {
+        let (floats, outcome) = (row.columns.len() as u64, &mut self.outcome);
+        let samples = report.accepted.min(floats);
+        outcome.samples += samples;
+        outcome.histograms += report.accepted - samples;
+        outcome.exemplars += if report.accepted > 0 { row.exemplars.len() as u64 } else { 0 };
+        outcome.out_of_order += report.out_of_order;
+        outcome.duplicate += report.duplicate;
+        outcome.too_old += report.too_old;
+        outcome.too_new += report.too_new;
+        let Some(first) = row.items.first().or(row.histogram_items.first()).copied() else { return };
+        let time = row.time;
+        let more = |count: u64| if count > 1 { format!(" and {} more of its target", count - 1) } else { String::new() };
+        if report.out_of_order > 0 {
+            self.note(first, |series| format!("out of order sample: time {time} of {series}{}", more(report.out_of_order)));
+        }
+        if report.duplicate > 0 {
+            let among = floats + row.histograms.len() as u64;
+            self.note(first, |series| {
+                format!(
+                    "duplicate sample for timestamp; overrides not allowed: {} of {among} samples of time {time}, such as {series}",
+                    report.duplicate
+                )
+            });
+        }
+        if report.too_old > 0 {
+            self.note(first, |series| format!("too old sample: time {time} of {series}{}", more(report.too_old)));
+        }
+        if report.too_new > 0 {
+            self.note(first, |series| format!("out of bounds: time {time} of {series} is too far in the future"));
+        }
+    }
+
+    /// Writes samples that are not the newest of their series: what came before, or came late. Storage says which.
+    fn write_repeats(&mut self) {
+        let mut repeats = std::mem::take(&mut self.repeats);
+        // A marker gives a column up, so these come last and alone.
+        let markers: Vec<u32> = repeats.extract_if(.., |item| self.is_stale(*item)).collect();
+        repeats.retain(|item| self.keep_open(*item));
+        let order = |commit: &mut Self, item: u32| {
+            let (at, _, time) = commit.item(item);
+            let entry = commit.state.cache.entry(at);
+            (entry.lane, time, entry.column)
+        };
+        repeats.sort_by_cached_key(|item| order(self, *item));
+        let mut row = RowBuffer::default();
+        let mut last: Option<(u32, TimestampMs, ColumnId, u32)> = None;
+        for item in repeats {
+            let (lane, time, column) = order(self, item);
+            if let Some((_, _, _, first)) = last.filter(|last| (last.0, last.1, last.2) == (lane, time, column)) {
+                self.count_twice(first, item);
+                continue;
+            }
+            if (row.lane, row.time) != (lane, time) {
+                self.write(&row, false);
+                row.clear();
+                (row.lane, row.time) = (lane, time);
+            }
+            self.push_repeat(&mut row, column, item);
+            last = Some((lane, time, column, item));
+        }
+        self.write(&row, false);
+        for item in markers {
+            if self.keep_open(item) {
+                let (lane, time, column) = order(self, item);
+                row.clear();
+                (row.lane, row.time) = (lane, time);
+                self.push_repeat(&mut row, column, item);
+                self.write(&row, false);
+                let at = self.item(item).0;
+                self.state.cache.entry(at).lane = LANE_ENDED;
+                self.ended.push(at);
+            }
+        }
+    }
+
+    /// The same series and time twice in one request: the first counts.
+    fn count_twice(&mut self, first: u32, item: u32) {
+        let floats = (first | item) & HISTOGRAM == 0;
+        let bits = |item: u32| self.parsed.samples[item as usize].value.to_bits();
+        let histogram = |item: u32| &self.parsed.histograms[(item & !HISTOGRAM) as usize].histogram;
+        if floats && bits(first) == bits(item) {
+            self.outcome.samples += 1;
+        } else if first & item & HISTOGRAM != 0 && histogram(first) == histogram(item) {
+            self.outcome.histograms += 1;
+        } else {
+            self.outcome.duplicate += 1;
+            self.note(item, |series| format!("duplicate sample for timestamp; overrides not allowed: {series}"));
+        }
+    }
+
+    fn push_repeat(&mut self, row: &mut RowBuffer, column: ColumnId, item: u32) {
+        if item & HISTOGRAM == 0 {
+            row.columns.push(column);
+            row.values.push(self.parsed.samples[item as usize].value);
+            row.items.push(item);
+        } else {
+            row.histograms.push((column, self.parsed.histograms[(item & !HISTOGRAM) as usize].histogram.clone()));
+            row.histogram_items.push(item);
+        }
+        let (at, _, time) = self.item(item);
+        let entry = self.state.cache.entry(at);
+        entry.newest = entry.newest.max(time);
+    }
+
+    /// Sees to it that the series has a column. False if the sample is dealt with.
+    fn keep_open(&mut self, item: u32) -> bool {
+        let (at, place, time) = self.item(item);
+        let lane = self.state.cache.entry(at).lane;
+        if lane < LANE_STATES {
+            return true;
+        }
+        self.state.cache.entry(at).lane = LANE_NEW;
+        let Ok(labels) = self.context.labels.labels(place) else {
+            self.outcome.invalid += 1;
+            return false;
+        };
+        let base = self.base_of(&labels);
+        let repeats = self.repeats.len();
+        let opened = self.open_column(at, base, time, &labels, item);
+        let late = self.repeats.len() > repeats;
+        self.repeats.truncate(repeats);
+        opened || late
+    }
+
+    fn finish(self) -> Outcome {
+        for at in self.ended {
+            if self.state.cache.entry(at).lane == LANE_ENDED {
+                self.state.cache.forget(at);
+            }
+        }
+        self.state.cache.forget_unresolved();
+        self.outcome
+    }
+}

@@ -1,0 +1,149 @@
+//! The groups that a sender writes to.
+//!
+//! A group holds series that share times, and a row of it may not be older than its newest. A sender's job and instance is such
+//! a group as long as its samples come in order. They do not always: a sender with several connections may be behind with one of
+//! them. So each job and instance has lanes, each a group: a series whose sample is newer than its last one and older than the
+//! newest row of its lane moves to a lane where it is not, and stays there.
+//!
+//! Series without an instance, such as recorded ones, come from everywhere: there a lane is taken by series that came with the same time.
+
+use std::collections::HashMap;
+
+use model::TimestampMs;
+use model::seams::{Append, ColumnError, GroupAppend};
+
+/// Most lanes of a job and instance, and where there is no instance.
+const LANES_MAX: usize = 8;
+const LANES_WITHOUT_INSTANCE_MAX: usize = 256;
+
+/// A group that is open.
+pub(crate) struct Lane {
+    pub(crate) writer: Box<dyn GroupAppend>,
+    pub(crate) base: u32,
+    /// Of the newest row that was written; none is known of a group that was there before.
+    pub(crate) newest: TimestampMs,
+    /// When it was last written to, by the clock.
+    pub(crate) used: TimestampMs,
+    /// Its row that was filled last, good in this turn alone.
+    pub(crate) row: u32,
+    pub(crate) turn: u64,
+    /// Columns that it has for series that are not known any more.
+    pub(crate) forgotten: usize,
+}
+
+/// The lanes of a job and instance.
+struct Base {
+    key: Box<str>,
+    has_instance: bool,
+    lanes: Vec<Option<u32>>,
+}
+
+/// All groups of a sender.
+#[derive(Default)]
+pub(crate) struct Lanes {
+    lanes: Vec<Option<Lane>>,
+    bases: Vec<Base>,
+    by_key: HashMap<Box<str>, u32>,
+}
+
+/// Why there is no lane.
+pub(crate) enum LaneError {
+    /// All that there may be have newer rows; this is the first.
+    OutOfOrder(u32),
+    /// Storage says no.
+    Storage(ColumnError),
+}
+
+impl Lanes {
+    /// The number of a job and instance of this sender.
+    pub(crate) fn base(&mut self, sender: &str, job: &str, instance: &str) -> u32 {
+        let mut key = String::with_capacity(sender.len() + job.len() + instance.len() + 12);
+        key.push_str("remote");
+        for part in [sender, job, instance] {
+            key.push('/');
+            push_escaped(&mut key, part);
+        }
+        if let Some(base) = self.by_key.get(key.as_str()) {
+            return *base;
+        }
+        let (number, key) = (self.bases.len() as u32, key.into_boxed_str());
+        self.by_key.insert(key.clone(), number);
+        self.bases.push(Base { key, has_instance: !instance.is_empty(), lanes: Vec::new() });
+        number
+    }
+
+    #[inline]
+    pub(crate) fn get(&mut self, lane: u32) -> Option<&mut Lane> {
+        self.lanes.get_mut(lane as usize).and_then(Option::as_mut)
+    }
+
+    /// A lane that takes a row of this time: one that has such a row already, in this turn or as its newest; else one where it is the
+    /// newest; else another one.
+    pub(crate) fn choose(
+        &mut self,
+        base: u32,
+        (time, turn): (TimestampMs, u64),
+        time_of_row: impl Fn(u32) -> Option<TimestampMs>,
+        append: &dyn Append,
+    ) -> Result<u32, LaneError> {
+        let Base { key, has_instance, lanes } = &mut self.bases[base as usize];
+        let open = |place: &Option<u32>| place.and_then(|lane| Some((lane, self.lanes.get(lane as usize)?.as_ref()?)));
+        let same = |lane: &Lane| lane.newest <= time && ((lane.turn == turn && time_of_row(lane.row) == Some(time)) || lane.newest == time);
+        if let Some((lane, _)) = lanes.iter().filter_map(open).find(|(_, lane)| same(lane)) {
+            return Ok(lane);
+        }
+        let newer = lanes.iter().filter_map(open).find(|(_, lane)| lane.newest < time).map(|(lane, _)| lane);
+        let max = if *has_instance { LANES_MAX } else { LANES_WITHOUT_INSTANCE_MAX };
+        let place = lanes.iter().position(|place| open(place).is_none()).unwrap_or(lanes.len());
+        if let Some(lane) = newer.filter(|_| *has_instance || place >= max) {
+            return Ok(lane);
+        }
+        if place >= max {
+            return Err(LaneError::OutOfOrder(lanes.iter().copied().flatten().next().unwrap_or_default()));
+        }
+        let key = if place == 0 { key.to_string() } else { format!("{key}#{}", place + 1) };
+        let writer = append.open_group(&key).map_err(|error| LaneError::Storage(ColumnError::Failed(error.to_string())))?;
+        let lane = Lane { writer, base, newest: TimestampMs::MIN, used: TimestampMs::MIN, row: u32::MAX, turn: 0, forgotten: 0 };
+        let at = self.lanes.iter().position(Option::is_none).unwrap_or(self.lanes.len());
+        if at == self.lanes.len() {
+            self.lanes.push(Some(lane));
+        } else {
+            self.lanes[at] = Some(lane);
+        }
+        if place == lanes.len() {
+            lanes.push(Some(at as u32));
+        } else {
+            lanes[place] = Some(at as u32);
+        }
+        Ok(at as u32)
+    }
+
+    /// The groups that are open, by number.
+    pub(crate) fn open(&self) -> impl Iterator<Item = (u32, &Lane)> {
+        self.lanes.iter().zip(0..).filter_map(|(lane, number)| Some((number, lane.as_ref()?)))
+    }
+
+    /// Closes a group for writing.
+    pub(crate) fn close(&mut self, lane: u32) {
+        let Some(closed) = self.lanes.get_mut(lane as usize).and_then(Option::take) else { return };
+        let lanes = &mut self.bases[closed.base as usize].lanes;
+        lanes.iter_mut().filter(|place| **place == Some(lane)).for_each(|place| *place = None);
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let keys: usize = self.bases.iter().map(|base| base.key.len() * 2 + base.lanes.capacity() * 8).sum();
+        self.lanes.capacity() * size_of::<Option<Lane>>() + self.bases.capacity() * size_of::<Base>() + self.by_key.capacity() * 24 + keys
+    }
+}
+
+/// So that the parts of a key can be told apart.
+fn push_escaped(key: &mut String, part: &str) {
+    for c in part.chars() {
+        match c {
+            '/' => key.push_str("%2F"),
+            '#' => key.push_str("%23"),
+            '%' => key.push_str("%25"),
+            c => key.push(c),
+        }
+    }
+}

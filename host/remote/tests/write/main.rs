@@ -1,0 +1,6 @@
+//! Requests into a real database.
+
+mod faults;
+mod lanes;
+mod samples;
+mod support;

@@ -1,0 +1,149 @@
+//! `/api/v1/write`: samples from other servers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::extract::{ConnectInfo, Request, State as Shared};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use remote::Answer;
+use tokio::sync::Semaphore;
+
+use crate::access::User;
+use crate::router::App;
+
+/// Longest body, compressed; the receiver has the same limit on what it holds.
+const BODY_BYTES_MAX: usize = 32 << 20;
+/// Longest time in which a body must come.
+const BODY_TIME_MAX: Duration = Duration::from_secs(60);
+/// Bytes of bodies that are here or on their way, of all requests.
+const HELD_BYTES_MAX: usize = 96 << 20;
+/// What a request without a length is taken for until it is here.
+const UNKNOWN_BYTES: usize = 1 << 20;
+/// Longest time for which a request waits for its turn.
+const TURN_TIME_MAX: Duration = Duration::from_secs(2);
+/// When to come again.
+const RETRY_AFTER_S: u32 = 5;
+
+/// Requests that are written at once, and how much of them is held.
+pub(crate) struct Writes {
+    turns: Arc<Semaphore>,
+    /// In KiB.
+    room: Arc<Semaphore>,
+}
+
+impl Writes {
+    /// Half of the processors, so that scrapes and queries keep theirs.
+    pub(crate) fn new() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        Self { turns: Arc::new(Semaphore::new((processors / 2).max(1))), room: Arc::new(Semaphore::new(HELD_BYTES_MAX >> 10)) }
+    }
+}
+
+/// `/api/v1/write`
+pub(crate) async fn write(Shared(app): Shared<App>, request: Request) -> Response {
+    let Some(receiver) = (app.state.remote_write)() else {
+        return plain(StatusCode::NOT_FOUND, "remote write receiver needs to be enabled with --web.enable-remote-write-receiver");
+    };
+    let (content_type, content_encoding) = (text_of(&request, header::CONTENT_TYPE), text_of(&request, header::CONTENT_ENCODING));
+    let user = request.extensions().get::<User>().map(|User(name)| name.clone());
+    let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string()).unwrap_or_default();
+    let later = |why: &str| {
+        receiver.deferred();
+        respond(Answer::later(why, RETRY_AFTER_S))
+    };
+
+    let declared = request.body().size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
+    if declared.is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
+        return too_large();
+    }
+    let held = u32::try_from(declared.unwrap_or(UNKNOWN_BYTES) >> 10).unwrap_or(u32::MAX) + 1;
+    let Ok(mut room) = Arc::clone(&app.writes.room).try_acquire_many_owned(held) else {
+        return later("too much is being written: try again later");
+    };
+    let body = match tokio::time::timeout(BODY_TIME_MAX, read(request.into_body(), declared.unwrap_or(0))).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(refusal)) => return refusal,
+        Err(_) => return plain(StatusCode::REQUEST_TIMEOUT, "the body did not come within a minute"),
+    };
+    // What came without a length may be longer than it was taken for.
+    let more = u32::try_from(body.len() >> 10).unwrap_or(u32::MAX).saturating_sub(held);
+    if more > 0 {
+        match Arc::clone(&app.writes.room).try_acquire_many_owned(more) {
+            Ok(added) => room.merge(added),
+            Err(_) => return later("too much is being written: try again later"),
+        }
+    }
+    let turn = match tokio::time::timeout(TURN_TIME_MAX, Arc::clone(&app.writes.turns).acquire_owned()).await {
+        Ok(Ok(turn)) => turn,
+        _ => return later("too many requests wait to be written: try again later"),
+    };
+    let writing = Arc::clone(&receiver);
+    let task = tokio::task::spawn_blocking(move || {
+        let request = remote::Request {
+            content_type: content_type.as_deref(),
+            content_encoding: content_encoding.as_deref(),
+            user: user.as_deref(),
+            address: &address,
+        };
+        let answer = writing.write(&request, &body);
+        drop((turn, room));
+        answer
+    });
+    match task.await {
+        Ok(answer) => respond(answer),
+        Err(error) => {
+            tracing::error!(%error, "a request of remote write broke");
+            plain(StatusCode::INTERNAL_SERVER_ERROR, "the request broke; the log says where")
+        }
+    }
+}
+
+fn text_of(request: &Request, name: HeaderName) -> Option<String> {
+    request.headers().get(name).map(|value| value.to_str().unwrap_or("?").to_owned())
+}
+
+/// The body as a whole, within the limit.
+async fn read(mut body: Body, declared: usize) -> Result<Vec<u8>, Response> {
+    let mut bytes = Vec::with_capacity(declared.min(BODY_BYTES_MAX));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| plain(StatusCode::BAD_REQUEST, format!("the body ended early: {error}")))?;
+        if let Some(data) = frame.data_ref() {
+            if bytes.len() + data.len() > BODY_BYTES_MAX {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(data);
+        }
+    }
+    Ok(bytes)
+}
+
+fn too_large() -> Response {
+    plain(StatusCode::BAD_REQUEST, format!("the body is longer than the limit of {BODY_BYTES_MAX} bytes: send smaller requests"))
+}
+
+fn respond(answer: Answer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = if answer.text.is_empty() { status.into_response() } else { plain(status, answer.text) };
+    let headers = response.headers_mut();
+    for (name, count) in [
+        ("x-prometheus-remote-write-samples-written", answer.samples),
+        ("x-prometheus-remote-write-histograms-written", answer.histograms),
+        ("x-prometheus-remote-write-exemplars-written", answer.exemplars),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from(count));
+    }
+    if let Some(seconds) = answer.retry_after_s {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// As Go's `http.Error` writes it.
+fn plain(status: StatusCode, text: impl Into<String>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    (status, kind, text.into() + "\n").into_response()
+}
