@@ -19,6 +19,7 @@ use model::{LabelSet, METRIC_NAME, TimestampMs, stale};
 use crate::exemplars::Exemplars;
 use crate::layout::{KeyHasher, Layout, Resync, Slot};
 use crate::metadata::{Families, SharedMetadata};
+use crate::refusal::{Exploding, RefusedSeries};
 use crate::report::{REPORT_NAMES, Report, report_names};
 use crate::sample_labels::{SampleRules, series_labels};
 use crate::timed::{Taken, TimedGroups};
@@ -61,6 +62,10 @@ pub(crate) struct Committer {
     duplicate_lines: u64,
     refused_lines: u64,
     refused_reason: String,
+    /// What series that storage refuses have in common; there as long as it refuses some.
+    exploding: Option<Box<Exploding>>,
+    /// What was said of them last.
+    refused_series: Option<Arc<RefusedSeries>>,
     scrapes_since_retry: u32,
     last_time: TimestampMs,
 }
@@ -98,6 +103,10 @@ pub(crate) struct Committed {
     pub(crate) duplicates: u64,
     /// Lines whose series storage refused.
     pub(crate) refused: u64,
+    /// Series that storage was asked for and refused.
+    pub(crate) newly_refused: u64,
+    /// What is known of those that a limit refuses.
+    pub(crate) refused_series: Option<Arc<RefusedSeries>>,
     /// Samples that were lost because storage failed.
     pub(crate) lost: u64,
     /// What storage said of the rest.
@@ -114,6 +123,7 @@ struct Counts {
     added: u64,
     duplicates: u64,
     refused: u64,
+    newly_refused: u64,
     /// Of what stands behind the last sample.
     rest_hash: u64,
 }
@@ -162,6 +172,8 @@ impl Committer {
             duplicate_lines: 0,
             refused_lines: 0,
             refused_reason: String::new(),
+            exploding: None,
+            refused_series: None,
             scrapes_since_retry: 0,
             last_time: TimestampMs::MIN,
         }
@@ -317,6 +329,7 @@ impl Committer {
         self.exemplars.pending.clear();
         self.starts.pending.clear();
         self.natives.begin();
+        self.begin_refusals();
         let result = self.read_samples(&mut scan, &known);
         let over = self.rules.limits.samples > 0 && scan.counts.kept > self.rules.limits.samples;
         match result {
@@ -476,12 +489,40 @@ impl Committer {
     }
 
     /// What storage refuses is counted, with its reason.
-    fn slot_or_refused(&mut self, resolved: Result<Slot, ColumnError>, _labels: &LabelSet, counts: &mut Counts) -> Slot {
-        resolved.unwrap_or_else(|error| {
-            counts.refused += 1;
-            self.refused_reason = error.to_string();
-            Slot::Refused
-        })
+    fn slot_or_refused(&mut self, resolved: Result<Slot, ColumnError>, labels: &LabelSet, counts: &mut Counts) -> Slot {
+        let error = match resolved {
+            Ok(slot) => return slot,
+            Err(error) => error,
+        };
+        counts.refused += 1;
+        counts.newly_refused += 1;
+        self.refused_reason = match error {
+            ColumnError::Refused(reason) => {
+                self.exploding.get_or_insert_with(|| Box::new(Exploding::new(self.hasher.clone()))).take(labels);
+                reason
+            }
+            other => other.to_string(),
+        };
+        Slot::Refused
+    }
+
+    fn begin_refusals(&mut self) {
+        if let Some(exploding) = &mut self.exploding {
+            exploding.begin();
+        }
+    }
+
+    /// What is to be told of series that a limit refused. It is made anew where more came, or fewer.
+    fn tell_refusals(&mut self, committed: &mut Committed) {
+        let Some(exploding) = self.exploding.as_ref().filter(|_| committed.refused > 0) else {
+            (self.exploding, self.refused_series) = (None, None);
+            return;
+        };
+        let same = self.refused_series.as_ref().is_some_and(|last| last.series == committed.refused && last.reason == self.refused_reason);
+        if !same || committed.newly_refused > 0 {
+            self.refused_series = Some(Arc::new(exploding.conclude(committed.refused, &self.refused_reason)));
+        }
+        committed.refused_series = self.refused_series.clone();
     }
 
     fn resolve_column(&mut self, labels: &LabelSet, value: f64) -> Result<Slot, ColumnError> {
@@ -566,6 +607,7 @@ impl Committer {
             added: counts.added,
             duplicates: counts.duplicates,
             refused: counts.refused,
+            newly_refused: counts.newly_refused,
             ..Committed::default()
         };
         if error.is_none() {
@@ -579,7 +621,10 @@ impl Committer {
         if self.rules.track_timestamps_staleness {
             self.timed.write_stale(time, error.is_some());
         }
-        if committed.refused > 0 && committed.warning.is_none() {
+        if error.is_none() {
+            self.tell_refusals(&mut committed);
+        }
+        if committed.refused > 0 && committed.refused_series.is_none() && committed.warning.is_none() {
             committed.warning = Some(format!("{} series were not stored: {}", committed.refused, self.refused_reason));
         }
         if self.report_columns.len() < REPORT_NAMES.len() && committed.warning.is_none() {

@@ -20,6 +20,7 @@ mod metadata;
 mod native;
 mod pool;
 pub mod protocols;
+mod refusal;
 pub mod relabel;
 mod report;
 mod sample_labels;
@@ -38,5 +39,6 @@ mod store;
 
 pub use config::{Discovery, DiscoveryReader, Exporter, GlobalConfig, JobConfig, JobReader, Limits, ScrapeConfig, static_groups};
 pub use metadata::{Families, FamilyMetadata};
+pub use refusal::RefusedSeries;
 pub use scraper::{Deps, ReloadError, Scraper};
-pub use stats::{PoolStats, Stats};
+pub use stats::{PoolStats, RefusedNow, Stats};

@@ -1,6 +1,7 @@
 //! The targets of one job: what discovery and the configuration name, relabelled, each with its loop.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use model::{LabelSet, TargetGroup};
@@ -12,7 +13,7 @@ use crate::fetch::{Asked, Source};
 use crate::sample_labels::SampleRules;
 use crate::scrape_loop::{self, Command, Context, Settings, SharedStatus};
 use crate::snapshot::{ActiveTarget, DroppedTarget, Health, TargetMetadata};
-use crate::stats::PoolStats;
+use crate::stats::{PoolStats, RefusedNow};
 use crate::target::{self, Built, Target, global_url};
 
 /// Dropped targets that are kept for the page where the configuration does not say how many.
@@ -34,6 +35,8 @@ pub(crate) struct Pool {
     over_limit: bool,
     /// Loops that were told to end and may still be writing.
     pub(crate) ending: Vec<JoinHandle<()>>,
+    /// Counts series that storage refused.
+    series_refused: Arc<AtomicU64>,
     /// Labels of targets that something was told of.
     warned: HashSet<LabelSet>,
 }
@@ -68,6 +71,7 @@ impl Pool {
             invalid: Vec::new(),
             over_limit: false,
             ending: Vec::new(),
+            series_refused: Arc::default(),
             warned: HashSet::new(),
         }
     }
@@ -112,10 +116,11 @@ impl Pool {
                 Some(running) => {
                     running.target = target.clone();
                     // The receiver lives as long as the loop, which ends only when it is told to.
-                    let _ = running.commands.send(Command::Run(settings(&self.job, &self.source, target, refusal.clone())));
+                    let settings = settings(&self.job, &self.source, target, refusal.clone(), &self.series_refused);
+                    let _ = running.commands.send(Command::Run(settings));
                 }
                 None => {
-                    let settings = settings(&self.job, &self.source, target.clone(), refusal.clone());
+                    let settings = settings(&self.job, &self.source, target.clone(), refusal.clone(), &self.series_refused);
                     self.active.insert(labels, Running::start(context, target, settings));
                 }
             }
@@ -187,6 +192,7 @@ impl Pool {
                 scrape_url: running.target.url.clone(),
                 global_url: global_url(&running.target.url, external_host),
                 last_error: status.last_error,
+                refused_series: status.refused_series,
                 last_scrape: status.last_scrape,
                 last_scrape_duration_seconds: status.last_duration_seconds,
                 health: status.health,
@@ -218,6 +224,7 @@ impl Pool {
             scrape_url: String::new(),
             global_url: String::new(),
             last_error: reason.to_owned(),
+            refused_series: None,
             last_scrape: None,
             last_scrape_duration_seconds: 0.0,
             health: Health::Down,
@@ -234,7 +241,24 @@ impl Pool {
             up: self.active.values().filter(is_up).count() as u64,
             dropped: self.dropped_count as u64,
             over_limit: self.over_limit,
+            series_refused: self.series_refused.load(Ordering::Relaxed),
+            refused_now: self.refused_now(),
         }
+    }
+}
+
+impl Pool {
+    fn refused_now(&self) -> Vec<RefusedNow> {
+        let mut found: Vec<RefusedNow> = Vec::new();
+        for running in self.active.values() {
+            let status = running.status.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(refused) = &status.refused_series else { continue };
+            match found.iter_mut().find(|known| known.limit == refused.limit && known.label == refused.label) {
+                Some(known) => known.series += refused.series,
+                None => found.push(RefusedNow { limit: refused.limit.clone(), label: refused.label.clone(), series: refused.series }),
+            }
+        }
+        found
     }
 }
 
@@ -253,7 +277,14 @@ impl Running {
     }
 }
 
-fn settings(job: &Arc<JobConfig>, source: &Source, target: Target, refusal: Option<String>) -> Arc<Settings> {
+fn settings(
+    job: &Arc<JobConfig>,
+    source: &Source,
+    target: Target,
+    refusal: Option<String>,
+    series_refused: &Arc<AtomicU64>,
+) -> Arc<Settings> {
+    let series_refused = Arc::clone(series_refused);
     let rules = SampleRules {
         target_labels: target.labels.clone(),
         honor_labels: job.honor_labels,
@@ -264,5 +295,13 @@ fn settings(job: &Arc<JobConfig>, source: &Source, target: Target, refusal: Opti
         histograms: job.switches.histograms,
         metric_relabel: Arc::clone(&job.metric_relabel),
     };
-    Arc::new(Settings { job: Arc::clone(job), target, source: source.clone(), rules: Arc::new(rules), refusal, asked: Asked::new() })
+    Arc::new(Settings {
+        job: Arc::clone(job),
+        target,
+        source: source.clone(),
+        rules: Arc::new(rules),
+        refusal,
+        asked: Asked::new(),
+        series_refused,
+    })
 }

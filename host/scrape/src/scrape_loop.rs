@@ -1,6 +1,6 @@
 //! Scrapes one target on time, for as long as it is one.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use crate::failure_log;
 use crate::fetch::{Asked, Buffers, Fetched, Source, fetch};
 use crate::layout::KeyHasher;
 use crate::metadata::{Families, SharedMetadata};
+use crate::refusal::RefusedSeries;
 use crate::sample_labels::SampleRules;
 use crate::schedule::{next_tick, offset_ms, sample_time};
 use crate::snapshot::Health;
@@ -22,6 +23,9 @@ use crate::target::Target;
 
 /// A scrape that begins later than this after its tick counts as late.
 const LATE: Duration = Duration::from_millis(100);
+
+/// How long it takes until refused series are told of again.
+const REFUSAL_AGAIN: Duration = Duration::from_secs(6 * 3600);
 
 /// Bodies that wait for storage may take so many KiB in all. When storage is behind by more, scrapes are dropped.
 pub(crate) const WAITING_KIB_MAX: u32 = 256 << 10;
@@ -50,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) rules: Arc<SampleRules>,
     /// Why every scrape fails, if it does without being tried.
     pub(crate) refusal: Option<String>,
+    /// Counts series that storage refused to the job's targets.
+    pub(crate) series_refused: Arc<AtomicU64>,
     pub(crate) asked: Asked,
 }
 
@@ -70,6 +76,7 @@ pub(crate) struct Status {
     pub(crate) last_scrape: Option<TimestampMs>,
     pub(crate) last_duration_seconds: f64,
     pub(crate) health: Health,
+    pub(crate) refused_series: Option<Arc<RefusedSeries>>,
     /// Of the last good scrape.
     pub(crate) metadata: Families,
 }
@@ -77,7 +84,14 @@ pub(crate) struct Status {
 impl Default for Status {
     fn default() -> Self {
         let metadata = Families::default();
-        Self { last_error: String::new(), last_scrape: None, last_duration_seconds: 0.0, health: Health::Unknown, metadata }
+        Self {
+            last_error: String::new(),
+            last_scrape: None,
+            last_duration_seconds: 0.0,
+            health: Health::Unknown,
+            refused_series: None,
+            metadata,
+        }
     }
 }
 
@@ -96,11 +110,26 @@ struct Loop {
     committer: Option<Committer>,
     last_tick: Option<TimestampMs>,
     content_type_warned: bool,
+    /// The label for which refused series were told of, and when.
+    refusal_told: Option<(String, Instant)>,
+    /// Whether all series are stored again since then.
+    refusal_over: bool,
 }
 
 /// Runs until it is told to end.
 pub(crate) async fn run(context: Arc<Context>, commands: watch::Receiver<Command>, status: SharedStatus) {
-    Loop { context, commands, status, committer: None, last_tick: None, content_type_warned: false }.run().await;
+    Loop {
+        context,
+        commands,
+        status,
+        committer: None,
+        last_tick: None,
+        content_type_warned: false,
+        refusal_told: None,
+        refusal_over: true,
+    }
+    .run()
+    .await;
 }
 
 impl Loop {
@@ -170,7 +199,7 @@ impl Loop {
         let kib = u32::try_from(body.len() >> 10).unwrap_or(u32::MAX).min(WAITING_KIB_MAX);
         let Ok(_waiting) = context.waiting.try_acquire_many(kib) else {
             context.buffers.give(body);
-            return self.drop_scrape(&settings.target, time);
+            return self.drop_scrape(settings, time);
         };
         // The semaphore is never closed.
         let _permit = context.commits.acquire().await;
@@ -185,7 +214,7 @@ impl Loop {
             Ok((committer, body, committed)) => {
                 self.committer = Some(committer);
                 context.buffers.give(body);
-                self.tell(&settings.target, committed, time, began);
+                self.tell(settings, committed, time, began);
             }
             Err(error) => tracing::error!(url = settings.target.url, %error, "a scrape was lost: its body could not be handled"),
         }
@@ -208,13 +237,13 @@ impl Loop {
     }
 
     /// Storage is so far behind that the body cannot be kept until its turn comes.
-    fn drop_scrape(&self, target: &Target, time: TimestampMs) {
+    fn drop_scrape(&mut self, settings: &Settings, time: TimestampMs) {
         let committed = Committed {
             warning: Some(format!("the scrape was dropped: bodies of {} MiB wait for storage already", WAITING_KIB_MAX >> 10)),
             lost: 1,
             ..Committed::default()
         };
-        self.tell(target, committed, time, Instant::now());
+        self.tell(settings, committed, time, Instant::now());
     }
 
     fn warn_content_type(&mut self, target: &Target) {
@@ -223,8 +252,32 @@ impl Loop {
         }
     }
 
-    fn tell(&self, target: &Target, committed: Committed, time: TimestampMs, began: Instant) {
+    /// Tells of series that storage refuses: once for a label, and again when hours have passed or all were stored in between.
+    fn tell_refused(&mut self, url: &str, committed: &Committed) {
+        match &committed.refused_series {
+            Some(refused) => {
+                self.refusal_over = false;
+                let known = |(label, at): &(String, Instant)| *label == refused.label && at.elapsed() < REFUSAL_AGAIN;
+                if self.refusal_told.as_ref().is_some_and(known) {
+                    return;
+                }
+                self.refusal_told = Some((refused.label.clone(), Instant::now()));
+                let (limit, label) = (&refused.limit, &refused.label);
+                tracing::warn!(url, limit, label, "{}", refused.sentence());
+            }
+            None if committed.error.is_some() || self.refusal_over => {}
+            None => {
+                self.refusal_over = true;
+                tracing::info!(url, "all series of this target are stored again");
+            }
+        }
+    }
+
+    fn tell(&mut self, settings: &Settings, committed: Committed, time: TimestampMs, began: Instant) {
         count(&self.context.counters, &committed);
+        add(&settings.series_refused, committed.newly_refused);
+        let target = &settings.target;
+        self.tell_refused(&target.url, &committed);
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         let error = committed.error.as_ref().or(committed.warning.as_ref());
         let url = &target.url;
@@ -241,6 +294,7 @@ impl Loop {
             last_scrape: Some(time),
             last_duration_seconds: began.elapsed().as_secs_f64(),
             health: if committed.error.is_some() { Health::Down } else { Health::Up },
+            refused_series: committed.refused_series,
             metadata: committed.metadata.unwrap_or_else(|| Arc::clone(&status.metadata)),
         };
     }
@@ -393,7 +447,15 @@ mod tests {
             histograms: job.switches.histograms,
             metric_relabel: Arc::default(),
         });
-        Arc::new(Settings { job, target, source: Source::Plugin(Arc::new(Big)), rules, refusal: None, asked: Asked::new() })
+        Arc::new(Settings {
+            job,
+            target,
+            source: Source::Plugin(Arc::new(Big)),
+            rules,
+            refusal: None,
+            asked: Asked::new(),
+            series_refused: Arc::default(),
+        })
     }
 
     #[tokio::test]

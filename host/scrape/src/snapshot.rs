@@ -1,6 +1,10 @@
 //! What the targets page and the API show.
 
+use std::sync::Arc;
+
 use model::{LabelSet, TimestampMs};
+
+use crate::refusal::RefusedSeries;
 
 /// All pools at one moment.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +32,8 @@ pub struct ActiveTarget {
     pub global_url: String,
     /// Of the last scrape, empty if it succeeded.
     pub last_error: String,
+    /// What storage did not take of the last scrape, though it succeeded.
+    pub refused_series: Option<Arc<RefusedSeries>>,
     /// When the last scrape began.
     pub last_scrape: Option<TimestampMs>,
     /// How long it took.

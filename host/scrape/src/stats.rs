@@ -54,6 +54,21 @@ pub struct PoolStats {
     pub dropped: u64,
     /// Whether there are more targets than `target_limit`.
     pub over_limit: bool,
+    /// Series that a limit of storage refused; those that were asked for again count again.
+    pub series_refused: u64,
+    /// Series that are refused now, by the limit and the label whose values are many among them.
+    pub refused_now: Vec<RefusedNow>,
+}
+
+/// Series of a job's targets that storage refuses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RefusedNow {
+    /// The limit's name.
+    pub limit: String,
+    /// The label that explodes; empty if none stands out.
+    pub label: String,
+    /// How many series.
+    pub series: u64,
 }
 
 /// The counters behind [`Stats`].

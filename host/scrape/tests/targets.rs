@@ -193,9 +193,13 @@ async fn a_series_refused_by_storage_is_told_of_while_up_stays_1() {
     let rig = Rig::new();
     rig.store.series_max.store(6, Ordering::SeqCst);
     rig.targets(&[server.host()], "");
-    let error = rig.error().await;
-    assert_eq!(error, "1 series were not stored: new series refused: the memory budget for series is reached");
-    assert_eq!(rig.scraper.snapshot().active[0].health, Health::Up);
+    rig.until("it is told", |rig| rig.scraper.snapshot().active[0].refused_series.is_some()).await;
+    let target = rig.scraper.snapshot().active.remove(0);
+    let refused = target.refused_series.expect("it is told");
+    assert_eq!((refused.series, refused.reason.as_str()), (1, "the memory budget for series is reached"));
+    assert_eq!((target.health, target.last_error.as_str()), (Health::Up, ""));
+    let pool = rig.scraper.stats().pools.remove(0);
+    assert!(pool.series_refused > 0 && pool.refused_now[0].series == 1, "{pool:?}");
     assert_eq!(rig.store.last("up{").into_values().collect::<Vec<_>>(), [Some(1.0)]);
     assert!(rig.scraper.stats().samples_refused > 0);
     rig.scraper.stop().await;

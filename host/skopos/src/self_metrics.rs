@@ -144,6 +144,28 @@ fn scraping(out: &mut Families, s: &scrape::Stats) {
     );
     let pools: Vec<(&str, u64)> = s.pools.iter().map(|p| (p.name.as_str(), p.active)).collect();
     out.labelled_gauge("skopos_scrape_pool_targets", "Targets of a job.", "scrape_job", &pools);
+    let refused: Vec<(&str, u64)> = s.pools.iter().map(|p| (p.name.as_str(), p.series_refused)).collect();
+    out.labelled_counter(
+        "skopos_target_series_refused_total",
+        "New series of a job's targets that a limit of storage refused; counted again when they are asked for again.",
+        "scrape_job",
+        &refused,
+    );
+    let now = s.pools.iter().flat_map(|pool| {
+        pool.refused_now.iter().map(|now| {
+            let (limit, label) = (now.limit.as_str(), now.label.as_str());
+            (
+                LabelSet::from_pairs([("scrape_job", pool.name.as_str()), ("limit", limit), ("exploding_label", label)]),
+                now.series as f64,
+                None,
+            )
+        })
+    });
+    out.push(
+        "skopos_target_series_refused",
+        "Series of a job's targets that are not stored now, by the limit and the label whose values are many among them.",
+        FamilySamples::Gauge(now.collect()),
+    );
     let up: Vec<(&str, u64)> = s.pools.iter().map(|p| (p.name.as_str(), p.up)).collect();
     out.labelled_gauge("skopos_scrape_pool_targets_up", "Targets of a job whose last scrape succeeded.", "scrape_job", &up);
 }

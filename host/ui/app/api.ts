@@ -126,6 +126,20 @@ export interface Target {
   health: "up" | "down" | "unknown";
   scrapeInterval: string;
   scrapeTimeout: string;
+  /** What storage did not take, though the scrape succeeded. */
+  refused?: RefusedSeries;
+}
+
+export interface RefusedSeries {
+  series: number;
+  reason: string;
+  limit: string;
+  /** The label whose values are many among them; empty if none stands out. */
+  label: string;
+  labelValues: number;
+  example: string;
+  /** YAML for the job; empty if no label stands out. */
+  rule: string;
 }
 
 export interface Targets {

@@ -127,6 +127,12 @@ impl Prometheus {
     /// None where it is not installed. Waits until it is ready.
     #[must_use]
     pub fn start(config: &str) -> Option<Self> {
+        Self::start_with(config, &["--enable-feature=exemplar-storage"])
+    }
+
+    /// Likewise, with arguments of the test's own.
+    #[must_use]
+    pub fn start_with(config: &str, arguments: &[&str]) -> Option<Self> {
         let program = find_program("prometheus")?;
         let (folder, port) = (TempFolder::new("prometheus"), free_port());
         let file = folder.write("prometheus.yml", config);
@@ -134,7 +140,7 @@ impl Prometheus {
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .arg("--enable-feature=exemplar-storage")
+            .args(arguments)
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -1,6 +1,6 @@
 /** What is scraped, by job: state, errors in full, labels, durations. */
 import { useMemo, useState } from "preact/hooks";
-import type { Target, Targets as TargetsData } from "../api";
+import type { RefusedSeries, Target, Targets as TargetsData } from "../api";
 import { quantity, whole } from "../chart/format";
 import { surroundings } from "../chart/surroundings";
 import { fromNow, type Surroundings } from "../chart/units";
@@ -9,6 +9,7 @@ import { exploreLink } from "../explore/link";
 import { useFetched } from "../fetched";
 import { Address, Badge, Counts, Labels, Search, type Tone } from "../parts/bits";
 import { Empty, Failed, Loading, Stale } from "../parts/looks";
+import { Snippet } from "../parts/snippet";
 import { VirtualRows } from "../parts/virtual-rows";
 import { follow, query, setQuery } from "../router";
 import { locale, t } from "../text";
@@ -48,6 +49,8 @@ export function fits(target: Target, search: string): boolean {
     target.scrapeUrl,
     target.scrapePool,
     target.lastError,
+    target.refused?.label ?? "",
+    target.refused?.reason ?? "",
     ...Object.entries(target.labels).map(([name, value]) => `${name}=${value}`),
   ]
     .join("\n")
@@ -247,6 +250,7 @@ function TargetCells({
       <td class={wrapped ? "wrap" : ""}>
         <Address url={target.scrapeUrl} />
         {target.lastError !== "" && <div class="said">{t("targets.failed", { error: target.lastError })}</div>}
+        {target.refused !== undefined && <div class="said">{refusedText(target.refused)}</div>}
       </td>
       <td class={wrapped ? "wrap" : ""}>
         <Labels labels={target.labels} without={["job"]} />
@@ -273,6 +277,13 @@ function aboutTarget({ labels: { job = "", instance = "" } }: Target): string[] 
   return ["up", "scrape_duration_seconds", "scrape_samples_scraped"].map((metric) => metric + selector);
 }
 
+/** What is not stored, and which label makes it so much. */
+export function refusedText({ series, limit, label, labelValues, example }: RefusedSeries): string {
+  const n = series.toLocaleString(locale.value);
+  if (label === "") return t("targets.refused", { n, limit });
+  return t("targets.refused.label", { n, limit, label, values: labelValues.toLocaleString(locale.value), example });
+}
+
 function TargetDetails({ target }: { target: Target }) {
   return (
     <dl class="facts">
@@ -280,6 +291,23 @@ function TargetDetails({ target }: { target: Target }) {
         <>
           <dt>{t("targets.error")}</dt>
           <dd class="said">{target.lastError}</dd>
+        </>
+      )}
+      {target.refused !== undefined && (
+        <>
+          <dt>{t("targets.refused.title")}</dt>
+          <dd class="said">
+            <p>{refusedText(target.refused)}</p>
+            <p>{target.refused.reason}</p>
+            {target.refused.rule === "" ? (
+              <p>{t("targets.refused.no-label")}</p>
+            ) : (
+              <>
+                <p>{t("targets.refused.rule", { job: target.scrapePool })}</p>
+                <Snippet text={target.refused.rule.trimEnd()} label={t("targets.refused.rule", { job: target.scrapePool })} />
+              </>
+            )}
+          </dd>
         </>
       )}
       <dt>{t("targets.endpoint")}</dt>

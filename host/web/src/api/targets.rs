@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::{RawQuery, State as Shared};
 use axum::response::Response;
 use model::{LabelSet, format_duration};
+use scrape::RefusedSeries;
 use scrape::snapshot::{ActiveTarget, DroppedTarget};
 use serde::Serialize;
 use serde_json::json;
@@ -28,6 +29,35 @@ struct Active<'a> {
     health: &'static str,
     scrape_interval: String,
     scrape_timeout: String,
+    /// Not upstream's: what storage did not take of a scrape that succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<Refused<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Refused<'a> {
+    series: u64,
+    reason: &'a str,
+    limit: &'a str,
+    label: &'a str,
+    label_values: u64,
+    example: &'a str,
+    rule: &'a str,
+}
+
+impl<'a> Refused<'a> {
+    fn of(refused: &'a RefusedSeries) -> Self {
+        Self {
+            series: refused.series,
+            reason: &refused.reason,
+            limit: &refused.limit,
+            label: &refused.label,
+            label_values: refused.label_values,
+            example: &refused.example,
+            rule: &refused.rule,
+        }
+    }
 }
 
 impl<'a> Active<'a> {
@@ -44,6 +74,7 @@ impl<'a> Active<'a> {
             health: target.health.as_str(),
             scrape_interval: format_duration(target.interval_ms),
             scrape_timeout: format_duration(target.timeout_ms),
+            refused: target.refused_series.as_deref().map(Refused::of),
         }
     }
 }

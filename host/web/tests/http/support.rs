@@ -234,6 +234,7 @@ mod fakes {
             scrape_url: "http://a:1/metrics".into(),
             global_url: "http://a:1/metrics".into(),
             last_error: String::new(),
+            refused_series: None,
             last_scrape: Some(1_700_000_000_123),
             last_scrape_duration_seconds: 0.25,
             health: Health::Up,
