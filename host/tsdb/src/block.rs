@@ -5,6 +5,7 @@
 
 mod body;
 mod exemplars;
+mod fuzz;
 mod groups;
 mod histograms;
 mod matching;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use model::seams::Exemplar;
 use model::{Histogram, LabelSet, StartTimestampMs, TimestampMs};
 
+pub(crate) use fuzz::parts as fuzz_parts;
 pub(crate) use meta::{BlockMeta, BlockSource};
 pub(crate) use reader::Block;
 pub(crate) use writer::BlockWriter;

@@ -22,6 +22,8 @@ mod db;
 pub mod disk;
 mod error;
 mod exemplars;
+#[doc(hidden)]
+pub mod fuzzing;
 mod head;
 mod index;
 mod life;

@@ -1,3 +1,129 @@
 //! A block with wrong bytes: an error that says where, never a wrong value, never a panic.
 
+use std::ops::Range;
+
 use super::*;
+use crate::block::sections::{FOOTER_BYTES, KINDS};
+use crate::block::tests::random::{any_histogram, sampled};
+
+/// Rows of the groups below: two pieces each.
+const ROWS: usize = 700;
+
+/// Writes three groups of all kinds of columns and returns what they are.
+fn mixed(disk: &Arc<dyn Disk>) -> Vec<(LabelSet, Vec<u64>)> {
+    let mut writer = writer(disk, 1);
+    let mut columns = Vec::new();
+    let histograms = sampled(&any_histogram(), 20);
+    for group in 0..3_u32 {
+        let times: Vec<i64> = (0..ROWS as i64).map(|row| row * 15_000 + i64::from(group)).collect();
+        writer.begin_group(&format!("group {group}"), &times).expect("a group");
+        for at in 0..40_u32 {
+            let labels = set(&[("__name__", ["a", "b_total", "c"][at as usize % 3]), ("n", &at.to_string()), ("g", &group.to_string())]);
+            let value = |row: u32| match at % 5 {
+                0 => 1.0_f64.to_bits(),
+                1 => f64::from(row * 7 + (row * row * at) % 13 + group).to_bits(),
+                2 => f64::from(row.wrapping_mul(2_654_435_761_u32.wrapping_mul(at)) >> 9).sqrt().to_bits(),
+                3 => if row > 300 { ABSENT_BITS } else { (f64::from(row % 17) / 8.0).to_bits() },
+                _ => if row < 20 { model::HISTOGRAM_BITS } else { STALE_BITS },
+            };
+            let bits: Vec<u64> = (0..ROWS as u32).map(value).collect();
+            let of_column: Vec<_> = if at % 5 == 4 { (0..).zip(histograms.iter().cloned().map(Arc::new)).collect() } else { Vec::new() };
+            let starts: &[(u32, i64)] = if at % 7 == 0 { &[(3, 9), (600, 12)] } else { &[] };
+            let exemplars = [Exemplar { labels: set(&[("trace", &at.to_string())]), value: 0.5, time: 15_000, own_time: false }];
+            let column = Column { labels: &labels, bits: &bits, histograms: &of_column, starts, exemplars: &exemplars };
+            writer.column(&column).expect("a column");
+            columns.push((labels, bits));
+        }
+        writer.end_group().expect("the end of a group");
+    }
+    writer.finish().expect("a block");
+    columns
+}
+
+/// Opens and reads all of a block whose bytes were changed in `at`. Whatever is read must be right, something must be
+/// found, and what is found must name a range of this file around the change. Returns how many columns could be read.
+fn check(bytes: Vec<u8>, at: usize, columns: &[(LabelSet, Vec<u64>)], seed: u64) -> usize {
+    let (disk, sim) = disk();
+    sim.put(&path(1), bytes);
+    let about = |range: Range<u64>| range.contains(&(at as u64));
+    let block = match Block::open(&*disk, &path(1)) {
+        Ok(block) => block,
+        Err(BlockError::Damaged(damage)) => {
+            assert_eq!(damage.file, "blocks/0000000001.block");
+            let all = damage.end == sim.files()[0].1.len() as u64;
+            assert!(about(damage.start..damage.end) || all, "seed {seed}: byte {at} is named as {damage}");
+            return 0;
+        }
+        Err(BlockError::Version { .. } | BlockError::Io { .. }) => panic!("seed {seed}: byte {at} is no version"),
+    };
+    let damage = block.verify();
+    assert!(damage.iter().any(|d| about(d.start..d.end)), "seed {seed}: byte {at} was not found: {damage:?}");
+    let mut whole = 0;
+    for (id, (labels, bits)) in (0..).zip(columns) {
+        assert_eq!(&block.labels(id).expect("the index is whole"), labels);
+        match block.read(block.group_of(id).expect("the index is whole"), &[id], ALL) {
+            Ok(rows) => {
+                assert_eq!(&rows.columns[0].bits, bits, "seed {seed}: byte {at}");
+                whole += 1;
+            }
+            Err(damage) => assert!(about(damage.start..damage.end), "seed {seed}: byte {at} is named as {damage}"),
+        }
+    }
+    whole
+}
+
+#[test]
+fn f6_a_bit_flipped_in_any_section_of_a_block_is_found_and_the_rest_is_served() {
+    let seed = std::env::var("SKOPOS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0xB10C_u64);
+    let flips: usize = std::env::var("SKOPOS_FLIPS").ok().and_then(|flips| flips.parse().ok()).unwrap_or(12);
+    println!("SKOPOS_SEED={seed}, {flips} flips a section (SKOPOS_FLIPS)");
+    let (disk, sim) = disk();
+    let columns = mixed(&disk);
+    let bytes = sim.files()[0].1.clone();
+    let block = Block::open(&*disk, &path(1)).expect("opens");
+    assert_eq!(block.verify(), []);
+    let end = bytes.len() as u64;
+    let mut ranges: Vec<Range<u64>> = KINDS.iter().map(|kind| block.sections.get(*kind).range()).collect();
+    ranges.extend([0..16, end - FOOTER_BYTES as u64..end]);
+    let mut state = seed;
+    let mut dice = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    for (kind, range) in ranges.iter().enumerate() {
+        for _ in 0..flips {
+            let at = (range.start + dice(range.end - range.start)) as usize;
+            let mut changed = bytes.clone();
+            changed[at] ^= 1 << dice(8);
+            let whole = check(changed, at, &columns, seed);
+            // One piece of samples, times or exemplars is gone, the others are not.
+            assert!(kind != 0 || whole >= columns.len() / 3, "seed {seed}: byte {at} took {} columns", columns.len() - whole);
+        }
+    }
+}
+
+#[test]
+fn f6_a_block_that_was_cut_or_grew_does_not_open() {
+    let (disk, sim) = disk();
+    mixed(&disk);
+    let bytes = sim.files()[0].1.clone();
+    for len in (0..bytes.len()).step_by(bytes.len() / 40).chain(bytes.len() - 20..bytes.len()).chain([bytes.len() + 1]) {
+        let mut changed = bytes.clone();
+        changed.resize(len, 0);
+        let (disk, sim) = super::disk();
+        sim.put(&path(1), changed);
+        assert!(matches!(Block::open(&*disk, &path(1)), Err(BlockError::Damaged(_))), "{len} bytes");
+    }
+}
+
+#[test]
+fn another_version_is_named() {
+    let (disk, sim) = disk();
+    mixed(&disk);
+    let mut bytes = sim.files()[0].1.clone();
+    bytes[8] = 2;
+    let crc = crc32c::crc32c(&bytes[..12]);
+    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+    sim.put(&path(1), bytes);
+    assert!(matches!(Block::open(&*disk, &path(1)), Err(BlockError::Version { version: 2, .. })));
+}

@@ -193,3 +193,10 @@ proptest! {
         check(&groups, &matchers, from.into(), len)?;
     }
 }
+
+/// Some values of a strategy, the same each time.
+pub(super) fn sampled<T>(strategy: &impl Strategy<Value = T>, count: usize) -> Vec<T> {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    (0..count).map(|_| strategy.new_tree(&mut runner).expect("a value").current()).collect()
+}

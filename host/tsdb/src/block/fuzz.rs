@@ -1,0 +1,69 @@
+//! What a fuzzer that does not compute checksums can reach: pages, records, lists.
+
+use std::ops::Range;
+
+use super::body::Decoded;
+use super::groups::Groups;
+use super::meta::BlockMeta;
+use super::page::Page;
+use super::postings::Postings;
+use super::record::TupleCache;
+use super::sections::{read_footer, read_header};
+use super::{PIECE_ROWS_MAX, exemplars};
+
+/// The first byte says as what the others are read; of a page two more say how many rows and columns it should have.
+pub(crate) fn parts(bytes: &[u8]) {
+    let Some((kind, rest)) = bytes.split_first() else {
+        return;
+    };
+    match kind % 6 {
+        0 => page(rest),
+        1 => groups(rest),
+        2 => {
+            if let Some(postings) = Postings::open(rest) {
+                (0..postings.len().min(1000) as u32).for_each(|pair| drop(postings.get(pair, 100_000)));
+            }
+        }
+        3 => drop(BlockMeta::decode(rest)),
+        4 => drop(exemplars::read(rest, |_, _| {})),
+        _ => {
+            let _ = read_header(rest);
+            let _ = read_footer(rest, rest.len() as u64);
+        }
+    }
+}
+
+fn page(bytes: &[u8]) {
+    let Some(([low, high, columns], content)) = bytes.split_first_chunk::<3>() else {
+        return;
+    };
+    let rows = usize::from(u16::from_le_bytes([*low, *high])).clamp(1, PIECE_ROWS_MAX);
+    let Some(page) = Page::open(content, rows, usize::from(*columns)) else {
+        return;
+    };
+    for column in 0..usize::from(*columns) {
+        let mut out = Decoded::default();
+        if page.decode(column, 0, &mut out).is_some() {
+            assert_eq!(out.bits.len(), rows, "a column has a row too many or too few");
+        }
+    }
+}
+
+fn groups(bytes: &[u8]) {
+    let data: Range<u64> = 16..1 << 40;
+    let Some(groups) = Groups::open(bytes) else {
+        return;
+    };
+    for group in 0..groups.len().min(100) {
+        let Some(record) = groups.record(group, &data) else {
+            continue;
+        };
+        let (mut cache, mut pairs) = (TupleCache::default(), Vec::new());
+        for column in record.group.columns.clone().take(1000) {
+            let column = (column - record.group.columns.start) as usize;
+            let _ = record.stored_of(column);
+            pairs.clear();
+            let _ = record.pairs(column, &mut cache, &mut pairs);
+        }
+    }
+}
