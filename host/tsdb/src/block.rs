@@ -11,6 +11,7 @@ mod histograms;
 mod matching;
 mod meta;
 mod packed;
+mod packing;
 mod page;
 mod postings;
 mod read;
@@ -18,6 +19,7 @@ mod reader;
 mod record;
 mod sections;
 mod symbols;
+mod values;
 mod verify;
 mod writer;
 

@@ -6,6 +6,7 @@ use model::TimeRange;
 
 use crate::block::{self, Block};
 use crate::disk::{Disk, SimDisk};
+pub use crate::prometheus::fuzzing::*;
 
 /// Opens these bytes as a block and reads everything in it.
 pub fn block(bytes: &[u8]) {

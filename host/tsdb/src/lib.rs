@@ -28,6 +28,8 @@ mod head;
 mod index;
 mod life;
 mod maintain;
+#[doc(hidden)]
+pub mod measuring;
 mod merge;
 mod options;
 pub mod prometheus;
@@ -43,6 +45,3 @@ pub use life::{BlockCheck, BlockInfo, DeleteReport, RepairReport, TendReport};
 pub use maintain::MaintainReport;
 pub use options::Options;
 pub use stats::Stats;
-
-#[doc(hidden)]
-pub use prometheus::fuzzing;

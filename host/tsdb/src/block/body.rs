@@ -6,8 +6,8 @@ use model::{ABSENT_BITS, HISTOGRAM_BITS, Histogram, STALE_BITS};
 
 use super::histograms;
 use super::page::{Pattern, State};
+use super::values::{self, ValueEncoder};
 use crate::column::bytes::{Reader, put_varint, put_zigzag};
-use crate::column::chunk;
 
 pub(super) const HAS_PATTERN: u8 = 0x40;
 pub(super) const HAS_EXTRAS: u8 = 0x80;
@@ -36,7 +36,7 @@ pub(super) struct Rows<'a> {
 #[derive(Default)]
 pub(super) struct BodyEncoder {
     values: Vec<u64>,
-    chunk: chunk::ChunkEncoder,
+    encoder: ValueEncoder,
     codec: Vec<u8>,
     extras: (Vec<u8>, Vec<u8>),
 }
@@ -47,9 +47,9 @@ impl BodyEncoder {
         self.values.clear();
         self.values.extend(rows.bits.iter().filter(|bits| state_of(**bits) == State::Value));
         self.codec.clear();
-        self.chunk.encode(&self.values, &mut self.codec);
+        let codec = self.encoder.encode(&self.values, &mut self.codec);
         let extras = !rows.histograms.is_empty() || !rows.starts.is_empty();
-        let tag = self.codec[0] | if pattern.is_some() { HAS_PATTERN } else { 0 } | if extras { HAS_EXTRAS } else { 0 };
+        let tag = codec | if pattern.is_some() { HAS_PATTERN } else { 0 } | if extras { HAS_EXTRAS } else { 0 };
         out.push(tag);
         if let Some(pattern) = pattern {
             put_varint(out, pattern as u64);
@@ -67,7 +67,7 @@ impl BodyEncoder {
             out.extend_from_slice(histograms);
             out.extend_from_slice(starts);
         }
-        out.extend_from_slice(&self.codec[1..]);
+        out.extend_from_slice(&self.codec);
     }
 }
 
@@ -106,6 +106,8 @@ pub(super) struct Decoded {
     pub(super) bits: Vec<u64>,
     pub(super) histograms: Vec<(u32, Arc<Histogram>)>,
     pub(super) starts: Vec<(u32, i64)>,
+    /// A buffer.
+    pub(super) numbers: Vec<u64>,
 }
 
 /// Appends the rows of a body. `first` is what the rows of histograms and starts are counted from. None if it is malformed.
@@ -123,8 +125,7 @@ pub(super) fn decode(body: &[u8], patterns: &[Pattern], rows: usize, first: u32,
     let histograms = pattern.map_or(0, |pattern| pattern.histograms);
     let from = out.bits.len();
     let codec = tag & !(HAS_PATTERN | HAS_EXTRAS);
-    let body = [&[codec], reader.take(reader.remaining())?].concat();
-    chunk::decode(&body, values, &mut out.bits)?;
+    values::decode(codec, reader.take(reader.remaining())?, values, &mut out.numbers, &mut out.bits)?;
     if let Some(pattern) = pattern {
         pattern.spread(&mut out.bits, from);
     }

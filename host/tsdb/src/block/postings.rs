@@ -9,6 +9,7 @@ use crate::column::bytes::{Reader, put_varint};
 
 const LIST: u8 = 0;
 const ROARING: u8 = 1;
+const STRIDES: u8 = 2;
 /// Longer lists are not tried as such.
 const LIST_MAX: u64 = 1024;
 
@@ -33,6 +34,12 @@ pub(super) fn encode(bitmaps: impl ExactSizeIterator<Item = RoaringBitmap>) -> s
 fn put_list(bitmap: &mut RoaringBitmap, out: &mut Vec<u8>) -> std::io::Result<()> {
     bitmap.optimize();
     let start = out.len();
+    put_strides(bitmap, out);
+    let strides = out.len() - start;
+    if strides <= bitmap.serialized_size() + 1 && strides as u64 <= bitmap.len() {
+        return Ok(());
+    }
+    out.truncate(start);
     if bitmap.len() <= LIST_MAX {
         out.push(LIST);
         put_varint(out, bitmap.len());
@@ -48,6 +55,51 @@ fn put_list(bitmap: &mut RoaringBitmap, out: &mut Vec<u8>) -> std::io::Result<()
     }
     out.push(ROARING);
     bitmap.serialize_into(out)
+}
+
+/// Series that come with each handler, core or container lie in equal distances.
+fn put_strides(bitmap: &RoaringBitmap, out: &mut Vec<u8>) {
+    out.push(STRIDES);
+    let mut columns = bitmap.iter().map(u64::from).peekable();
+    let mut next = 0;
+    while let Some(first) = columns.next() {
+        let stride = columns.peek().map_or(1, |second| second - first);
+        let mut last = first;
+        while columns.next_if(|column| *column == last + stride).is_some() {
+            last += stride;
+        }
+        put_varint(out, first - next);
+        put_varint(out, (last - first) / stride);
+        if last > first {
+            put_varint(out, stride);
+        }
+        next = last + 1;
+    }
+}
+
+fn read_strides(bytes: &[u8], columns: u32) -> Option<RoaringBitmap> {
+    let mut reader = Reader::new(bytes);
+    let mut bitmap = RoaringBitmap::new();
+    let mut next = 0_u64;
+    while !reader.is_empty() {
+        let first = next.checked_add(reader.varint()?)?;
+        let more = reader.varint()?;
+        let stride = if more > 0 { reader.varint()? } else { 1 };
+        let last = first.checked_add(more.checked_mul(stride)?)?;
+        let (low, high) = (u32::try_from(first).ok()?, u32::try_from(last).ok()?);
+        if stride == 0 || high >= columns {
+            return None;
+        }
+        if stride == 1 {
+            bitmap.insert_range(low..=high);
+        } else {
+            for at in 0..=more {
+                bitmap.try_push(low + (at * stride) as u32).ok()?;
+            }
+        }
+        next = last + 1;
+    }
+    Some(bitmap)
 }
 
 /// The section, opened.
@@ -90,6 +142,7 @@ impl<'a> Postings<'a> {
                 reader.is_empty().then_some(bitmap)?
             }
             ROARING => RoaringBitmap::deserialize_from(rest).ok()?,
+            STRIDES => read_strides(rest, columns)?,
             _ => return None,
         };
         found.max().is_none_or(|max| max < columns).then_some(found)

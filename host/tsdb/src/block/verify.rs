@@ -44,16 +44,21 @@ impl Block {
             Ok(group) => group.columns,
             Err(found) => return damage.push(found),
         };
-        let ids: Vec<u32> = columns.collect();
-        damage.extend(self.exemplars(group, &ids, range).err());
-        damage.extend(self.labels_of(ids.iter().copied()).err());
-        if ids.is_empty() {
+        if columns.is_empty() {
             damage.extend(self.read(group, &[], range).err());
         }
-        for some in ids.chunks(COLUMNS) {
-            if self.read(group, some, range).is_err() {
+        let mut left = columns;
+        while !left.is_empty() {
+            let ids: Vec<u32> = left.by_ref().take(COLUMNS).collect();
+            damage.extend(self.exemplars(group, &ids, range).err());
+            damage.extend(self.labels_of(ids.iter().copied()).err());
+            if self.read(group, &ids, range).is_err() {
                 // One at a time, so that each piece that is damaged is named.
-                damage.extend(some.iter().filter_map(|id| self.read(group, &[*id], range).err()));
+                damage.extend(ids.iter().filter_map(|id| self.read(group, &[*id], range).err()));
+            }
+            // Whose record is malformed is not asked again for each of its columns.
+            if self.group(group).is_err() {
+                return;
             }
         }
     }

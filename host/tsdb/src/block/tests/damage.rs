@@ -23,8 +23,20 @@ fn mixed(disk: &Arc<dyn Disk>) -> Vec<(LabelSet, Vec<u64>)> {
                 0 => 1.0_f64.to_bits(),
                 1 => f64::from(row * 7 + (row * row * at) % 13 + group).to_bits(),
                 2 => f64::from(row.wrapping_mul(2_654_435_761_u32.wrapping_mul(at)) >> 9).sqrt().to_bits(),
-                3 => if row > 300 { ABSENT_BITS } else { (f64::from(row % 17) / 8.0).to_bits() },
-                _ => if row < 20 { model::HISTOGRAM_BITS } else { STALE_BITS },
+                3 => {
+                    if row > 300 {
+                        ABSENT_BITS
+                    } else {
+                        (f64::from(row % 17) / 8.0).to_bits()
+                    }
+                }
+                _ => {
+                    if row < 20 {
+                        model::HISTOGRAM_BITS
+                    } else {
+                        STALE_BITS
+                    }
+                }
             };
             let bits: Vec<u64> = (0..ROWS as u32).map(value).collect();
             let of_column: Vec<_> = if at % 5 == 4 { (0..).zip(histograms.iter().cloned().map(Arc::new)).collect() } else { Vec::new() };

@@ -1,0 +1,198 @@
+//! Small numbers as bits: each in as many as the largest needs, or several in one word where the largest is far from a power of two.
+
+use super::packed::width_for;
+use crate::column::bits::{bytes_for, pack, width_of};
+use crate::column::bytes::{Reader, put_varint};
+
+/// Numbers in one word, at most.
+const GROUP_MAX: usize = 12;
+/// Added to the numbers in a word where a width would stand.
+const RADIX: u8 = 64;
+/// Bits of a word, at most: so that a word and its digits stay within 64 bits.
+const WORD_BITS_MAX: u32 = 60;
+
+/// How numbers up to some largest one are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// Each in so many bits.
+    Width(u32),
+    /// `group` digits of base `radix` in a word of `bits` bits.
+    Words { radix: u64, group: usize, bits: u32 },
+}
+
+impl Packing {
+    /// The one that takes least for `count` numbers up to `max`.
+    pub(super) fn choose(max: u64, count: usize) -> Self {
+        let width = width_of(max);
+        let mut best = (Self::Width(width), count * width as usize);
+        // Words cost time to read; they have to save a fortieth, and their base.
+        let enough = best.1 - best.1 / 40;
+        if count >= 32 && !max.wrapping_add(1).is_power_of_two() && width <= WORD_BITS_MAX / 2 {
+            let radix = max + 1;
+            let mut power = radix;
+            for group in 2..=GROUP_MAX {
+                power = match power.checked_mul(radix) {
+                    Some(power) if width_of(power - 1) <= WORD_BITS_MAX => power,
+                    _ => break,
+                };
+                let bits = width_of(power - 1);
+                let total = count.div_ceil(group) * bits as usize + 16;
+                if total < best.1.min(enough) {
+                    best = (Self::Words { radix, group, bits }, total);
+                }
+            }
+        }
+        best.0
+    }
+
+    /// Bits that `count` numbers take.
+    pub(super) fn total_bits(self, count: usize) -> usize {
+        match self {
+            Self::Width(width) => count * width as usize,
+            Self::Words { group, bits, .. } => count.div_ceil(group) * bits as usize + 16,
+        }
+    }
+
+    /// Appends how it packs, and the numbers.
+    pub(super) fn put(self, out: &mut Vec<u8>, numbers: &[u64]) {
+        match self {
+            Self::Width(width) => {
+                out.push(width as u8);
+                pack(out, numbers.iter().copied(), width);
+            }
+            Self::Words { radix, group, bits } => {
+                out.push(RADIX + group as u8);
+                put_varint(out, radix);
+                pack(out, numbers.chunks(group).map(|digits| digits.iter().rev().fold(0, |word, digit| word * radix + digit)), bits);
+            }
+        }
+    }
+
+    /// Reads what [`Packing::put`] wrote: `count` numbers, appended to `out`. None if they are not there.
+    pub(super) fn read(reader: &mut Reader<'_>, count: usize, out: &mut Vec<u64>) -> Option<()> {
+        let kind = reader.u8()?;
+        if kind <= RADIX {
+            return unpack(reader, count, kind.into(), out);
+        }
+        let group = usize::from(kind - RADIX);
+        let radix = reader.varint()?;
+        let power = (0..group).try_fold(1_u64, |power, _| power.checked_mul(radix))?;
+        if !(2..=GROUP_MAX).contains(&group) || radix < 2 || width_of(power - 1) > WORD_BITS_MAX {
+            return None;
+        }
+        let from = out.len();
+        unpack(reader, count.div_ceil(group), width_of(power - 1), out)?;
+        spread_digits(out, from, count, group, radix);
+        Some(())
+    }
+}
+
+/// Turns the words from `from` on into their digits, lowest first.
+fn spread_digits(out: &mut Vec<u64>, from: usize, count: usize, group: usize, radix: u64) {
+    let words = out.len() - from;
+    out.resize(from + words * group, 0);
+    let all = &mut out[from..];
+    // Division by multiplying with the inverse, which is less than one too small: then one step up.
+    let inverse = (u64::MAX / radix) as u128;
+    for at in (0..words).rev() {
+        let mut word = all[at];
+        for digit in &mut all[at * group..(at + 1) * group] {
+            let mut quotient = ((u128::from(word) * inverse) >> 64) as u64;
+            let mut rest = word - quotient * radix;
+            if rest >= radix {
+                rest -= radix;
+                quotient += 1;
+            }
+            *digit = rest;
+            word = quotient;
+        }
+    }
+    out.truncate(from + count);
+}
+
+/// Appends `count` numbers of `width` bits.
+pub(super) fn unpack(reader: &mut Reader<'_>, count: usize, width: u32, out: &mut Vec<u64>) -> Option<()> {
+    if width > 64 {
+        return None;
+    }
+    let bytes = reader.take(bytes_for(count.checked_mul(width as usize)?))?;
+    let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
+    let mut bit = 0;
+    // A number that begins anywhere in a byte lies in eight bytes if it has up to 57 bits.
+    let fast = if width == 0 || width > 57 || bytes.len() < 8 { 0 } else { count.min((bytes.len() - 8) * 8 / width as usize) };
+    out.reserve(count);
+    out.extend((0..fast).map(|_| {
+        let at = bit >> 3;
+        let mut word = [0; 8];
+        word.copy_from_slice(&bytes[at..at + 8]);
+        let value = u64::from_le_bytes(word) >> (bit & 7) & mask;
+        bit += width as usize;
+        value
+    }));
+    for _ in fast..count {
+        let mut wide = [0; 16];
+        let rest = &bytes[(bit >> 3).min(bytes.len())..];
+        let len = rest.len().min(9);
+        wide[..len].copy_from_slice(&rest[..len]);
+        out.push((u128::from_le_bytes(wide) >> (bit & 7)) as u64 & mask);
+        bit += width as usize;
+    }
+    Some(())
+}
+
+/// Where numbers that are not zero are among `count`: as positions, or as a bitmap.
+pub(super) fn put_places(out: &mut Vec<u8>, numbers: impl Iterator<Item = bool> + Clone, count: usize, set: usize) {
+    if places_are_listed(count, set) {
+        put_varint(out, set as u64);
+        pack(out, numbers.zip(0..).filter(|(there, _)| *there).map(|(_, at)| at), width_for(count));
+    } else {
+        crate::column::bits::put_bitmap(out, numbers);
+    }
+}
+
+/// Whether positions take less than a bitmap.
+pub(super) fn places_are_listed(count: usize, set: usize) -> bool {
+    set * width_for(count) as usize + 16 < count
+}
+
+/// Bits that [`put_places`] takes.
+pub(super) fn places_bits(count: usize, set: usize) -> usize {
+    if places_are_listed(count, set) { set * width_for(count) as usize + 16 } else { count }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn numbers_come_back(numbers in prop::collection::vec(any::<u64>(), 0..100), max: u64, bits in 0..=64_u32) {
+            let max = if bits == 0 { 0 } else { max >> (64 - bits) };
+            let numbers: Vec<u64> = numbers.iter().map(|n| if max == u64::MAX { *n } else { n % (max + 1) }).collect();
+            let packing = Packing::choose(max, numbers.len());
+            let mut out = Vec::new();
+            packing.put(&mut out, &numbers);
+            prop_assert!(out.len() * 8 <= packing.total_bits(numbers.len()) + 16 + 48);
+            let (mut back, mut reader) = (vec![7], Reader::new(&out));
+            prop_assert_eq!(Packing::read(&mut reader, numbers.len(), &mut back), Some(()));
+            prop_assert_eq!(&back[1..], &numbers);
+            prop_assert!(reader.is_empty());
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes: Vec<u8>, count in 0..100_usize) {
+            let _ = Packing::read(&mut Reader::new(&bytes), count, &mut Vec::new());
+        }
+    }
+
+    #[test]
+    fn a_largest_number_far_from_a_power_of_two_shares_words() {
+        assert!(matches!(Packing::choose(2, 480), Packing::Words { .. }));
+        assert!(matches!(Packing::choose(1440, 480), Packing::Words { .. }));
+        assert_eq!(Packing::choose(1023, 480), Packing::Width(10));
+        assert_eq!(Packing::choose(0, 480), Packing::Width(0));
+        assert_eq!(Packing::choose(u64::MAX, 480), Packing::Width(64));
+    }
+}
