@@ -4,8 +4,9 @@ pub(crate) mod bits;
 pub(crate) mod bytes;
 pub(crate) mod chunk;
 pub(crate) mod decimal;
+pub(crate) mod histogram;
 
-use model::{ABSENT_BITS, STALE_BITS};
+use model::{ABSENT_BITS, HISTOGRAM_BITS, STALE_BITS};
 
 use bytes::{Reader, put_zigzag};
 use decimal::{SCALE_MAX, mantissa, scale_of, value_of};
@@ -14,19 +15,25 @@ use decimal::{SCALE_MAX, mantissa, scale_of, value_of};
 pub(crate) const SCALE_NONE: u8 = 255;
 /// The scale byte that says "stale marker".
 const SCALE_STALE: u8 = 254;
-/// What a sample is stored as whose bits mean "absent" in memory: the NaN that Prometheus calls normal.
+/// The scale byte that says "a histogram, whose content is elsewhere".
+const SCALE_HISTOGRAM: u8 = 253;
+/// What a sample is stored as whose bits mean something else in memory: the NaN that Prometheus calls normal.
 const NAN_BITS: u64 = 0x7ff8_0000_0000_0001;
 
 /// The bits under which a value is kept.
 pub(crate) fn storable_bits(value: f64) -> u64 {
     let bits = value.to_bits();
-    if bits == ABSENT_BITS { NAN_BITS } else { bits }
+    if bits == ABSENT_BITS || bits == HISTOGRAM_BITS { NAN_BITS } else { bits }
 }
 
 /// Writes a value on its own and returns the scale that the slot has from then on.
 pub(crate) fn put_item(out: &mut Vec<u8>, bits: u64) -> u8 {
     if bits == STALE_BITS {
         out.push(SCALE_STALE);
+        return SCALE_NONE;
+    }
+    if bits == HISTOGRAM_BITS {
+        out.push(SCALE_HISTOGRAM);
         return SCALE_NONE;
     }
     match scale_of(bits) {
@@ -47,6 +54,7 @@ pub(crate) fn put_item(out: &mut Vec<u8>, bits: u64) -> u8 {
 pub(crate) fn read_item(reader: &mut Reader<'_>) -> Option<(u64, u8)> {
     match reader.u8()? {
         SCALE_STALE => Some((STALE_BITS, SCALE_NONE)),
+        SCALE_HISTOGRAM => Some((HISTOGRAM_BITS, SCALE_NONE)),
         SCALE_NONE => Some((reader.u64()?, SCALE_NONE)),
         scale if scale <= SCALE_MAX => {
             let bits = value_of(reader.zigzag()?, scale);
@@ -65,7 +73,7 @@ mod tests {
     fn items_come_back_bit_by_bit() {
         let values =
             [0.0, -0.0, 1.0, -1.0, 0.1, 12_345.678_901, 1e300, f64::MIN_POSITIVE / 8.0, f64::INFINITY, f64::NEG_INFINITY, model::stale()];
-        let nans = [f64::NAN.to_bits(), 0x7ff0_0000_0000_0001, 0xffff_ffff_ffff_ffff, NAN_BITS];
+        let nans = [f64::NAN.to_bits(), 0x7ff0_0000_0000_0001, 0xffff_ffff_ffff_ffff, NAN_BITS, HISTOGRAM_BITS];
         for bits in values.iter().map(|v| v.to_bits()).chain(nans) {
             let mut out = Vec::new();
             let scale = put_item(&mut out, bits);

@@ -42,7 +42,7 @@ impl fmt::Display for OpenError {
             }
             Self::Version { file, version } => write!(
                 f,
-                "{} has format version {version}, and this program reads version 0; start the program that wrote it, or use another data directory",
+                "{} has format version {version}, and this program reads versions up to 1; start the program that wrote it, or use another data directory",
                 file.display()
             ),
             Self::Io { action, error } => write!(f, "cannot {action}: {error}"),

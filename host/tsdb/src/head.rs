@@ -2,8 +2,22 @@
 
 pub(crate) mod cut;
 pub(crate) mod group;
+pub(crate) mod late;
 pub(crate) mod page;
+pub(crate) mod raw;
 pub(crate) mod read;
 pub(crate) mod rows;
 pub(crate) mod slots;
 pub(crate) mod writer;
+
+use model::{Histogram, HistogramCounts};
+
+/// Memory that a histogram takes, about.
+pub(crate) fn histogram_bytes(histogram: &Histogram) -> usize {
+    let buckets = match &histogram.counts {
+        HistogramCounts::Integer { positive, negative, .. } => positive.len() + negative.len(),
+        HistogramCounts::Float { positive, negative, .. } => positive.len() + negative.len(),
+    };
+    let spans = histogram.positive_spans.len() + histogram.negative_spans.len();
+    size_of::<Histogram>() + (buckets + spans + histogram.custom_bounds.len()) * 8 + 96
+}

@@ -76,6 +76,16 @@ impl Index {
     /// The series with these labels, made if it is not there.
     pub(crate) fn find_or_insert(&mut self, labels: &LabelSet) -> u32 {
         let pairs: Vec<u32> = labels.iter().map(|(name, value)| self.intern_pair(name, value)).collect();
+        self.insert_pairs(pairs)
+    }
+
+    /// Likewise, with labels as [`Index::intern`] numbered them, sorted by name. Those with an empty value do not count.
+    pub(crate) fn find_or_insert_symbols(&mut self, labels: impl Iterator<Item = (u32, u32)>) -> u32 {
+        let pairs: Vec<u32> = labels.map(|key| self.pair_of(key)).collect();
+        self.insert_pairs(pairs)
+    }
+
+    fn insert_pairs(&mut self, pairs: Vec<u32>) -> u32 {
         let hash = self.hasher.hash_one(pairs.as_slice());
         if let Some(id) = self.series_table.find(hash, |id| self.pairs_of(*id) == pairs) {
             return *id;
@@ -108,8 +118,25 @@ impl Index {
         self.live += 1;
     }
 
-    fn pairs_of(&self, id: u32) -> &[u32] {
+    /// The labels of a series, each a pair.
+    pub(crate) fn pairs_of(&self, id: u32) -> &[u32] {
         pairs_in(&self.series, &self.pieces, id)
+    }
+
+    /// Name and value of a pair.
+    pub(crate) fn pair_symbols(&self, pair: u32) -> (u32, u32) {
+        let Pair { name, value, .. } = self.pairs[pair as usize];
+        (name, value)
+    }
+
+    /// The text of a name or a value.
+    pub(crate) fn symbol(&self, symbol: u32) -> &str {
+        self.symbols.get(symbol)
+    }
+
+    /// The number of a name or a value.
+    pub(crate) fn intern(&mut self, text: &str) -> u32 {
+        self.symbols.intern(text)
     }
 
     fn find_pair(&self, name: &str, value: &str) -> Option<u32> {
@@ -120,6 +147,10 @@ impl Index {
 
     fn intern_pair(&mut self, name: &str, value: &str) -> u32 {
         let key = (self.symbols.intern(name), self.symbols.intern(value));
+        self.pair_of(key)
+    }
+
+    fn pair_of(&mut self, key: (u32, u32)) -> u32 {
         let (pairs, hasher) = (&self.pairs, &self.hasher);
         let key_of = |pair: &u32| (pairs[*pair as usize].name, pairs[*pair as usize].value);
         let hash = hasher.hash_one(key);

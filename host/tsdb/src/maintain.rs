@@ -120,7 +120,7 @@ impl Inner {
         }
         self.index_mut().retain(|series| live.contains(&series));
         for group in &groups {
-            group.head().slots.vacate_where(|series| !live.contains(&series));
+            group.head().vacate_where(|series| !live.contains(&series));
         }
         removed as u64
     }

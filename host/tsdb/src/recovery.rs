@@ -6,22 +6,25 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use model::TimestampMs;
 use model::seams::TailPosition;
-use model::{ABSENT_BITS, TimestampMs};
 
+use crate::column::bytes::Reader;
 use crate::db::Groups;
 use crate::disk::Disk;
 use crate::error::{OpenError, RecoveryProgress, RecoveryReport};
 use crate::exemplars::Exemplars;
 use crate::head::group::Group;
+use crate::head::rows::Record;
 use crate::head::slots::NO_SERIES;
 use crate::head::writer::stamp;
 use crate::index::{Index, Place};
+use crate::wal::decode::{DecodedRow, SegmentDecoder, Unreadable};
 use crate::wal::frame::{
     FRAME_HEADER_BYTES, Frames, SEGMENT_HEADER_BYTES, SegmentHeader, Step, damage, read_segment_header, segment_name, segment_number,
 };
 use crate::wal::log::ClosedSegment;
-use crate::wal::payload::{DecodedRow, SegmentDecoder, Unreadable};
+use crate::wal::row::RowState;
 
 /// What the log held.
 pub(crate) struct Recovered {
@@ -79,6 +82,13 @@ pub(crate) fn recover(
         report: recovery.report,
         exemplars: recovery.exemplars,
     })
+}
+
+/// A group of the segment that is being read.
+struct Member {
+    group: Arc<Group>,
+    /// The state after rows that were left out.
+    skipped: Option<RowState>,
 }
 
 struct Recovery {
@@ -173,8 +183,8 @@ impl Recovery {
 
     /// Takes the frames over. Returns where the last good one ends, and the newest row's time.
     fn frames(&mut self, frames: Frames<'_>, number: u64) -> (u64, TimestampMs) {
-        let mut decoder = SegmentDecoder::default();
-        let mut groups: HashMap<u32, Arc<Group>> = HashMap::new();
+        let mut decoder = SegmentDecoder::without_values();
+        let mut groups: HashMap<u32, Member> = HashMap::new();
         let (mut end, mut time_max) = (SEGMENT_HEADER_BYTES as u64, TimestampMs::MIN);
         let mut gap = None;
         for step in frames {
@@ -221,38 +231,80 @@ impl Recovery {
         self.groups.all().for_each(|group| group.head().collect_live(&mut live));
         if live.len() < self.index.len() {
             self.index.retain(|series| live.contains(&series));
-            self.groups.all().for_each(|group| group.head().slots.vacate_where(|series| !live.contains(&series)));
+            self.groups.all().for_each(|group| group.head().vacate_where(|series| !live.contains(&series)));
         }
     }
 
-    fn row(&mut self, groups: &mut HashMap<u32, Arc<Group>>, row: &DecodedRow<'_>, end: TailPosition) {
+    fn row(&mut self, groups: &mut HashMap<u32, Member>, row: &DecodedRow<'_>, end: TailPosition) {
         if let Some(key) = row.key {
-            groups.insert(row.group, self.groups.find_or_insert(key));
+            groups.insert(row.group, Member { group: self.groups.find_or_insert(key), skipped: None });
         }
-        let Some(group) = groups.get(&row.group) else {
+        let Some(member) = groups.get_mut(&row.group) else {
             self.report.rows_unreadable += 1;
             return;
         };
-        let mut head = group.head();
-        for (slot, labels) in row.columns {
-            let series = self.index.find_or_insert(labels);
-            let before = self.index.slot(series, group.id);
-            head.assign(*slot, series, before);
-            if before != Some(*slot) {
-                self.index.set_place(series, Place { group: group.id, slot: *slot });
+        let mut head = member.group.head();
+        let mut unset = Vec::new();
+        let symbols: Vec<u32> = row.columns.strings.iter().map(|text| self.index.intern(text)).collect();
+        for (slot, labels) in row.columns.iter() {
+            // The writer leaves out what has no value; who else wrote it may not.
+            let labels = labels.iter().filter(|(_, value)| !row.columns.strings[*value as usize].is_empty());
+            let series = self.index.find_or_insert_symbols(labels.map(|(name, value)| (symbols[*name as usize], symbols[*value as usize])));
+            let before = self.index.slot(series, member.group.id);
+            head.assign(slot, series, before);
+            if before != Some(slot) {
+                self.index.set_place(series, Place { group: member.group.id, slot });
             }
+            unset.push(slot);
         }
-        for (slot, exemplar) in row.exemplars {
+        for (slot, exemplar) in &row.exemplars {
             if let Some(series) = head.slots.owners().get(*slot as usize).filter(|series| **series != NO_SERIES) {
                 self.exemplars.push(*series, exemplar.clone());
             }
         }
-        if self.is_flushed(row.time, end) {
-            self.rows_flushed += 1;
-            head.newest = head.newest.max(row.time);
-        } else if head.commit_row(row.time, stamp(end.segment, end.offset), row.values) {
+        for (slot, start) in &row.starts {
+            if let Some(series) = head.slots.owners().get(*slot as usize).copied().filter(|series| *series != NO_SERIES) {
+                head.set_start(series, row.time, *start);
+            }
+        }
+        let (flushed, stamp) = (self.is_flushed(row.time, end), stamp(end.segment, end.offset));
+        self.rows_flushed += u64::from(flushed);
+        if !flushed {
             self.report.rows += 1;
-            self.report.samples += row.values.iter().filter(|bits| **bits != ABSENT_BITS).count() as u64;
+            self.report.samples += row.samples;
+        }
+        if row.late {
+            if !flushed {
+                head.commit_late(row.time, stamp, row.values, &row.histograms);
+            }
+            return;
+        }
+        let record = Record {
+            time: row.time,
+            stamp,
+            full: row.full,
+            presence: row.presence,
+            unset: &unset,
+            histograms: row.histograms_section,
+            values: row.encoded,
+        };
+        if flushed {
+            // Rows that follow may build on it.
+            if row.full {
+                member.skipped = Some(RowState::default());
+            }
+            if let Some(state) = &mut member.skipped {
+                unset.iter().for_each(|slot| state.unset(*slot as usize));
+                if state.decode(&mut Reader::new(row.encoded), row.full, row.presence).is_none() {
+                    self.report.rows_unreadable += 1;
+                }
+            }
+            head.newest = head.newest.max(row.time);
+        } else {
+            if let Some(state) = member.skipped.take().filter(|_| !row.full) {
+                head.build_on(&state);
+            }
+            head.commit_row(record);
         }
     }
 

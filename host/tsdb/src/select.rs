@@ -239,7 +239,7 @@ impl Select for Db {
                 }
                 Place::Head(group) => {
                     let wanted = columns.iter().filter_map(|column| if let Column::Head(wanted) = column { Some(*wanted) } else { None });
-                    Some(Part::Head(View::new(&self.0.group(*group)?, wanted.collect(), range)))
+                    Some(Part::Head(View::new(&*self.0.group(*group)?, wanted.collect(), range)))
                 }
             });
             selected.push(Box::new(Selected { parts: parts.collect(), labels, range, _pin: of_head.then(|| Arc::clone(&pin)) }));

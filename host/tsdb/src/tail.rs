@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::PoisonError;
 
 use model::seams::{SelectError, Tail, TailBatch, TailPosition, TailRow};
-use model::{ABSENT_BITS, LabelSet};
+use model::{ABSENT_BITS, HISTOGRAM_BITS, LabelSet};
 
 use crate::db::{Db, Inner};
+use crate::wal::decode::{DecodedRow, SegmentDecoder};
 use crate::wal::frame::{FRAME_HEADER_BYTES, Frames, SEGMENT_HEADER_BYTES, Step, segment_name};
-use crate::wal::payload::{DecodedRow, SegmentDecoder};
 
 /// Bytes that are read at a time.
 const CHUNK_BYTES: u64 = 1 << 20;
@@ -129,7 +129,7 @@ impl Cursor {
                     let known = learn(&mut self.groups, &row);
                     if (TailPosition { segment, offset }) >= from {
                         let row = with_labels(&row, known);
-                        samples += row.samples.len();
+                        samples += row.samples.len() + row.histograms.len();
                         rows.push(row);
                     }
                 }
@@ -147,14 +147,16 @@ fn learn<'a>(groups: &'a mut HashMap<u32, Vec<Option<LabelSet>>>, row: &DecodedR
     if known.len() < row.values.len() {
         known.resize(row.values.len(), None);
     }
-    for (slot, labels) in row.columns {
-        known[*slot as usize] = Some(labels.clone());
+    for (slot, labels) in row.columns.labels() {
+        known[slot as usize] = Some(labels);
     }
     known
 }
 
 fn with_labels(row: &DecodedRow<'_>, known: &[Option<LabelSet>]) -> TailRow {
-    let present = row.values.iter().zip(known).filter(|(bits, _)| **bits != ABSENT_BITS);
+    let present = row.values.iter().zip(known).filter(|(bits, _)| **bits != ABSENT_BITS && **bits != HISTOGRAM_BITS);
     let samples = present.filter_map(|(bits, labels)| Some((labels.clone()?, f64::from_bits(*bits)))).collect();
-    TailRow { time: row.time, samples, histograms: Vec::new() }
+    let histograms = row.histograms.iter().filter(|(slot, _)| row.values.get(*slot as usize) == Some(&HISTOGRAM_BITS));
+    let histograms = histograms.filter_map(|(slot, histogram)| Some((known.get(*slot as usize)?.clone()?, histogram.clone())));
+    TailRow { time: row.time, samples, histograms: histograms.collect() }
 }

@@ -183,13 +183,13 @@ fn f7_foreign_file_under_a_segments_name_is_damage() {
 fn f10_old_format_or_newer_is_refused_by_name() {
     let (disk, _) = disk_with_segments();
     let (name, mut bytes) = segments(&disk).remove(1);
-    bytes[8] = 1;
+    bytes[8] = 9;
     let checksum = crc32c::crc32c(&bytes[..36]);
     bytes[36..40].copy_from_slice(&checksum.to_le_bytes());
     disk.put(&name, bytes);
     let error = try_open(&disk, options()).expect_err("it is refused");
-    assert!(matches!(&error, OpenError::Version { file, version: 1 } if *file == name));
-    assert!(error.to_string().contains("version 1"), "{error}");
+    assert!(matches!(&error, OpenError::Version { file, version: 9 } if *file == name));
+    assert!(error.to_string().contains("version 9"), "{error}");
 }
 
 #[test]

@@ -26,7 +26,9 @@ impl Run {
     fn new(seed: u64) -> Self {
         let mut dice = Dice(seed);
         let segment_bytes = [300, 3000, 1 << 20][dice.below(3) as usize];
-        let mut run = Self { dice, disk: SimDisk::new(), db: None, feeders: BTreeMap::new(), naive: Naive::default(), segment_bytes };
+        let mut naive = Naive::default();
+        naive.window = [0, 40, 2000][dice.below(3) as usize];
+        let mut run = Self { dice, disk: SimDisk::new(), db: None, feeders: BTreeMap::new(), naive, segment_bytes };
         run.open();
         run
     }
@@ -34,6 +36,7 @@ impl Run {
     fn open(&mut self) {
         let mut options = options();
         options.segment_bytes = self.segment_bytes;
+        options.out_of_order_window_ms = self.naive.window;
         let (db, report) = try_open(&self.disk, options).expect("it opens");
         assert!(report.is_clean(), "{report:?}");
         self.db = Some(db);
@@ -74,6 +77,8 @@ impl Run {
         let newest = self.naive.newest(group).unwrap_or(NOW - 1_000_000);
         let time = match self.dice.below(10) {
             0 => newest - 1,
+            3 => newest - self.dice.below(60) as i64,
+            4 => newest - 15 * self.dice.below(150) as i64,
             1 => newest,
             2 => newest + self.dice.below(100) as i64,
             _ => newest + 15,

@@ -54,6 +54,13 @@ impl ChunkEncoder {
         out[tag_at] |= self.encode_values(out);
     }
 
+    /// Likewise, of rows that all have the same value.
+    pub(crate) fn encode_constant(bits: u64, out: &mut Vec<u8>) {
+        debug_assert!(bits != ABSENT_BITS && bits != STALE_BITS);
+        out.push(CONSTANT);
+        put_item(out, bits);
+    }
+
     /// Appends the values and returns the codec.
     fn encode_values(&mut self, out: &mut Vec<u8>) -> u8 {
         let Some(&first) = self.values.first() else {

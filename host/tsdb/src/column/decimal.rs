@@ -24,6 +24,17 @@ pub(crate) fn mantissa(bits: u64, scale: u8) -> Option<i64> {
     ((whole as f64 / POWERS[usize::from(scale)]).to_bits() == bits && whole.unsigned_abs() <= MANTISSA_MAX as u64).then_some(whole)
 }
 
+/// Likewise, of bits that are known to have one: without proof it takes half the time.
+#[inline]
+pub(crate) fn known_mantissa(bits: u64, scale: u8) -> i64 {
+    let value = f64::from_bits(bits);
+    if scale == 0 {
+        return value as i64;
+    }
+    let scaled = value * POWERS[usize::from(scale)];
+    (scaled + 0.5_f64.copysign(scaled)) as i64
+}
+
 /// The bits of `mantissa / 10^scale`. The scale is at most [`SCALE_MAX`].
 #[inline]
 pub(crate) fn value_of(mantissa: i64, scale: u8) -> u64 {
@@ -76,6 +87,7 @@ mod tests {
             let bits = value_of(m, scale);
             if m != 0 {
                 prop_assert_eq!(mantissa(bits, scale), Some(m));
+                prop_assert_eq!(known_mantissa(bits, scale), m);
             }
         }
 

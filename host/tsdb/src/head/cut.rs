@@ -6,26 +6,31 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use model::{ABSENT_BITS, Histogram, StartTimestampMs, TimestampMs};
+use model::{ABSENT_BITS, Histogram, StartTimestampMs, TimeRange, TimestampMs};
 
 use super::group::{Group, GroupHead};
+use super::late::LateRow;
 use super::page::Page;
 use super::read::PageDamaged;
-use super::slots::NO_SERIES;
+use super::slots::{Layout, NO_SERIES};
 
 /// No slot.
 const NO_SLOT: u32 = u32::MAX;
 
 /// Rows of a group before a time, with those that came late. Nothing is decoded but the times.
 pub(crate) struct GroupCut {
-    /// The group's key.
-    pub(crate) key: Arc<str>,
     times: Vec<TimestampMs>,
     series: Vec<u32>,
     pages: Vec<CutPage>,
     layouts: Vec<CutLayout>,
+    /// Where the rows of all pages, one after the other, are among the times. Empty: at the same places.
+    places: Vec<u32>,
+    late: Vec<Arc<LateRow>>,
+    /// Of each series, if the group has any.
+    starts: Vec<Vec<(TimestampMs, StartTimestampMs)>>,
     /// Rows of the group below this number are in the cut.
     rows_end: u64,
+    end: TimestampMs,
 }
 
 struct CutPage {
@@ -38,7 +43,7 @@ struct CutPage {
 
 /// Where the cut's series are in pages of one layout.
 struct CutLayout {
-    owners: Arc<[u32]>,
+    owners: Layout,
     slots: Vec<u32>,
 }
 
@@ -59,17 +64,42 @@ impl Group {
         let mut head = self.head();
         head.seal_before(end);
         let pages: Vec<Arc<Page>> = head.pages.iter().take_while(|page| page.time_min < end).cloned().collect();
+        let before = TimeRange { start: TimestampMs::MIN, end: end.saturating_sub(1) };
+        let late: Vec<Arc<LateRow>> = head.late.within(before).cloned().collect();
         drop(head);
-        GroupCut::new(self.key.clone(), pages, end)
+        let Some(mut cut) = GroupCut::new(pages, late, end)? else {
+            return Ok(None);
+        };
+        let head = self.head();
+        if !head.starts.is_empty() {
+            cut.starts = cut.series.iter().map(|series| head.starts_in(*series, before)).collect();
+        }
+        drop(head);
+        Ok(Some(cut))
     }
 
     /// Drops the rows that the cut has, now that they are elsewhere.
     pub(crate) fn drop_cut(&self, cut: &GroupCut) -> Result<(), PageDamaged> {
-        self.head().drop_rows_below(cut.rows_end)
+        let mut head = self.head();
+        head.late.remove(&cut.late);
+        head.forget_starts_before(cut.end);
+        head.drop_rows_below(cut.rows_end)
     }
 }
 
 impl GroupHead {
+    /// Forgets start timestamps before a time, but for the one of each series that holds on.
+    fn forget_starts_before(&mut self, end: TimestampMs) {
+        let mut newest: Option<(u32, TimestampMs)> = None;
+        let mut gone = Vec::new();
+        for (series, time) in self.starts.keys().filter(|(_, time)| *time < end) {
+            gone.extend(newest.replace((*series, *time)).filter(|(last, _)| last == series));
+        }
+        for key in &gone {
+            self.starts.remove(key);
+        }
+    }
+
     /// Drops the rows below a number.
     fn drop_rows_below(&mut self, rows_end: u64) -> Result<(), PageDamaged> {
         while let Some(page) = self.pages.front().filter(|page| page.first_row < rows_end).cloned() {
@@ -89,9 +119,9 @@ impl GroupHead {
 }
 
 impl GroupCut {
-    fn new(key: Arc<str>, pages: Vec<Arc<Page>>, end: TimestampMs) -> Result<Option<Self>, PageDamaged> {
-        let mut cut =
-            Self { key, times: Vec::new(), series: Vec::new(), pages: Vec::new(), layouts: Vec::new(), rows_end: 0 };
+    fn new(pages: Vec<Arc<Page>>, late: Vec<Arc<LateRow>>, end: TimestampMs) -> Result<Option<Self>, PageDamaged> {
+        let (times, series, layouts, places, starts) = Default::default();
+        let mut cut = Self { times, series, pages: Vec::new(), layouts, places, late, starts, rows_end: 0, end };
         let mut stamps = Vec::new();
         for page in pages {
             let before = cut.times.len();
@@ -106,6 +136,7 @@ impl GroupCut {
             cut.pages.push(CutPage { page, rows, layout });
         }
         cut.find_series();
+        cut.place_late();
         Ok((!cut.times.is_empty()).then_some(cut))
     }
 
@@ -120,6 +151,11 @@ impl GroupCut {
                 }
             }
         }
+        for series in self.late.iter().flat_map(|row| row.series()) {
+            if known.insert(series) {
+                self.series.push(series);
+            }
+        }
         let place_of: std::collections::HashMap<u32, usize> = self.series.iter().enumerate().map(|(at, series)| (*series, at)).collect();
         for layout in &mut self.layouts {
             layout.slots = vec![NO_SLOT; self.series.len()];
@@ -129,6 +165,22 @@ impl GroupCut {
                 }
             }
         }
+    }
+
+    /// Takes the late rows' times in.
+    fn place_late(&mut self) {
+        if self.late.is_empty() {
+            return;
+        }
+        let rows = std::mem::take(&mut self.times);
+        self.times = rows.iter().copied().chain(self.late.iter().map(|row| row.time)).collect();
+        self.times.sort_unstable();
+        self.times.dedup();
+        self.places = rows.iter().map(|time| self.row_of(*time)).collect();
+    }
+
+    fn row_of(&self, time: TimestampMs) -> u32 {
+        self.times.partition_point(|held| *held < time) as u32
     }
 
     /// Ascending, each once.
@@ -153,15 +205,45 @@ impl GroupCut {
                 slot => {
                     page.column(slot as usize, &mut out.bits).ok_or(PageDamaged)?;
                     out.bits.truncate(before + rows);
+                    let within = page.histograms(slot as usize).ok_or(PageDamaged)?.into_iter().filter(|(row, _)| (*row as usize) < *rows);
+                    out.histograms.extend(within.map(|(row, histogram)| (before as u32 + row, histogram)));
                 }
             }
         }
+        if !self.late.is_empty() {
+            self.add_late(self.series[at], out);
+        }
+        for (time, start) in self.starts.get(at).into_iter().flatten() {
+            // What began to hold earlier holds from the first row on.
+            let row = self.row_of(*time);
+            match out.starts.last_mut().filter(|(last, _)| *last == row) {
+                Some(held) => held.1 = *start,
+                None => out.starts.push((row, *start)),
+            }
+        }
         Ok(())
+    }
+
+    fn add_late(&self, series: u32, out: &mut CutColumn) {
+        let rows = std::mem::replace(&mut out.bits, vec![ABSENT_BITS; self.times.len()]);
+        for (bits, place) in rows.into_iter().zip(&self.places) {
+            out.bits[*place as usize] = bits;
+        }
+        out.histograms.iter_mut().for_each(|(row, _)| *row = self.places[*row as usize]);
+        for late in &self.late {
+            let row = self.row_of(late.time);
+            if let (ABSENT_BITS, Some(bits)) = (out.bits[row as usize], late.get(series)) {
+                out.bits[row as usize] = bits;
+                out.histograms.extend(late.histogram(series).map(|histogram| (row, histogram.clone())));
+            }
+        }
+        out.histograms.sort_unstable_by_key(|(row, _)| *row);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::rows::tests::Rows;
     use super::*;
 
     fn bits(value: u64) -> u64 {
@@ -171,6 +253,7 @@ mod tests {
     /// Rows of two series at times 0, 10, 20…, the second from the fifth row on.
     fn group(rows: u64) -> Group {
         let group = Group::new(1, Arc::from("key"));
+        let mut state = Rows::default();
         for row in 0..rows {
             let mut head = group.head();
             if row == 0 {
@@ -183,7 +266,8 @@ mod tests {
                 }
                 values.push(bits(1000 + row));
             }
-            assert!(head.commit_row(row as i64 * 10, row as i64, &values));
+            let encoded = state.encode_row(&values);
+            assert!(head.commit_row(encoded.record(row as i64 * 10, row as i64)));
         }
         group
     }
@@ -207,7 +291,10 @@ mod tests {
                 assert_eq!(column.bits, (0..expected).map(bits).collect::<Vec<_>>());
                 if expected > 5 {
                     cut.column(1, &mut column).expect("whole");
-                    assert_eq!(column.bits, (0..expected).map(|row| if row < 5 { ABSENT_BITS } else { bits(1000 + row) }).collect::<Vec<_>>());
+                    assert_eq!(
+                        column.bits,
+                        (0..expected).map(|row| if row < 5 { ABSENT_BITS } else { bits(1000 + row) }).collect::<Vec<_>>()
+                    );
                 }
                 group.drop_cut(&cut).expect("whole");
                 let left = group.cut(i64::MAX).expect("whole").map(|cut| cut.times().to_vec()).unwrap_or_default();

@@ -1,17 +1,29 @@
 //! One group of series that share times.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::{ABSENT_BITS, TimeRange, TimestampMs};
+use model::{Histogram, StartTimestampMs, TimeRange, TimestampMs};
 
+use super::late::LateRows;
 use super::page::Page;
-use super::rows::OpenRows;
-use super::slots::{NO_SERIES, Slots};
+use super::rows::{OpenRows, Record};
+use super::slots::{Layout, NO_SERIES, Slots};
+use crate::wal::row::RowState;
 
 /// Rows that are sealed together: more compress better, fewer take less room while open.
-pub(crate) const PAGE_ROWS: usize = 32;
+pub(crate) const PAGE_ROWS: usize = 64;
+/// Of a group this wide on, fewer: while a page is made its values take eight bytes each.
+const PAGE_VALUES_MAX: usize = 2 << 20;
+const PAGE_ROWS_MIN: usize = 8;
+
+const ALL: TimeRange = TimeRange { start: TimestampMs::MIN, end: TimestampMs::MAX };
+
+/// Rows of a page in a group of so many slots.
+fn page_rows(width: usize) -> usize {
+    (PAGE_VALUES_MAX / width.max(1)).clamp(PAGE_ROWS_MIN, PAGE_ROWS)
+}
 
 /// A group. What queries and the writer share is behind one lock that is never held over I/O.
 pub(crate) struct Group {
@@ -35,6 +47,9 @@ pub(crate) struct GroupHead {
     pub(crate) rows_sealed: u64,
     /// Time of the newest row, also when that has been dropped.
     pub(crate) newest: TimestampMs,
+    pub(crate) late: LateRows,
+    /// Start timestamps by series and the time from which on they hold.
+    pub(crate) starts: BTreeMap<(u32, TimestampMs), StartTimestampMs>,
     pub(super) pages_bytes: usize,
 }
 
@@ -46,6 +61,8 @@ impl Group {
             open: OpenRows::default(),
             rows_sealed: 0,
             newest: TimestampMs::MIN,
+            late: LateRows::default(),
+            starts: BTreeMap::new(),
             pages_bytes: 0,
         };
         Self {
@@ -76,7 +93,7 @@ impl Group {
     /// Whether nobody writes and nothing is there. The caller keeps writers from coming.
     pub(crate) fn is_unused(&self) -> bool {
         let head = self.head();
-        !self.has_writer.load(Ordering::Acquire) && head.pages.is_empty() && head.open.is_empty()
+        !self.has_writer.load(Ordering::Acquire) && head.pages.is_empty() && head.open.is_empty() && head.late.is_empty()
     }
 
     pub(crate) fn head(&self) -> MutexGuard<'_, GroupHead> {
@@ -88,39 +105,89 @@ impl Group {
 impl GroupHead {
     /// Makes a row visible. Its time is not before the newest; if it is the same, samples are added where there are none.
     /// Also used by recovery, which may bring rows that are older: they are not taken.
-    pub(crate) fn commit_row(&mut self, time: TimestampMs, stamp: i64, row: &[u64]) -> bool {
+    pub(crate) fn commit_row(&mut self, record: Record<'_>) -> bool {
+        let time = record.time;
         if time < self.newest || (time == self.newest && self.open.is_empty()) {
             return false;
         }
-        if time == self.newest {
-            self.open.merge_into_last(row);
-            return true;
+        if time > self.newest {
+            self.seal_overflow();
         }
-        if self.open.len() >= PAGE_ROWS {
-            self.seal(false);
-        }
-        self.open.push(time, stamp, row);
+        self.open.push(record);
         self.newest = time;
         true
     }
 
+    /// Recovery: the next row builds on one that is left out. Rows that are there are sealed.
+    pub(crate) fn build_on(&mut self, state: &RowState) {
+        self.seal(false);
+        self.open = OpenRows::on(state);
+    }
+
+    /// Makes a late row visible: samples of slots. They are not there yet.
+    pub(crate) fn commit_late(&mut self, time: TimestampMs, stamp: i64, row: &[u64], histograms: &[(u32, Arc<Histogram>)]) {
+        let owners = self.slots.owners();
+        let samples = owners.iter().copied().zip(row.iter().copied()).filter(|(series, _)| *series != NO_SERIES).collect();
+        let of = |slot: &u32| owners.get(*slot as usize).copied().filter(|series| *series != NO_SERIES);
+        let histograms = histograms.iter().filter_map(|(slot, histogram)| Some((of(slot)?, histogram.clone()))).collect();
+        self.late.push(time, stamp, samples, histograms);
+    }
+
+    /// Notes from when on the series began to count.
+    pub(crate) fn set_start(&mut self, series: u32, time: TimestampMs, start: StartTimestampMs) {
+        let before = self.starts.range((series, TimestampMs::MIN)..=(series, time)).next_back();
+        if before.is_none_or(|(_, held)| *held != start) {
+            self.starts.insert((series, time), start);
+        }
+    }
+
+    /// The start timestamps of a series that hold in a range, the first from before it.
+    pub(crate) fn starts_in(&self, series: u32, range: TimeRange) -> Vec<(TimestampMs, StartTimestampMs)> {
+        let before = self.starts.range((series, TimestampMs::MIN)..(series, range.start)).next_back();
+        let within = (range.start <= range.end).then(|| self.starts.range((series, range.start)..=(series, range.end)));
+        before.into_iter().chain(within.into_iter().flatten()).map(|((_, time), start)| (*time, *start)).collect()
+    }
+
     /// Compresses the open rows, all or all but the newest, which may still get samples.
     pub(crate) fn seal(&mut self, keep_last: bool) {
-        self.seal_first(self.open.len().saturating_sub(usize::from(keep_last)));
+        self.seal_first(self.open.len().saturating_sub(usize::from(keep_last)), TimestampMs::MAX);
     }
 
     /// Compresses the open rows before a time.
     pub(super) fn seal_before(&mut self, time: TimestampMs) {
-        self.seal_first(self.open.times.partition_point(|open| *open < time));
+        self.seal_first(usize::MAX, time);
     }
 
-    fn seal_first(&mut self, rows: usize) {
-        if rows > 0 {
-            let page = Page::seal(&self.open, rows, self.rows_sealed, self.slots.layout());
-            self.pages_bytes += page.heap_bytes();
-            self.pages.push_back(Arc::new(page));
-            self.rows_sealed += rows as u64;
-            self.open.drop_first(rows);
+    /// Compresses open rows where they are many: before a further one comes, and after recovery, which leaves all open.
+    pub(crate) fn seal_overflow(&mut self) {
+        let page = page_rows(self.slots.owners().len());
+        if self.open.len() >= page {
+            self.seal_first(self.open.len() / page * page, TimestampMs::MAX);
+        }
+    }
+
+    fn seal_first(&mut self, mut rows: usize, end: TimestampMs) {
+        let page_rows = page_rows(self.slots.owners().len());
+        while rows > 0 && self.open.first_time().is_some_and(|time| time < end) {
+            let before = self.open.len();
+            match self.open.take_first(rows.min(page_rows), end) {
+                Some(raw) if raw.len() > 0 => {
+                    self.slots.shrink();
+                    let page = Page::seal(&raw, self.rows_sealed, self.slots.layout());
+                    self.pages_bytes += page.heap_bytes();
+                    self.pages.push_back(Arc::new(page));
+                    self.rows_sealed += raw.len() as u64;
+                    rows -= raw.len();
+                }
+                Some(_) => break,
+                None => {
+                    tracing::error!(
+                        rows = before,
+                        "rows in memory do not decode and are dropped; the log has them. The machine's memory may be faulty"
+                    );
+                    self.rows_sealed += before as u64;
+                }
+            }
         }
         let open = &self.open;
         self.slots.free_unused(|slot| open.uses(slot));
@@ -134,8 +201,7 @@ impl GroupHead {
         let in_way = |used: &dyn Fn(usize) -> bool| changed.iter().flatten().any(|slot| used(*slot as usize));
         if in_way(&|slot| self.open.uses(slot)) {
             // The newest row stays open if it can, because more samples may follow for it.
-            let last = self.open.len() - 1;
-            let keep_last = !in_way(&|slot| self.open.get(last, slot) != ABSENT_BITS);
+            let keep_last = !in_way(&|slot| self.open.last_uses(slot));
             self.seal(keep_last);
         }
         if let Some(old) = before {
@@ -146,7 +212,8 @@ impl GroupHead {
 
     /// Time of the oldest row.
     pub(crate) fn time_min(&self) -> Option<TimestampMs> {
-        self.pages.front().map(|page| page.time_min).or_else(|| self.open.times.first().copied())
+        let rows = self.pages.front().map(|page| page.time_min).or_else(|| self.open.first_time());
+        rows.into_iter().chain(self.late.within(ALL).next().map(|row| row.time)).min()
     }
 
     /// The pages that overlap with a range.
@@ -158,7 +225,7 @@ impl GroupHead {
 
     /// Drops rows before `time`: whole pages, and open rows if all are.
     pub(crate) fn drop_before(&mut self, time: TimestampMs) -> u64 {
-        let mut rows = 0;
+        let mut rows = self.late.drop_before(time);
         while let Some(page) = self.pages.front().filter(|page| page.time_max < time) {
             self.pages_bytes -= page.heap_bytes();
             rows += page.rows as u64;
@@ -167,7 +234,7 @@ impl GroupHead {
         if !self.open.is_empty() && self.newest < time {
             rows += self.open.len() as u64;
             self.rows_sealed += self.open.len() as u64;
-            self.open.drop_first(self.open.len());
+            self.open = OpenRows::default();
             let open = &self.open;
             self.slots.free_unused(|slot| open.uses(slot));
         }
@@ -182,8 +249,9 @@ impl GroupHead {
                 live.insert(series);
             }
         }
+        self.late.within(ALL).for_each(|row| live.extend(row.series()));
         // Pages mostly share their layout, and nearly all of its series turn up in the newest.
-        let mut layout: Option<&Arc<[u32]>> = None;
+        let mut layout: Option<&Layout> = None;
         let mut missing: Vec<usize> = Vec::new();
         for page in self.pages.iter().rev() {
             if layout.is_none_or(|layout| !Arc::ptr_eq(layout, &page.layout)) {
@@ -202,6 +270,18 @@ impl GroupHead {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.pages_bytes + self.pages.capacity() * 8 + self.open.heap_bytes() + self.slots.heap_bytes()
+        self.pages_bytes
+            + self.pages.capacity() * 8
+            + self.open.heap_bytes()
+            + self.slots.heap_bytes()
+            + self.late.heap_bytes()
+            + self.starts.len() * 32
+            + size_of::<Group>()
+    }
+
+    /// Forgets what is known of series that are gone.
+    pub(crate) fn vacate_where(&mut self, gone: impl Fn(u32) -> bool) {
+        self.starts.retain(|(series, _), _| !gone(*series));
+        self.slots.vacate_where(gone);
     }
 }

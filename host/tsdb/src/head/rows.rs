@@ -1,88 +1,436 @@
-//! The newest rows of a group, not compressed yet.
+//! The newest rows of a group, as the log has them: each against the one before, a byte or two a sample.
+//!
+//! A record is `zigzag` time less that of the record before, `zigzag` stamp likewise, `u8` flags, with [`UNSET`] a `varint` n and n
+//! slots as `varint` whose last value counts no more, with [`HISTOGRAMS`] a histograms section behind its length, then, behind
+//! their length, the values as in the log. Only memory has this, so it may change.
 
-use model::{ABSENT_BITS, TimestampMs};
+use std::sync::Arc;
 
-/// Rows by time; a row is as wide as its writer was when it came.
-#[derive(Default)]
-pub(crate) struct OpenRows {
-    pub(crate) times: Vec<TimestampMs>,
-    /// Where each row stands in the log, which is the order in which rows of all groups were written.
-    pub(crate) stamps: Vec<i64>,
-    starts: Vec<usize>,
-    values: Vec<u64>,
+use model::TimestampMs;
+
+use super::raw::RawRows;
+use crate::column::bits::{bytes_for, get};
+use crate::column::bytes::{Reader, put_varint, put_zigzag};
+use crate::wal::row::RowState;
+use crate::wal::sections::read_histograms;
+
+const FULL: u8 = 1;
+const PRESENCE: u8 = 2;
+const UNSET: u8 = 4;
+const HISTOGRAMS: u8 = 8;
+/// Records in a chunk, and bytes after which it ends before.
+const CHUNK_RECORDS: usize = 8;
+const CHUNK_BYTES: usize = 16 << 10;
+
+/// A row as the log has it.
+#[derive(Clone, Copy)]
+pub(crate) struct Record<'a> {
+    pub(crate) time: TimestampMs,
+    /// Its place in the log.
+    pub(crate) stamp: i64,
+    pub(crate) full: bool,
+    pub(crate) presence: bool,
+    /// Slots that have a new series, or one that begins anew.
+    pub(crate) unset: &'a [u32],
+    /// A histograms section, or nothing.
+    pub(crate) histograms: &'a [u8],
+    /// From the width on.
+    pub(crate) values: &'a [u8],
 }
 
-/// Rows that room is made for at a time: less often would be faster, more often leaves less room unused.
-const ROOM_ROWS: usize = 8;
+/// Encoded rows by time.
+#[derive(Default)]
+pub(crate) struct OpenRows {
+    /// What the first record builds on, packed; empty if it needs nothing.
+    base: Arc<[u8]>,
+    base_time: TimestampMs,
+    base_stamp: i64,
+    /// Records that are complete, and the newest ones.
+    chunks: Vec<Arc<[u8]>>,
+    tail: Vec<u8>,
+    tail_records: usize,
+    /// Rows: records of the same time are one.
+    rows: usize,
+    first_time: TimestampMs,
+    last_time: TimestampMs,
+    last_stamp: i64,
+    /// Bitmaps of the last record's slots, and of all slots of all rows.
+    present: Vec<u8>,
+    used: Vec<u8>,
+}
+
+/// Rows that do not change any more.
+#[derive(Clone, Default)]
+pub(crate) struct Snapshot {
+    base: Arc<[u8]>,
+    base_time: TimestampMs,
+    base_stamp: i64,
+    chunks: Vec<Arc<[u8]>>,
+    pub(crate) rows: usize,
+}
 
 impl OpenRows {
+    /// No rows yet; the first may build on this.
+    pub(crate) fn on(state: &RowState) -> Self {
+        let mut packed = Vec::new();
+        state.pack(&mut packed);
+        Self { base: packed.into(), present: state.last_row().0.to_vec(), ..Self::default() }
+    }
+
     pub(crate) fn len(&self) -> usize {
-        self.times.len()
+        self.rows
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.times.is_empty()
+        self.rows == 0
     }
 
-    /// A row's values by slot. Slots past the end are absent.
-    pub(crate) fn row(&self, at: usize) -> &[u64] {
-        let end = self.starts.get(at + 1).copied().unwrap_or(self.values.len());
-        &self.values[self.starts[at]..end]
-    }
-
-    /// One value.
-    pub(crate) fn get(&self, row: usize, slot: usize) -> u64 {
-        self.row(row).get(slot).copied().unwrap_or(ABSENT_BITS)
+    pub(crate) fn first_time(&self) -> Option<TimestampMs> {
+        (self.rows > 0).then_some(self.first_time)
     }
 
     /// Whether any row has a sample in the slot.
     pub(crate) fn uses(&self, slot: usize) -> bool {
-        (0..self.len()).any(|row| self.get(row, slot) != ABSENT_BITS)
+        self.rows > 0 && get(&self.used, slot)
     }
 
-    /// The widest row's width.
-    pub(crate) fn width(&self) -> usize {
-        // Not always the last: after a restart a writer begins with few columns again.
-        (0..self.len()).map(|row| self.row(row).len()).max().unwrap_or(0)
+    /// Slots of the newest record.
+    pub(crate) fn last_uses(&self, slot: usize) -> bool {
+        self.rows > 0 && get(&self.present, slot)
     }
 
-    /// Adds a row, which is newer than the others.
-    pub(crate) fn push(&mut self, time: TimestampMs, stamp: i64, row: &[u64]) {
-        if self.values.capacity() - self.values.len() < row.len() {
-            self.values.reserve_exact(row.len() * ROOM_ROWS);
+    /// Adds a row, which is not older than the others; one of the same time adds samples to the newest.
+    pub(crate) fn push(&mut self, record: Record<'_>) {
+        let Record { time, stamp, full, presence, unset, histograms, values } = record;
+        let before = if self.rows == 0 { (self.base_time, self.base_stamp) } else { (self.last_time, self.last_stamp) };
+        let out = &mut self.tail;
+        let room = values.len() + histograms.len() + unset.len() * 5 + 40;
+        if out.capacity() - out.len() < room {
+            out.reserve_exact((room * CHUNK_RECORDS).min(CHUNK_BYTES).max(room));
         }
-        self.times.push(time);
-        self.stamps.push(stamp);
-        self.starts.push(self.values.len());
-        self.values.extend_from_slice(row);
+        put_zigzag(out, time.wrapping_sub(before.0));
+        put_zigzag(out, stamp.wrapping_sub(before.1));
+        let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+        let with_unset = !full && !unset.is_empty();
+        out.push(flag(full, FULL) | flag(presence, PRESENCE) | flag(with_unset, UNSET) | flag(!histograms.is_empty(), HISTOGRAMS));
+        if with_unset {
+            put_varint(out, unset.len() as u64);
+            unset.iter().for_each(|slot| put_varint(out, u64::from(*slot)));
+        }
+        if !histograms.is_empty() {
+            put_varint(out, histograms.len() as u64);
+            out.extend_from_slice(histograms);
+        }
+        put_varint(out, values.len() as u64);
+        out.extend_from_slice(values);
+        self.tail_records += 1;
+        self.count(time, stamp, presence, values);
+        if self.tail_records >= CHUNK_RECORDS || self.tail.len() >= CHUNK_BYTES {
+            self.chunks.push(Arc::from(self.tail.as_slice()));
+            self.tail.clear();
+            self.tail_records = 0;
+        }
     }
 
-    /// Adds samples to the newest row, where it has none.
-    pub(crate) fn merge_into_last(&mut self, row: &[u64]) {
-        let Some(&start) = self.starts.last() else {
-            return;
+    fn count(&mut self, time: TimestampMs, stamp: i64, presence: bool, values: &[u8]) {
+        if self.rows == 0 {
+            self.first_time = time;
+        }
+        if self.rows == 0 || time != self.last_time {
+            self.rows += 1;
+        }
+        (self.last_time, self.last_stamp) = (time, stamp);
+        if presence {
+            let mut reader = Reader::new(values);
+            let bitmap = reader.count(8).and_then(|width| reader.take(bytes_for(width))).unwrap_or_default();
+            self.present.clear();
+            self.present.extend_from_slice(bitmap);
+        }
+        if self.used.len() < self.present.len() {
+            self.used.resize(self.present.len(), 0);
+        }
+        if presence || self.rows == 1 {
+            self.used.iter_mut().zip(&self.present).for_each(|(used, present)| *used |= present);
+        }
+    }
+
+    /// The rows as they are now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let mut chunks = self.chunks.clone();
+        if !self.tail.is_empty() {
+            chunks.push(Arc::from(self.tail.as_slice()));
+        }
+        Snapshot { base: self.base.clone(), base_time: self.base_time, base_stamp: self.base_stamp, chunks, rows: self.rows }
+    }
+
+    /// Takes the oldest rows out, at most so many and those before `end`, as numbers. None if the memory is damaged; then all rows
+    /// are gone.
+    pub(crate) fn take_first(&mut self, rows: usize, end: TimestampMs) -> Option<RawRows> {
+        let snapshot = self.snapshot();
+        let mut rest = Self::default();
+        let mut raw = RawRows::default();
+        let mut walk = snapshot.records();
+        let mut state = RowState::unpack(&snapshot.base);
+        let kept = loop {
+            let Some(record) = walk.next() else {
+                break None;
+            };
+            let Some((record, state)) = record.zip(state.as_mut()) else {
+                *self = rest;
+                return None;
+            };
+            let new = raw.times.last() != Some(&record.time);
+            if new && (raw.len() >= rows || record.time >= end) {
+                break Some(record);
+            }
+            if take(&mut raw, state, &record, new).is_none() {
+                *self = rest;
+                return None;
+            }
         };
-        if self.values.len() - start < row.len() {
-            self.values.resize(start + row.len(), ABSENT_BITS);
+        rest.base_time = raw.times.last().copied().unwrap_or(snapshot.base_time);
+        rest.base_stamp = walk.last_stamp;
+        // Rows with other slots than the last one build on its bitmap too.
+        let mut packed = Vec::new();
+        if let Some(state) = state.filter(|_| kept.as_ref().is_none_or(|record| !record.full)) {
+            rest.present = state.last_row().0.to_vec();
+            state.pack(&mut packed);
         }
-        for (held, &bits) in self.values[start..].iter_mut().zip(row) {
-            if *held == ABSENT_BITS {
-                *held = bits;
+        rest.base = packed.into();
+        if let Some(record) = kept {
+            (rest.base_time, rest.base_stamp) = walk.before;
+            rest.push(record.as_pushed());
+            while let Some(Some(record)) = walk.next() {
+                rest.push(record.as_pushed());
             }
         }
-    }
-
-    /// Drops the oldest rows.
-    pub(crate) fn drop_first(&mut self, rows: usize) {
-        let mut kept = Self::default();
-        for row in rows..self.len() {
-            kept.push(self.times[row], self.stamps[row], self.row(row));
-        }
-        kept.values.shrink_to_fit();
-        *self = kept;
+        *self = rest;
+        Some(raw)
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        (self.times.capacity() + self.stamps.capacity() + self.starts.capacity() + self.values.capacity()) * 8
+        // With what the allocator and the counts of shared pieces take.
+        self.base.len()
+            + 32
+            + self.chunks.iter().map(|chunk| chunk.len() + 32).sum::<usize>()
+            + self.chunks.capacity() * 16
+            + self.tail.capacity()
+            + self.present.capacity()
+            + self.used.capacity()
+            + 64
+    }
+}
+
+fn take(raw: &mut RawRows, state: &mut RowState, record: &Stored<'_>, new: bool) -> Option<()> {
+    let (width, changed) = record.decode(state)?;
+    let row = if new { raw.len() } else { raw.len().checked_sub(1)? };
+    let histograms = read_histograms(record.histograms)?;
+    if new {
+        state.copy_to(width, raw.begin(record.time, record.stamp));
+        raw.histograms.extend(histograms.into_iter().map(|(slot, histogram)| (row as u32, slot, histogram)));
+    } else {
+        let mut added = Vec::new();
+        state.copy_to(width, &mut added);
+        let mut took = Vec::new();
+        raw.merge_into_last(&added, |slot| took.push(slot as u32));
+        let taken = histograms.into_iter().filter(|(slot, _)| took.binary_search(slot).is_ok());
+        raw.histograms.extend(taken.map(|(slot, histogram)| (row as u32, slot, histogram)));
+    }
+    let bytes = bytes_for(width);
+    if raw.varying.len() < bytes {
+        raw.varying.resize(bytes, 0);
+    }
+    if !new || row > 0 && (record.full || raw.row(row).len() != raw.row(row - 1).len()) {
+        raw.varying.fill(u8::MAX);
+    } else if row > 0 {
+        raw.varying.iter_mut().zip(changed).for_each(|(varying, changed)| *varying |= changed);
+    }
+    for (varying, present) in raw.varying.iter_mut().zip(state.last_row().0.iter().copied().chain(std::iter::repeat(0))) {
+        *varying |= !present;
+    }
+    Some(())
+}
+
+/// A record in memory.
+pub(crate) struct Stored<'a> {
+    pub(crate) time: TimestampMs,
+    pub(crate) stamp: i64,
+    full: bool,
+    presence: bool,
+    unset: Vec<u32>,
+    pub(crate) histograms: &'a [u8],
+    values: &'a [u8],
+}
+
+impl Stored<'_> {
+    /// Takes the row over into the state of the record before. Returns its width, and the bitmap of changed slots.
+    pub(crate) fn decode(&self, state: &mut RowState) -> Option<(usize, &[u8])> {
+        self.unset.iter().for_each(|slot| state.unset(*slot as usize));
+        state.decode(&mut Reader::new(self.values), self.full, self.presence)
+    }
+
+    /// The bitmap of the row's slots, if it is not the same as that of the record before.
+    pub(crate) fn presence(&self) -> Option<&[u8]> {
+        let mut reader = Reader::new(self.values);
+        let width = reader.count(8)?;
+        if self.presence { reader.take(bytes_for(width)) } else { None }
+    }
+
+    fn as_pushed(&self) -> Record<'_> {
+        let Self { time, stamp, full, presence, ref unset, histograms, values } = *self;
+        Record { time, stamp, full, presence, unset, histograms, values }
+    }
+}
+
+impl Snapshot {
+    /// What the first record builds on.
+    pub(crate) fn base(&self) -> Option<RowState> {
+        RowState::unpack(&self.base)
+    }
+
+    /// The records in the order of time. A None among them says that the memory is damaged.
+    pub(crate) fn records(&self) -> Records<'_> {
+        Records {
+            chunks: &self.chunks,
+            reader: Reader::new(&[]),
+            last_time: self.base_time,
+            last_stamp: self.base_stamp,
+            before: (self.base_time, self.base_stamp),
+        }
+    }
+}
+
+/// Walks over records.
+pub(crate) struct Records<'a> {
+    chunks: &'a [Arc<[u8]>],
+    reader: Reader<'a>,
+    last_time: TimestampMs,
+    last_stamp: i64,
+    /// Time and stamp that the last record was written against.
+    before: (TimestampMs, i64),
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Option<Stored<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.reader.is_empty() {
+            let (chunk, rest) = self.chunks.split_first()?;
+            self.chunks = rest;
+            self.reader = Reader::new(chunk);
+        }
+        Some(self.read())
+    }
+}
+
+impl<'a> Records<'a> {
+    fn read(&mut self) -> Option<Stored<'a>> {
+        self.before = (self.last_time, self.last_stamp);
+        let reader = &mut self.reader;
+        self.last_time = self.last_time.wrapping_add(reader.zigzag()?);
+        self.last_stamp = self.last_stamp.wrapping_add(reader.zigzag()?);
+        let flags = reader.u8()?;
+        let mut unset = Vec::new();
+        if flags & UNSET != 0 {
+            for _ in 0..reader.count(1)? {
+                unset.push(u32::try_from(reader.varint()?).ok()?);
+            }
+        }
+        let mut part = || {
+            let len = reader.count(1)?;
+            reader.take(len)
+        };
+        let histograms = if flags & HISTOGRAMS != 0 { part()? } else { &[] };
+        let values = part()?;
+        let (full, presence) = (flags & FULL != 0, flags & PRESENCE != 0);
+        Some(Stored { time: self.last_time, stamp: self.last_stamp, full, presence, unset, histograms, values })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use model::ABSENT_BITS;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wal::row::RowChange;
+
+    /// Encodes rows as a writer does.
+    #[derive(Default)]
+    pub(crate) struct Rows {
+        state: RowState,
+        change: RowChange,
+        begun: bool,
+    }
+
+    pub(crate) struct EncodedRow {
+        values: Vec<u8>,
+        full: bool,
+        presence: bool,
+    }
+
+    impl Rows {
+        pub(crate) fn encode_row(&mut self, row: &[u64]) -> EncodedRow {
+            let full = !std::mem::replace(&mut self.begun, true);
+            let mut values = Vec::new();
+            self.state.begin(row, false, &mut self.change);
+            let presence = full || self.change.presence_differs();
+            self.state.encode(row, full, &mut self.change, &mut values);
+            self.state.commit(row, full, &mut self.change);
+            EncodedRow { values, full, presence }
+        }
+    }
+
+    impl EncodedRow {
+        pub(crate) fn record(&self, time: TimestampMs, stamp: i64) -> Record<'_> {
+            Record { time, stamp, full: self.full, presence: self.presence, unset: &[], histograms: &[], values: &self.values }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rows_come_out_in_pieces(
+            rows in prop::collection::vec((prop::collection::vec(prop_oneof![Just(ABSENT_BITS), 0..5_u64], 0..12), prop::bool::weighted(0.15)), 1..60),
+            takes in prop::collection::vec(1..20_usize, 60),
+        ) {
+            let (mut open, mut encoder) = (OpenRows::default(), Rows::default());
+            let mut expected: Vec<(i64, Vec<u64>)> = Vec::new();
+            let (mut time, mut width) = (100, 0);
+            for (n, (row, again)) in rows.iter().enumerate() {
+                width = row.len().max(width);
+                let mut row: Vec<u64> = row.iter().map(|bits| if *bits == ABSENT_BITS { *bits } else { (*bits as f64).to_bits() }).collect();
+                row.resize(width, ABSENT_BITS);
+                time += if *again { 0 } else { 7 };
+                open.push(encoder.encode_row(&row).record(time, n as i64));
+                match expected.last_mut().filter(|(last, _)| *last == time) {
+                    Some((_, held)) => {
+                        held.resize(width, ABSENT_BITS);
+                        held.iter_mut().zip(row).for_each(|(held, bits)| if *held == ABSENT_BITS { *held = bits });
+                    }
+                    None => expected.push((time, row)),
+                }
+            }
+            prop_assert_eq!(open.len(), expected.len());
+            let mut at = 0;
+            for take in takes {
+                for slot in 0..width {
+                    let used = expected[at..].iter().any(|(_, row)| row.get(slot).is_some_and(|bits| *bits != ABSENT_BITS));
+                    prop_assert_eq!(open.uses(slot), used, "slot {} of rows {}..", slot, at);
+                }
+                let end = expected.get(at + 5).map_or(i64::MAX, |(time, _)| *time);
+                let raw = open.take_first(take, end).expect("whole");
+                prop_assert_eq!(raw.len(), take.min(5).min(expected.len() - at));
+                for row in 0..raw.len() {
+                    let (time, values) = &expected[at + row];
+                    prop_assert_eq!((raw.times[row], raw.row(row)), (*time, &values[..]));
+                }
+                for slot in (0..raw.width()).filter(|slot| raw.is_constant(*slot)) {
+                    let first = raw.row(0)[slot];
+                    prop_assert!((0..raw.len()).all(|row| raw.row(row)[slot] == first));
+                }
+                at += raw.len();
+                prop_assert_eq!(open.len(), expected.len() - at);
+            }
+        }
     }
 }

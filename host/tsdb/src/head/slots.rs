@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+/// The series of each slot.
+pub(crate) type Layout = Arc<Vec<u32>>;
+
 /// A slot that no series has.
 pub(crate) const NO_SERIES: u32 = u32::MAX;
 
@@ -18,13 +21,12 @@ enum Claim {
 /// Owners of slots. A slot changes its owner only while no open row uses it, so that each page has one series per slot.
 #[derive(Default)]
 pub(crate) struct Slots {
-    owners: Vec<u32>,
+    /// Shared with pages and selections; changed here, copied if they have it.
+    owners: Layout,
     claims: Vec<Claim>,
     released: Vec<u32>,
     /// May name slots that were claimed since; those are passed over.
     free: Vec<u32>,
-    /// The owners as pages share them, while they have not changed.
-    layout: Option<Arc<[u32]>>,
 }
 
 impl Slots {
@@ -34,8 +36,8 @@ impl Slots {
     }
 
     /// The series of each slot, to be kept.
-    pub(crate) fn layout(&mut self) -> Arc<[u32]> {
-        self.layout.get_or_insert_with(|| Arc::from(self.owners.as_slice())).clone()
+    pub(crate) fn layout(&self) -> Layout {
+        self.owners.clone()
     }
 
     /// Gives the series a slot, the one it had (`hint`) if nobody else has it now. Also says whether it was not claimed
@@ -54,17 +56,14 @@ impl Slots {
             }
         }
         let slot = self.owners.len() as u32;
-        self.owners.push(series);
+        Arc::make_mut(&mut self.owners).push(series);
         self.claims.push(Claim::Claimed);
-        self.layout = None;
         (slot, true)
     }
 
     fn set(&mut self, slot: u32, series: u32, claim: Claim) {
-        let held = &mut self.owners[slot as usize];
-        if *held != series {
-            *held = series;
-            self.layout = None;
+        if self.owners[slot as usize] != series {
+            Arc::make_mut(&mut self.owners)[slot as usize] = series;
         }
         self.claims[slot as usize] = claim;
     }
@@ -107,7 +106,7 @@ impl Slots {
     pub(crate) fn assign(&mut self, slot: u32, series: u32) {
         while self.owners.len() <= slot as usize {
             self.free.push(self.owners.len() as u32);
-            self.owners.push(NO_SERIES);
+            Arc::make_mut(&mut self.owners).push(NO_SERIES);
             self.claims.push(Claim::Free);
         }
         self.set(slot, series, Claim::Claimed);
@@ -131,13 +130,20 @@ impl Slots {
 
     /// Slots that the writer writes to.
     pub(crate) fn claimed(&self) -> impl Iterator<Item = (u32, u32)> {
-        let pairs = self.owners.iter().zip(&self.claims).enumerate();
+        let pairs = self.owners.iter().zip(self.claims.iter()).enumerate();
         pairs.filter(|(_, (_, claim))| **claim == Claim::Claimed).map(|(slot, (series, _))| (slot as u32, *series))
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        let layout = self.layout.as_ref().map_or(0, |layout| layout.len());
-        (self.owners.capacity() + self.released.capacity() + self.free.capacity() + layout) * 4 + self.claims.capacity()
+        (self.owners.capacity() + self.released.capacity() + self.free.capacity()) * 4 + self.claims.capacity() + 48
+    }
+
+    /// Gives back room that was made for slots to come.
+    pub(crate) fn shrink(&mut self) {
+        if let Some(owners) = Arc::get_mut(&mut self.owners) {
+            owners.shrink_to_fit();
+        }
+        self.claims.shrink_to_fit();
     }
 }
 

@@ -48,8 +48,9 @@ impl Part {
     fn read(&self, range: TimeRange) -> Result<Read, SelectError> {
         match self {
             Self::Head(view) => {
-                let Columns { times, stamps, columns } = view.read().map_err(damaged)?;
-                let columns = columns.into_iter().map(|bits| Cells { bits, ..Cells::default() }).collect();
+                let Columns { times, stamps, columns, histograms } = view.read().map_err(damaged)?;
+                let cells = |(at, (bits, histograms))| Cells { bits, histograms, starts: view.starts_by_row(at, &times) };
+                let columns = columns.into_iter().zip(histograms).enumerate().map(cells).collect();
                 Ok(Read { times: Times { times, rank: u64::MAX, stamps }, columns, warnings: Vec::new() })
             }
             Self::Block { loaded, group, ids, tombstones } => {

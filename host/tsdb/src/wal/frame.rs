@@ -11,8 +11,8 @@ const CHECKED_BYTES: usize = SEGMENT_HEADER_BYTES - 4;
 pub(crate) const FRAME_HEADER_BYTES: usize = 12;
 /// Longest payload.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 1 << 30;
-/// The version that is written, and the only one that is read.
-pub(crate) const VERSION: u32 = 0;
+/// The version that is written. Every earlier one is read: each only lacks things that the next has.
+pub(crate) const VERSION: u32 = 1;
 
 const MAGIC: &[u8; 8] = b"SKOPOSWL";
 const MARKER: [u8; 4] = [0xF5, 0x53, 0x6B, 0xA0];
@@ -63,12 +63,12 @@ pub(crate) fn read_segment_header(bytes: &[u8], number: u64) -> SegmentHeader {
         return SegmentHeader::Damaged;
     }
     match (u32_at(header, 8), header[CHECKED_BYTES..] == checksum) {
-        (VERSION, true) if u64_at(header, 12) == number => {
+        (..=VERSION, true) if u64_at(header, 12) == number => {
             let previous = TailPosition { segment: u64_at(header, 20), offset: u64_at(header, 28) };
             SegmentHeader::Good((previous.segment > 0).then_some(previous))
         }
         // Any version has a header of this length with its checksum at the end, so that this can be told from a flipped bit.
-        (version, true) if version != VERSION => SegmentHeader::Version(version),
+        (version, true) if version > VERSION => SegmentHeader::Version(version),
         _ => SegmentHeader::Damaged,
     }
 }

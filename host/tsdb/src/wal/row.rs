@@ -5,7 +5,7 @@ use model::ABSENT_BITS;
 
 use crate::column::bits::{bytes_for, get, put_bitmap};
 use crate::column::bytes::{Reader, from_zigzag, put_varint, zigzag};
-use crate::column::decimal::{mantissa, value_of};
+use crate::column::decimal::{SCALE_MAX, known_mantissa, mantissa, value_of};
 use crate::column::{SCALE_NONE, put_item, read_item};
 
 /// Last value and scale of each slot, and which slots the last row had.
@@ -23,10 +23,19 @@ pub(crate) struct RowState {
 pub(crate) struct RowChange {
     present: Vec<u8>,
     presence_differs: bool,
+    /// Every slot up to the row's width has a sample.
+    all: bool,
     scales: Vec<(u32, u8)>,
 }
 
 impl RowChange {
+    /// Gives back what a full row took.
+    pub(crate) fn shrink(&mut self) {
+        if self.scales.capacity() > 1 << 12 {
+            self.scales = Vec::new();
+        }
+    }
+
     /// Whether the row has other slots than the last one.
     pub(crate) fn presence_differs(&self) -> bool {
         self.presence_differs
@@ -63,12 +72,22 @@ impl RowState {
         }
     }
 
-    /// Works out which slots the row has and whether this differs from the last row.
-    pub(crate) fn begin(&mut self, row: &[u64], change: &mut RowChange) {
+    /// Which slots the last row had, and what each slot had last.
+    pub(crate) fn last_row(&self) -> (&[u8], &[u64]) {
+        (&self.present, &self.last)
+    }
+
+    /// Works out which slots the row has (`all`: it is known that it has all) and whether this differs from the last row.
+    pub(crate) fn begin(&mut self, row: &[u64], all: bool, change: &mut RowChange) {
         self.widen(row.len());
         change.scales.clear();
         change.present.clear();
-        put_bitmap_of(&mut change.present, row, |_, bits| bits != ABSENT_BITS);
+        if all {
+            put_ones(&mut change.present, row.len());
+        } else {
+            put_bitmap_of(&mut change.present, row, |_, bits| bits != ABSENT_BITS);
+        }
+        change.all = all;
         change.presence_differs = change.present != self.present;
     }
 
@@ -89,7 +108,11 @@ impl RowState {
 
     fn encode_changes(&self, row: &[u64], change: &mut RowChange, out: &mut Vec<u8>) {
         let changed_at = out.len();
-        put_bitmap_of(out, row, |slot, bits| bits != ABSENT_BITS && bits != self.last[slot]);
+        if change.all {
+            put_bitmap_of_pairs(out, row, &self.last, |bits, last| bits != last);
+        } else {
+            put_bitmap_of_pairs(out, row, &self.last, |bits, last| (bits != ABSENT_BITS) & (bits != last));
+        }
         let changed_bytes = changed_at..out.len();
         let changed: usize = out[changed_bytes.clone()].iter().map(|byte| byte.count_ones() as usize).sum();
         let codes_at = out.len();
@@ -111,17 +134,19 @@ impl RowState {
     fn encode_change(&self, slot: usize, bits: u64, change: &mut RowChange, out: &mut Vec<u8>) -> u8 {
         let (last, scale) = (self.last[slot], self.scales[slot]);
         if last != ABSENT_BITS && bits != model::STALE_BITS {
-            if scale == SCALE_NONE {
+            if scale != SCALE_NONE {
+                if let Some(new) = mantissa(bits, scale) {
+                    let step = zigzag(new - known_mantissa(last, scale));
+                    let len = bytes_for(64 - step.leading_zeros() as usize);
+                    out.extend_from_slice(&step.to_le_bytes()[..len]);
+                    return len as u8;
+                }
+            } else if f64::from_bits(last).is_finite() {
+                // After a marker or NaN, a value on its own is shorter.
                 let differing = bits ^ last;
                 let len = bytes_for(64 - differing.leading_zeros() as usize);
                 out.extend_from_slice(&differing.to_le_bytes()[..len]);
                 return len as u8 + 7;
-            }
-            if let (Some(new), Some(old)) = (mantissa(bits, scale), mantissa(last, scale)) {
-                let step = zigzag(new - old);
-                let len = bytes_for(64 - step.leading_zeros() as usize);
-                out.extend_from_slice(&step.to_le_bytes()[..len]);
-                return len as u8;
             }
         }
         change.scales.push((slot as u32, put_item(out, bits)));
@@ -133,11 +158,11 @@ impl RowState {
         if full {
             copy_padded(&mut self.last, row);
             self.scales.fill(SCALE_NONE);
+        } else if change.all {
+            self.last[..row.len()].copy_from_slice(row);
         } else {
             for (last, &bits) in self.last.iter_mut().zip(row) {
-                if bits != ABSENT_BITS {
-                    *last = bits;
-                }
+                *last = if bits == ABSENT_BITS { *last } else { bits };
             }
         }
         for (slot, scale) in change.scales.drain(..) {
@@ -146,9 +171,9 @@ impl RowState {
         std::mem::swap(&mut self.present, &mut change.present);
     }
 
-    /// Reads a row into `row`, absent slots as [`ABSENT_BITS`], and takes it over as the last one. None if it is malformed; then
-    /// the state is useless.
-    pub(crate) fn decode(&mut self, reader: &mut Reader<'_>, full: bool, presence: bool, row: &mut Vec<u64>) -> Option<()> {
+    /// Reads a row and takes it over as the last one; [`RowState::copy_to`] gives it. Returns its width and the bitmap of the slots
+    /// that it changed, which is empty for a full row. None if it is malformed; then the state is useless.
+    pub(crate) fn decode<'a>(&mut self, reader: &mut Reader<'a>, full: bool, presence: bool) -> Option<(usize, &'a [u8])> {
         let width = reader.count(8)?;
         self.widen(width);
         if presence {
@@ -157,8 +182,7 @@ impl RowState {
         } else if self.present.len() != bytes_for(width) {
             return None;
         }
-        row.clear();
-        row.resize(width, ABSENT_BITS);
+        let mut changed: &[u8] = &[];
         if full {
             self.last.fill(ABSENT_BITS);
             self.scales.fill(SCALE_NONE);
@@ -166,16 +190,75 @@ impl RowState {
                 (*self.last.get_mut(slot)?, self.scales[slot]) = read_item(reader)?;
             }
         } else {
-            self.decode_changes(reader, width)?;
+            changed = reader.take(bytes_for(width))?;
+            self.decode_changes(reader, changed)?;
         }
-        for slot in ones(&self.present) {
-            *row.get_mut(slot)? = self.last[slot];
-        }
-        reader.is_empty().then_some(())
+        (self.present.last().is_none_or(|last| *last <= low_ones(width)) && reader.is_empty()).then_some((width, changed))
     }
 
-    fn decode_changes(&mut self, reader: &mut Reader<'_>, width: usize) -> Option<()> {
-        let changed = reader.take(bytes_for(width))?;
+    /// Appends the last row, absent slots as [`ABSENT_BITS`].
+    pub(crate) fn copy_to(&self, width: usize, row: &mut Vec<u64>) {
+        let from = row.len();
+        row.extend_from_slice(&self.last[..width]);
+        for (at, &byte) in self.present.iter().enumerate() {
+            let eight = &mut row[from + at * 8..(from + at * 8 + 8).min(from + width)];
+            if byte.count_ones() as usize == eight.len() {
+                continue;
+            }
+            for (bit, value) in eight.iter_mut().enumerate() {
+                if byte >> bit & 1 == 0 {
+                    *value = ABSENT_BITS;
+                }
+            }
+        }
+    }
+
+    /// Appends the whole state in a few bytes a slot, for memory alone.
+    pub(crate) fn pack(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.last.len() as u64);
+        put_varint(out, self.present.len() as u64);
+        out.extend_from_slice(&self.present);
+        for (&bits, &scale) in self.last.iter().zip(&self.scales) {
+            match scale {
+                _ if bits == ABSENT_BITS => out.push(PACKED_UNSET),
+                SCALE_NONE => {
+                    out.push(SCALE_NONE);
+                    out.extend_from_slice(&bits.to_le_bytes());
+                }
+                scale => {
+                    out.push(scale);
+                    put_varint(out, zigzag(known_mantissa(bits, scale)));
+                }
+            }
+        }
+    }
+
+    /// The state that [`RowState::pack`] wrote. None if these are other bytes.
+    pub(crate) fn unpack(packed: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(packed);
+        let mut state = Self::default();
+        if packed.is_empty() {
+            return Some(state);
+        }
+        let width = reader.count(1)?;
+        let present = reader.count(1)?;
+        state.widen(width);
+        state.present.extend_from_slice(reader.take(present)?);
+        for (last, held) in state.last.iter_mut().zip(&mut state.scales) {
+            *last = match reader.u8()? {
+                PACKED_UNSET => continue,
+                SCALE_NONE => reader.u64()?,
+                scale if scale <= SCALE_MAX => {
+                    *held = scale;
+                    value_of(reader.zigzag()?, scale)
+                }
+                _ => return None,
+            };
+        }
+        Some(state)
+    }
+
+    fn decode_changes(&mut self, reader: &mut Reader<'_>, changed: &[u8]) -> Option<()> {
         let count: usize = changed.iter().map(|byte| byte.count_ones() as usize).sum();
         let codes = reader.take(count.div_ceil(2))?;
         for (nth, slot) in ones(changed).enumerate() {
@@ -191,7 +274,7 @@ impl RowState {
                 _ if unset => return None,
                 1..=7 if scale != SCALE_NONE => {
                     let step = from_zigzag(reader.low_bytes(code.into())?);
-                    value_of(mantissa(last, scale)?.wrapping_add(step), scale)
+                    value_of(known_mantissa(last, scale).wrapping_add(step), scale)
                 }
                 8.. if scale == SCALE_NONE => last ^ reader.low_bytes(usize::from(code) - 7)?,
                 _ => return None,
@@ -213,6 +296,56 @@ fn ones(bitmap: &[u8]) -> impl Iterator<Item = usize> {
             })
         })
     })
+}
+
+/// Bytes in memory for a slot that is unset.
+const PACKED_UNSET: u8 = 252;
+
+/// The row of a late frame: each sample on its own, so that it needs no state and changes none.
+pub(crate) fn put_late_row(out: &mut Vec<u8>, row: &[u64]) {
+    put_varint(out, row.len() as u64);
+    put_bitmap_of(out, row, |_, bits| bits != ABSENT_BITS);
+    for &bits in row.iter().filter(|bits| **bits != ABSENT_BITS) {
+        put_item(out, bits);
+    }
+}
+
+/// Reads what [`put_late_row`] wrote.
+pub(crate) fn read_late_row(reader: &mut Reader<'_>, row: &mut Vec<u64>) -> Option<()> {
+    let width = reader.count(8)?;
+    let present = reader.take(bytes_for(width))?;
+    row.clear();
+    row.resize(width, ABSENT_BITS);
+    for slot in ones(present) {
+        (*row.get_mut(slot)?, _) = read_item(reader)?;
+    }
+    reader.is_empty().then_some(())
+}
+
+/// The bits of a bitmap's last byte that lie below its end.
+fn low_ones(bits: usize) -> u8 {
+    match bits % 8 {
+        0 => u8::MAX,
+        rest => (1 << rest) - 1,
+    }
+}
+
+fn put_ones(out: &mut Vec<u8>, bits: usize) {
+    out.resize(out.len() + bytes_for(bits), u8::MAX);
+    if let Some(last) = out.last_mut().filter(|_| bits > 0) {
+        *last = low_ones(bits);
+    }
+}
+
+/// Appends a bitmap over pairs of the row's slots with what each had last, which are not fewer.
+#[inline]
+fn put_bitmap_of_pairs(out: &mut Vec<u8>, row: &[u64], last: &[u64], is_set: impl Fn(u64, u64) -> bool) {
+    let last = &last[..row.len()];
+    let ((eights, rest), (last_eights, last_rest)) = (row.as_chunks::<8>(), last.as_chunks::<8>());
+    out.reserve(bytes_for(row.len()));
+    let byte = |(eight, last): (&[u64; 8], &[u64; 8])| (0..8).fold(0_u8, |byte, bit| byte | u8::from(is_set(eight[bit], last[bit])) << bit);
+    out.extend(eights.iter().zip(last_eights).map(byte));
+    put_bitmap(out, rest.iter().zip(last_rest).map(|(&bits, &last)| is_set(bits, last)));
 }
 
 /// Appends a bitmap over the row's slots, eight at a time.
@@ -273,21 +406,32 @@ mod tests {
                     reader.unset(*slot);
                 }
                 let mut out = Vec::new();
-                writer.begin(row, &mut change);
+                writer.begin(row, !row.contains(&ABSENT_BITS), &mut change);
                 let presence = *full || change.presence_differs();
                 writer.encode(row, *full, &mut change, &mut out);
                 writer.commit(row, *full, &mut change);
                 let mut back = Vec::new();
-                prop_assert_eq!(reader.decode(&mut Reader::new(&out), *full, presence, &mut back), Some(()));
-                prop_assert_eq!(&back, row);
+                let read = reader.decode(&mut Reader::new(&out), *full, presence);
+                prop_assert_eq!(read.map(|(width, _)| width), Some(row.len()));
+                reader.copy_to(row.len(), &mut back);
+                prop_assert_eq!(&back, &*row);
+                let mut packed = Vec::new();
+                reader.pack(&mut packed);
+                reader = RowState::unpack(&packed).expect("just packed");
+                out.clear();
+                put_late_row(&mut out, row);
+                prop_assert_eq!(read_late_row(&mut Reader::new(&out), &mut back), Some(()));
+                prop_assert_eq!(&back, &*row);
             }
         }
 
         #[test]
         fn any_bytes_are_decoded_without_panic(bytes: Vec<u8>, full: bool, presence: bool) {
             let mut state = RowState::default();
-            let _ = state.decode(&mut Reader::new(&bytes), full, presence, &mut Vec::new());
-            let _ = state.decode(&mut Reader::new(&bytes), false, false, &mut Vec::new());
+            let _ = state.decode(&mut Reader::new(&bytes), full, presence);
+            let _ = state.decode(&mut Reader::new(&bytes), false, false);
+            let _ = read_late_row(&mut Reader::new(&bytes), &mut Vec::new());
+            let _ = RowState::unpack(&bytes);
         }
     }
 }

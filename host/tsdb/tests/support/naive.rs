@@ -12,6 +12,8 @@ use super::Stored;
 pub(crate) struct Naive {
     groups: BTreeMap<String, BTreeMap<TimestampMs, NaiveRow>>,
     rows: u64,
+    /// How much older than the newest a row may be.
+    pub(crate) window: i64,
 }
 
 type NaiveRow = (u64, BTreeMap<LabelSet, u64>);
@@ -23,7 +25,7 @@ impl Naive {
 
     pub(crate) fn append(&mut self, group: &str, time: TimestampMs, samples: &[(LabelSet, f64)]) -> AppendReport {
         let mut report = AppendReport::default();
-        if self.newest(group).is_some_and(|newest| time < newest) {
+        if self.newest(group).is_some_and(|newest| time < newest - self.window) {
             report.out_of_order = samples.len() as u64;
             return report;
         }
