@@ -16,11 +16,11 @@ use tokio::sync::Notify;
 use web::MountedHandler;
 
 use crate::cli::ServerFlags;
-use crate::config::{ConfigSource, Storage};
+use crate::config::{ConfigSource, Retention, Storage};
 use crate::listeners::Listeners;
 use crate::process::ProcessFacts;
 use crate::self_metrics::{ReloadFacts, Sources, families};
-use crate::storage::LateStorage;
+use crate::storage::{LateStorage, admin, blocks_json, status_json};
 use crate::watch::WatchedFiles;
 
 /// The rooms that work by the configuration. They are there once storage is open.
@@ -53,7 +53,7 @@ pub(crate) struct App {
     pub(crate) resolver_servers: Vec<String>,
     pub(crate) external_labels: LabelSet,
     /// What the configuration said of storage at the start.
-    pub(crate) storage_section: Storage,
+    pub(crate) storage_section: Mutex<Storage>,
     pub(crate) storage: Arc<LateStorage>,
     pub(crate) rooms: OnceLock<Rooms>,
     /// Whether the first configuration is taken up and everything answers.
@@ -123,7 +123,15 @@ impl App {
             ready: ask(app(), |app| app.ready.load(Ordering::Acquire)),
             config_yaml: ask(app(), |app| app.current.load().shown.clone()),
             runtime: ask(app(), |app| app.runtime_info()),
-            tsdb_status: None,
+            tsdb_status: Some({
+                let storage = Arc::clone(&self.storage);
+                Arc::new(move |limit| status_json(storage.get(), limit))
+            }),
+            tsdb_blocks: {
+                let storage = Arc::clone(&self.storage);
+                Arc::new(move || blocks_json(storage.get()))
+            },
+            admin: self.flags.enable_admin_api.then(|| admin(&self.storage)),
             flags: self.flags.as_map(),
             build: web::BuildInfo {
                 compatible_version: COMPATIBLE_VERSION.to_owned(),
@@ -168,6 +176,16 @@ impl App {
         }
     }
 
+    /// How much is kept: as upstream, the file counts before the flags.
+    pub(crate) fn retention(&self) -> Kept {
+        let Retention { time_ms, bytes, percent } = self.storage_section.lock().unwrap_or_else(PoisonError::into_inner).retention;
+        Kept {
+            time_ms: i64::try_from(time_ms.unwrap_or(self.flags.retention_ms)).unwrap_or(i64::MAX),
+            bytes: bytes.unwrap_or(self.flags.retention_bytes),
+            percent: percent.unwrap_or(0.0),
+        }
+    }
+
     fn runtime_info(&self) -> web::RuntimeInfo {
         let damage = self.storage.get().map(|db| db.stats().recovery_damage).unwrap_or_default();
         web::RuntimeInfo {
@@ -175,10 +193,34 @@ impl App {
             reload_ok: self.reload_facts().successful,
             config_read: self.current.load().read_at,
             corruptions: damage,
-            retention: format_duration(self.storage_section.retention_ms.unwrap_or(self.flags.retention_ms)),
+            retention: self.retention().shown(),
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("?")).display().to_string(),
             hostname: hostname(),
         }
+    }
+}
+
+/// How much is kept.
+pub(crate) struct Kept {
+    pub(crate) time_ms: i64,
+    pub(crate) bytes: u64,
+    pub(crate) percent: f64,
+}
+
+impl Kept {
+    /// As upstream shows it: `15d or 512MiB`.
+    fn shown(&self) -> String {
+        let mut parts = Vec::new();
+        if self.time_ms > 0 {
+            parts.push(format_duration(self.time_ms.unsigned_abs()));
+        }
+        if self.bytes > 0 {
+            parts.push(format!("{}B", self.bytes));
+        }
+        if self.percent > 0.0 {
+            parts.push(format!("{}%", self.percent));
+        }
+        parts.join(" or ")
     }
 }
 

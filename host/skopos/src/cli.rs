@@ -62,6 +62,13 @@ pub(crate) struct ServerFlags {
     /// How long samples are kept, such as 15d.
     #[arg(long = "storage.tsdb.retention.time", value_name = "DURATION", default_value = "15d", value_parser = duration)]
     pub(crate) retention_ms: u64,
+    /// Most bytes of blocks, log and head together, such as 512MB: the oldest go first. 0: no limit.
+    #[arg(long = "storage.tsdb.retention.size", value_name = "SIZE", default_value = "0", value_parser = size)]
+    pub(crate) retention_bytes: u64,
+    /// Most memory for head and index, such as 2GB: past it new series are refused, known ones go on. 0: no limit. [default: a third of
+    /// the machine's memory, or of the control group's]
+    #[arg(long = "storage.memory-budget", value_name = "SIZE", value_parser = size)]
+    pub(crate) memory_budget: Option<u64>,
     /// Most seconds of samples that a power cut may take, as a duration. With 0 an acknowledgement waits for the disk.
     #[arg(long = "storage.wal-sync", value_name = "DURATION", default_value = "1s", value_parser = duration)]
     pub(crate) wal_sync_ms: u64,
@@ -84,7 +91,7 @@ pub(crate) struct ServerFlags {
     /// Lets POST /-/reload and /-/quit work. SIGHUP and changed files reload in any case.
     #[arg(long = "web.enable-lifecycle")]
     pub(crate) enable_lifecycle: bool,
-    /// Accepted; has no effect yet.
+    /// Lets POST /api/v1/admin/tsdb/… delete series and take snapshots.
     #[arg(long = "web.enable-admin-api")]
     pub(crate) enable_admin_api: bool,
     /// Lets other servers write samples: POST /api/v1/write takes remote write 1.0 and 2.0.
@@ -133,6 +140,8 @@ impl ServerFlags {
             ("plugins.dir", path(&self.plugins_dir)),
             ("storage.tsdb.path", self.storage_path.display().to_string()),
             ("storage.tsdb.retention.time", format_duration(self.retention_ms)),
+            ("storage.tsdb.retention.size", format!("{}B", self.retention_bytes)),
+            ("storage.memory-budget", self.memory_budget.map_or_else(String::new, |bytes| format!("{bytes}B"))),
             ("storage.wal-sync", format_duration(self.wal_sync_ms)),
             ("web.listen-address", self.listen_addresses.join(",")),
             ("web.config.file", path(&self.web_config_file)),
@@ -149,12 +158,6 @@ impl ServerFlags {
             ("log.format", format!("{:?}", self.log_format).to_lowercase()),
         ];
         pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-    }
-
-    /// Flags that were given and do nothing yet.
-    pub(crate) fn without_effect(&self) -> Vec<&'static str> {
-        let flags = [(self.enable_admin_api, "--web.enable-admin-api")];
-        flags.into_iter().filter(|(given, _)| *given).map(|(_, name)| name).collect()
     }
 }
 
@@ -182,4 +185,35 @@ fn no_cors(_: &str) -> Result<String, String> {
 
 fn duration(text: &str) -> Result<u64, String> {
     model::parse_duration(text)
+}
+
+/// A number of bytes with a unit, each 1024 times the one before, as upstream.
+fn size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is not a size: write a number with a unit, such as 512MB");
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let shift = match text[digits..].to_ascii_uppercase().as_str() {
+        "" | "B" => 0,
+        "K" | "KB" | "KIB" => 10,
+        "M" | "MB" | "MIB" => 20,
+        "G" | "GB" | "GIB" => 30,
+        "T" | "TB" | "TIB" => 40,
+        "P" | "PB" | "PIB" => 50,
+        "E" | "EB" | "EIB" => 60,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
+    number.checked_mul(1 << shift).ok_or_else(|| format!("{text:?} is more bytes than there are"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_have_upstreams_units() {
+        assert_eq!((size("0"), size("512MB"), size("1KiB")), (Ok(0), Ok(512 << 20), Ok(1024)));
+        for wrong in ["", "MB", "-1GB", "1.5GB", "5 GB", "99999999EB", "1XB"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
 }

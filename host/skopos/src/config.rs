@@ -20,7 +20,7 @@ use rules::RuleFile;
 use scrape::ScrapeConfig;
 
 pub(crate) use reader::{alerting_alone, read_dashboard};
-pub(crate) use storage::Storage;
+pub(crate) use storage::{EXEMPLARS_MAX, Retention, Storage};
 
 use crate::files::Files;
 use crate::watch::WatchedFiles;

@@ -60,13 +60,23 @@ impl App {
         if config.resolver != self.resolver_servers {
             return Err("resolver: the name servers cannot change while Skopos runs; restart it".to_owned());
         }
-        if config.storage != self.storage_section {
-            return Err("storage.tsdb.retention.time cannot change while Skopos runs; restart it".to_owned());
+        let storage = config.storage;
+        let before = *self.storage_section.lock().unwrap_or_else(PoisonError::into_inner);
+        if (storage.out_of_order_window_ms, storage.exemplars_max) != (before.out_of_order_window_ms, before.exemplars_max) {
+            return Err(
+                "storage.tsdb.out_of_order_time_window and storage.exemplars cannot change while Skopos runs; restart it".to_owned()
+            );
         }
         if config.scrape.global.external_labels != self.external_labels {
             return Err("global.external_labels cannot change while Skopos runs; restart it".to_owned());
         }
-        self.apply(config).await
+        self.apply(config).await?;
+        *self.storage_section.lock().unwrap_or_else(PoisonError::into_inner) = storage;
+        if let Some(db) = self.storage.get() {
+            let kept = self.retention();
+            db.set_retention(kept.time_ms, kept.bytes, kept.percent);
+        }
+        Ok(())
     }
 
     /// Hands each room its part. Everything that can fail comes before the first change, but for the scraper's own

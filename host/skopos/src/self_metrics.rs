@@ -110,9 +110,40 @@ fn storage(out: &mut Families, s: &tsdb::Stats) {
     out.counter("skopos_tsdb_log_sync_failures_total", "Times that failed.", s.log_sync_failures as f64);
     out.gauge("skopos_tsdb_head_bytes", "Memory of samples in the head, in bytes, as counted.", s.head_bytes as f64);
     out.gauge("skopos_tsdb_index_bytes", "Memory of the index, in bytes, as counted.", s.index_bytes as f64);
+    blocks(out, s);
     out.gauge("skopos_tsdb_recovery_damaged_ranges", "Damaged stretches of the log found at the last start.", s.recovery_damage as f64);
     out.gauge("skopos_tsdb_recovery_seconds", "How long reading the log took at the last start.", s.recovery_duration_ms as f64 / 1000.0);
     out.gauge("skopos_tsdb_recovery_samples", "Samples read from the log at the last start.", s.recovery_samples as f64);
+}
+
+/// The life cycle. Where upstream has the figure, it has upstream's name, so that upstream's dashboards and alerts show it.
+fn blocks(out: &mut Families, s: &tsdb::Stats) {
+    out.gauge("prometheus_tsdb_head_series", "Series in the head.", s.series as f64);
+    out.labelled_counter("prometheus_tsdb_head_samples_appended_total", "Samples acknowledged.", "type", &[("float", s.samples_appended)]);
+    if let Some((min, max)) = s.head_time {
+        out.gauge("prometheus_tsdb_head_min_time", "Time of the oldest sample in the head, in Unix milliseconds.", min as f64);
+        out.gauge("prometheus_tsdb_head_max_time", "Time of the newest sample in the head, in Unix milliseconds.", max as f64);
+    }
+    if let Some(min) = s.time_min {
+        out.gauge("prometheus_tsdb_lowest_timestamp", "Time of the oldest sample that is kept, in Unix milliseconds.", min as f64);
+    }
+    out.gauge("prometheus_tsdb_blocks_loaded", "Blocks.", s.blocks as f64);
+    out.gauge("prometheus_tsdb_storage_blocks_bytes", "Bytes of all blocks.", s.block_bytes as f64);
+    out.gauge("prometheus_tsdb_wal_storage_size_bytes", "Bytes of the log.", s.log_bytes as f64);
+    out.gauge("skopos_tsdb_blocks_unusable", "Blocks that do not open, because they are damaged.", s.blocks_unusable as f64);
+    out.counter("skopos_tsdb_flushes_total", "Blocks written from the head.", s.flushes as f64);
+    out.counter("skopos_tsdb_flush_failures_total", "Attempts that failed; head and log keep the samples.", s.flush_failures as f64);
+    out.counter("skopos_tsdb_flush_samples_total", "Samples in blocks written from the head.", s.flush_samples as f64);
+    out.counter("skopos_tsdb_flush_seconds_total", "Time that writing them took, in seconds.", s.flush_nanos as f64 / 1e9);
+    out.counter("prometheus_tsdb_compactions_total", "Times that blocks became one.", s.compactions as f64);
+    out.counter("prometheus_tsdb_compactions_failed_total", "Attempts that failed; the blocks stayed.", s.compaction_failures as f64);
+    out.counter("skopos_tsdb_compaction_samples_total", "Samples in blocks written from blocks.", s.compaction_samples as f64);
+    out.counter("skopos_tsdb_compaction_seconds_total", "Time that writing them took, in seconds.", s.compaction_nanos as f64 / 1e9);
+    out.counter("prometheus_tsdb_time_retentions_total", "Blocks removed because they were too old.", s.time_retentions as f64);
+    out.counter("prometheus_tsdb_size_retentions_total", "Blocks removed because all together were too large.", s.size_retentions as f64);
+    out.gauge("prometheus_tsdb_retention_limit_bytes", "Most bytes that are kept, 0 for no limit.", s.retention_limit_bytes as f64);
+    out.gauge("prometheus_tsdb_retention_limit_seconds", "How long samples are kept, 0 for ever.", s.retention_ms as f64 / 1000.0);
+    out.gauge("skopos_tsdb_memory_budget_bytes", "Most memory for head and index, 0 for no limit.", s.memory_budget as f64);
 }
 
 fn scraping(out: &mut Families, s: &scrape::Stats) {

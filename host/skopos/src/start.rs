@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use alerting::{Alerting, AlertingDeps};
@@ -22,11 +22,11 @@ use tokio::sync::{Notify, watch};
 use crate::app::{App, Current, Rooms, hostname};
 use crate::cli::ServerFlags;
 use crate::clock::SystemClock;
-use crate::config::{Config, ConfigSource, MainFile};
+use crate::config::{Config, ConfigSource, EXEMPLARS_MAX, MainFile};
 use crate::files::{Files, Own};
 use crate::listeners::Listeners;
 use crate::self_metrics::ReloadFacts;
-use crate::storage::{LateStorage, look_after, open};
+use crate::storage::{LateStorage, default_budget, look_after, open, tend};
 use crate::watch::WatchedFiles;
 use crate::{banner, log, out, web_config};
 
@@ -86,9 +86,6 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
         };
         tokio::task::spawn_blocking(read).await.map_err(|e| e.to_string())??
     };
-    for flag in flags.without_effect() {
-        tracing::warn!("{flag} is accepted and has no effect yet");
-    }
     let external_url = flags.external_url.clone().unwrap_or_else(|| {
         let scheme = if access.has_tls() { "https" } else { "http" };
         format!("{scheme}://{}{}", listen[0], flags.prefix())
@@ -100,7 +97,7 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
         host: Arc::new(host),
         resolver_servers,
         external_labels: config.scrape.global.external_labels.clone(),
-        storage_section: config.storage,
+        storage_section: Mutex::new(config.storage),
         storage: Arc::new(LateStorage::default()),
         rooms: OnceLock::new(),
         ready: AtomicBool::new(false),
@@ -136,6 +133,8 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
     let stop_storage = Arc::new(AtomicBool::new(false));
     let storage_thread =
         look_after(db.clone(), Arc::clone(&clock), app.flags.wal_sync_ms, Arc::clone(&stop_storage)).map_err(|e| e.to_string())?;
+
+    let blocks_thread = tend(db.clone(), Arc::clone(&clock), Arc::clone(&stop_storage)).map_err(|e| e.to_string())?;
 
     let rooms = rooms(&app, &db, &resolver, &config)?;
     // Set once, here.
@@ -182,8 +181,11 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
         tracing::warn!("not everything ended within {} s", STOP_MAX.as_secs());
     }
     stop_storage.store(true, Ordering::Relaxed);
-    storage_thread.thread().unpark();
-    let _ = tokio::task::spawn_blocking(move || storage_thread.join()).await;
+    db.stop_tending();
+    for thread in [blocks_thread, storage_thread] {
+        thread.thread().unpark();
+        let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -295,9 +297,13 @@ pub(crate) fn plugin_options(
 fn storage_options(app: &App, clock: &Arc<dyn Clock>) -> tsdb::Options {
     let mut options = tsdb::Options::new(Arc::clone(clock));
     options.wal_sync_ms = app.flags.wal_sync_ms;
-    // As upstream: the file counts before the flag.
-    let retention_ms = app.storage_section.retention_ms.unwrap_or(app.flags.retention_ms);
-    options.retention_ms = i64::try_from(retention_ms).unwrap_or(i64::MAX);
+    let kept = app.retention();
+    (options.retention_ms, options.retention_bytes, options.retention_percent) = (kept.time_ms, kept.bytes, kept.percent);
+    let section = *app.storage_section.lock().unwrap_or_else(PoisonError::into_inner);
+    options.out_of_order_window_ms = i64::try_from(section.out_of_order_window_ms).unwrap_or(i64::MAX);
+    options.exemplars_max = section.exemplars_max.unwrap_or(EXEMPLARS_MAX);
+    options.memory_budget = app.flags.memory_budget.or_else(default_budget).unwrap_or(0);
+    options.memory_budget_name = "--storage.memory-budget".to_owned();
     options
 }
 

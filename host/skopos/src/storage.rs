@@ -1,4 +1,7 @@
-//! Storage that opens while the web interface is up already, and is looked after by a thread of its own.
+//! Storage that opens while the web interface is up already, and is looked after by threads of its own.
+
+mod admin;
+mod memory;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -8,6 +11,9 @@ use std::time::{Duration, Instant};
 use model::seams::{Select, SelectError, SelectRequest, SelectedGroup, SeriesExemplars};
 use model::{Clock, LabelSet, Matcher, TimeRange};
 use tsdb::{Db, OpenError, RecoveryReport};
+
+pub(crate) use admin::{admin, blocks_json, status_json};
+pub(crate) use memory::default_budget;
 
 /// Longest pause between two looks after storage.
 const LOOK_AFTER_MAX: Duration = Duration::from_secs(1);
@@ -52,6 +58,10 @@ impl Select for LateStorage {
         self.db()?.series(matcher_sets, range, limit)
     }
 
+    fn warnings(&self, range: TimeRange) -> Vec<String> {
+        self.0.get().map(|db| db.warnings(range)).unwrap_or_default()
+    }
+
     fn exemplars(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<SeriesExemplars>, SelectError> {
         self.db()?.exemplars(matcher_sets, range)
     }
@@ -89,7 +99,30 @@ pub(crate) fn open(dir: &Path, options: tsdb::Options) -> Result<(Db, RecoveryRe
     Ok((db, report))
 }
 
-/// Looks after storage until `stop` says so: syncs, retention. One thread, because it waits for the disk.
+/// Makes blocks of the head and larger ones of small ones until `stop` says so, and keeps to the retention. A thread of its own, because
+/// merging may take minutes, and the log must be synced meanwhile.
+pub(crate) fn tend(db: Db, clock: Arc<dyn Clock>, stop: Arc<std::sync::atomic::AtomicBool>) -> std::io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().name("blocks".to_owned()).spawn(move || {
+        while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+            let report = db.tend(clock.now());
+            for error in &report.errors {
+                tracing::error!("{error}");
+            }
+            if report.flushed + report.merged + report.removed > 0 {
+                tracing::info!(
+                    "blocks: {} written from the head, {} merged, {} removed by the retention; {} now",
+                    report.flushed,
+                    report.merged,
+                    report.removed,
+                    db.stats().blocks
+                );
+            }
+            thread::park_timeout(LOOK_AFTER_MAX);
+        }
+    })
+}
+
+/// Looks after storage until `stop` says so: syncs, retention of the head. One thread, because it waits for the disk.
 pub(crate) fn look_after(
     db: Db,
     clock: Arc<dyn Clock>,

@@ -225,6 +225,11 @@ impl Index {
         *self = new;
     }
 
+    /// Each label name with a value, and how many series have them.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str, usize)> {
+        self.pairs.iter().map(|pair| (self.symbols.get(pair.name), self.symbols.get(pair.value), pair.postings.len()))
+    }
+
     /// Ids of all series, ascending.
     fn all(&self) -> impl Iterator<Item = u32> {
         self.series.iter().enumerate().filter(|(_, entry)| entry.piece != GONE).map(|(id, _)| id as u32)

@@ -41,7 +41,7 @@ mod wal;
 
 pub use db::Db;
 pub use error::{Damage, OpenError, RecoveryProgress, RecoveryReport};
-pub use life::{BlockCheck, BlockInfo, DeleteReport, RepairReport, TendReport};
+pub use life::{BlockCheck, BlockInfo, Cardinality, DeleteReport, RepairReport, TendReport};
 pub use maintain::MaintainReport;
 pub use options::Options;
 pub use stats::Stats;

@@ -79,6 +79,8 @@ pub struct Stats {
     pub memory_budget: u64,
     /// Time of the oldest sample that is kept, in Unix milliseconds; none without samples.
     pub time_min: Option<i64>,
+    /// Stretches of compressed rows in the head.
+    pub head_pages: u64,
     /// Of the oldest row in the head, and of the newest row there ever was in it.
     pub head_time: Option<(i64, i64)>,
 }
@@ -151,6 +153,7 @@ impl Inner {
             retention_ms: self.retention_ms(),
             memory_budget: self.options.memory_budget,
             time_min: blocks.iter().map(|one| one.meta().time_min).chain(head_min).min(),
+            head_pages: groups.iter().map(|group| group.head().pages.len() as u64).sum(),
             head_time: head_min.map(|min| (min, groups.iter().map(|group| group.head().newest).max().unwrap_or(min))),
         }
     }

@@ -1,5 +1,6 @@
 //! Handlers, one file for each noun.
 
+pub(crate) mod admin;
 pub(crate) mod boards;
 pub(crate) mod exemplars;
 pub(crate) mod federate;
@@ -13,5 +14,6 @@ pub(crate) mod series;
 pub(crate) mod session;
 pub(crate) mod status;
 pub(crate) mod targets;
+pub(crate) mod tsdb_status;
 mod variables;
 pub(crate) mod write;

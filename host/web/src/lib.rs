@@ -25,4 +25,4 @@ pub use error::ApiError;
 pub use plugins::{MountedHandler, listener_router};
 pub use router::router;
 pub use serve::serve;
-pub use state::{BuildInfo, Limits, ReloadFuture, RuntimeInfo, State, TestFuture};
+pub use state::{Admin, BuildInfo, Limits, ReloadFuture, RuntimeInfo, State, TestFuture};

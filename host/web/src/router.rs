@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 
 use crate::api::{
-    boards, exemplars, federate, lifecycle, metadata, panel, query, receivers, rules, series, session, status, targets, write,
+    admin, boards, exemplars, federate, lifecycle, metadata, panel, query, receivers, rules, series, session, status, targets, tsdb_status,
+    write,
 };
 use crate::compress::compress;
 use crate::error::ApiError;
@@ -91,7 +92,11 @@ fn api() -> Router<App> {
         .route("/status/flags", get(status::flags))
         .route("/status/runtimeinfo", get(status::runtime))
         .route("/status/buildinfo", get(status::build))
-        .route("/status/tsdb", get(status::tsdb))
+        .route("/status/tsdb", get(tsdb_status::head))
+        .route("/status/tsdb/blocks", get(tsdb_status::blocks))
+        .route("/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
+        .route("/admin/tsdb/delete_series", post(admin::delete).put(admin::delete))
+        .route("/admin/tsdb/clean_tombstones", post(admin::clean).put(admin::clean))
         .route("/status/walreplay", get(status::wal_replay))
         .route("/write", post(write::write))
         // Ours.
@@ -104,13 +109,9 @@ fn api() -> Router<App> {
         .route("/dashboards/{uid}", get(boards::one))
         .route("/dashboards/{uid}/panels/{id}/view", post(panel::view))
         // Upstream's that are not served yet, by name.
-        .route("/admin/tsdb/snapshot", post(lifecycle::admin).put(lifecycle::admin))
-        .route("/admin/tsdb/delete_series", post(lifecycle::admin).put(lifecycle::admin))
-        .route("/admin/tsdb/clean_tombstones", post(lifecycle::admin).put(lifecycle::admin))
         .route("/parse_query", any(status::not_yet))
         .route("/targets/relabel_steps", any(status::not_yet))
         .route("/scrape_pools/config", any(status::not_yet))
-        .route("/status/tsdb/blocks", any(status::not_yet))
         .route("/status/self_metrics", any(status::not_yet))
         .route("/search/{what}", any(status::not_yet))
         .route("/read", any(status::not_yet))

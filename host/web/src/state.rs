@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dashboards::Dashboard;
 use model::seams::{BoxFuture, PanelRender, PluginError, Select};
-use model::{Clock, LabelSet, TimestampMs};
+use model::{Clock, LabelSet, Matcher, TimeRange, TimestampMs};
 
 use crate::access::Access;
 use crate::plugins::MountedHandler;
@@ -62,6 +62,10 @@ pub struct State {
     pub runtime: Ask<RuntimeInfo>,
     /// Figures of the head for `/api/v1/status/tsdb`, in upstream's shape; the argument limits its lists. None: not served.
     pub tsdb_status: Option<Arc<dyn Fn(usize) -> serde_json::Value + Send + Sync>>,
+    /// `data` of `GET /api/v1/status/tsdb/blocks`, in upstream's shape.
+    pub tsdb_blocks: Ask<serde_json::Value>,
+    /// What changes storage by request; none without `--web.enable-admin-api`.
+    pub admin: Option<Admin>,
     /// Command-line flags by name, without dashes.
     pub flags: BTreeMap<String, String>,
     /// This program.
@@ -84,6 +88,17 @@ pub struct State {
     pub scrape_interval_ms: Ask<u64>,
     /// What one request may use.
     pub limits: Limits,
+}
+
+/// What changes storage by request. These wait for the disk; an error is a text for people.
+#[derive(Clone)]
+pub struct Admin {
+    /// Deletes samples in a range of the series that satisfy all matchers of any of the sets.
+    pub delete: Arc<dyn Fn(&[Vec<Matcher>], TimeRange) -> Result<(), String> + Send + Sync>,
+    /// Gives back the room of what was deleted.
+    pub clean: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// Makes a snapshot, without what is only in memory and log if told so, and answers its name.
+    pub snapshot: Arc<dyn Fn(bool) -> Result<String, String> + Send + Sync>,
 }
 
 /// What one request may use.

@@ -113,11 +113,11 @@ async fn a_large_file_can_be_tried_and_what_is_lost_is_loud() {
         "alerting.alertmanagers[0]: NO ALERT IS SENT there",
         "NOBODY is told of any alert",
         "no plugin serves \"consul_sd_configs\": put consul.wasm into plugins/",
-        "storage.tsdb.retention.size: the data directory is NOT limited",
     ] {
         assert!(told.contains(part), "{part:?} is not in\n{told}");
     }
-    assert_eq!(config.storage.retention_ms, Some(86_400_000));
+    assert_eq!(config.storage.retention.time_ms, Some(86_400_000));
+    assert!(config.storage.retention.bytes.is_some_and(|bytes| bytes > 0));
     assert!(config.missing_plugins.contains(&"consul".to_owned()));
     for secret in ["mysecret", "testAppSecret", "XXXXXXXXXXXX", "credentials: abcdef", "password: abcdef", "hole"] {
         assert!(!config.shown.contains(secret), "{secret} is shown");

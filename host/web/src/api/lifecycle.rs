@@ -1,10 +1,9 @@
-//! What changes the server: reload, quit, and the admin API, which has no effect yet.
+//! What changes the server: reload and quit.
 
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use crate::error::ApiError;
 use crate::router::App;
 
 fn disabled() -> Response {
@@ -39,9 +38,4 @@ pub(crate) async fn quit(Shared(app): Shared<App>) -> Response {
     }
     (app.state.quit)();
     "Requesting termination... Goodbye!".into_response()
-}
-
-/// `/api/v1/admin/*`
-pub(crate) async fn admin() -> ApiError {
-    ApiError::forbidden("admin APIs disabled: --web.enable-admin-api has no effect yet")
 }

@@ -1,13 +1,12 @@
 //! `status/*`, plugins, and what says that the server lives.
 
-use axum::extract::{RawQuery, State as Shared};
+use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::encode::{rfc3339, success};
 use crate::error::ApiError;
-use crate::params::Params;
 use crate::router::App;
 
 /// `/api/v1/status/config`
@@ -47,19 +46,6 @@ pub(crate) async fn version(Shared(app): Shared<App>) -> Response {
     let build = &app.state.build;
     let text = json!({"version": build.compatible_version, "revision": build.revision, "branch": "", "buildUser": "", "buildDate": build.date, "goVersion": build.compiler});
     crate::encode::json(text.to_string().into_bytes())
-}
-
-/// `/api/v1/status/tsdb`
-pub(crate) async fn tsdb(Shared(app): Shared<App>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
-    let params = Params::of_query(query.as_deref());
-    let limit = params.count("limit")?.unwrap_or(10);
-    if limit == 0 || limit > 10_000 {
-        return Err(ApiError::bad_data("limit must be between 1 and 10000"));
-    }
-    match &app.state.tsdb_status {
-        Some(status) => success(&status(limit)),
-        None => Err(ApiError::not_found("figures of the head are not served yet")),
-    }
 }
 
 /// `/api/v1/status/walreplay`: whether the log has been read. Its segments are not counted.

@@ -227,7 +227,7 @@ async fn status() {
     check("GET /api/v1/format_query?query=sum(up)by(job)", 200, "/data", json!("sum by (job) (up)")).await;
     let long = "a".repeat(99);
     check(&format!("GET /api/v1/format_query?query=abs({long})"), 200, "/data", json!(format!("abs(\n  {long}\n)"))).await;
-    refused("GET /api/v1/status/tsdb", 404, "not_found", "not served yet").await;
+    refused("GET /api/v1/status/tsdb", 404, "not_found", "not served").await;
     check("GET /api/v1/status/walreplay", 200, "/data", json!({"min": 0, "max": 0, "current": 0, "state": "done"})).await;
     check("GET /api/v1/query_exemplars?query=up&start=1&end=2", 200, "/data", json!([])).await;
     check("GET /api/v1/query_exemplars?query=1%2B1", 200, "/data", json!([])).await;
@@ -236,7 +236,7 @@ async fn status() {
         .await;
     refused("GET /api/v1/parse_query?query=up", 404, "not_found", "not served yet").await;
     refused("GET /api/v1/nonsense", 404, "not_found", "nothing at this address").await;
-    refused("POST /api/v1/admin/tsdb/delete_series?match[]=up", 403, "forbidden", "no effect yet").await;
+    refused("POST /api/v1/admin/tsdb/delete_series?match[]=up", 503, "unavailable", "admin APIs disabled").await;
     refused("GET /api/v1/admin/tsdb/delete_series?match[]=up", 405, "bad_data", "method").await;
 }
 

@@ -144,6 +144,8 @@ pub(crate) fn state(seen: &Seen) -> State {
         config_yaml: Arc::new(|| "global: {}\n".to_owned()),
         runtime: Arc::new(|| RuntimeInfo { reload_ok: true, retention: "15d".into(), ..RuntimeInfo::default() }),
         tsdb_status: None,
+        tsdb_blocks: Arc::new(|| serde_json::json!({"blocks": []})),
+        admin: None,
         flags: BTreeMap::from([("web.listen-address".to_owned(), "127.0.0.1:9090".to_owned())]),
         build: BuildInfo { compatible_version: "3.4.0".into(), version: "0.1.0".into(), ..BuildInfo::default() },
         enable_lifecycle: true,
