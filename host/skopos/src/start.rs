@@ -26,7 +26,7 @@ use crate::config::{Config, ConfigSource, EXEMPLARS_MAX, MainFile};
 use crate::files::{Files, Own};
 use crate::listeners::Listeners;
 use crate::self_metrics::ReloadFacts;
-use crate::storage::{LateStorage, default_budget, look_after, open, tend};
+use crate::storage::{LateStorage, default_budget, look_after, make_blocks, open};
 use crate::watch::WatchedFiles;
 use crate::{banner, log, out, web_config};
 
@@ -134,7 +134,7 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
     let storage_thread =
         look_after(db.clone(), Arc::clone(&clock), app.flags.wal_sync_ms, Arc::clone(&stop_storage)).map_err(|e| e.to_string())?;
 
-    let blocks_thread = tend(db.clone(), Arc::clone(&clock), Arc::clone(&stop_storage)).map_err(|e| e.to_string())?;
+    let blocks_thread = make_blocks(db.clone(), Arc::clone(&clock), Arc::clone(&stop_storage)).map_err(|e| e.to_string())?;
 
     let rooms = rooms(&app, &db, &resolver, &config)?;
     // Set once, here.

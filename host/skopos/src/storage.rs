@@ -101,7 +101,11 @@ pub(crate) fn open(dir: &Path, options: tsdb::Options) -> Result<(Db, RecoveryRe
 
 /// Makes blocks of the head and larger ones of small ones until `stop` says so, and keeps to the retention. A thread of its own, because
 /// merging may take minutes, and the log must be synced meanwhile.
-pub(crate) fn tend(db: Db, clock: Arc<dyn Clock>, stop: Arc<std::sync::atomic::AtomicBool>) -> std::io::Result<thread::JoinHandle<()>> {
+pub(crate) fn make_blocks(
+    db: Db,
+    clock: Arc<dyn Clock>,
+    stop: Arc<std::sync::atomic::AtomicBool>,
+) -> std::io::Result<thread::JoinHandle<()>> {
     thread::Builder::new().name("blocks".to_owned()).spawn(move || {
         while !stop.load(std::sync::atomic::Ordering::Relaxed) {
             let report = db.tend(clock.now());
