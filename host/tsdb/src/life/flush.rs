@@ -223,7 +223,7 @@ impl Inner {
             if column.bits.iter().all(|bits| *bits == ABSENT_BITS) {
                 continue;
             }
-            if !begun && let Err(error) = writer.begin_group(&cut.key, cut.times()) {
+            if !begun && let Err(error) = writer.begin_group(&group.key, cut.times()) {
                 return Ok(Err(error));
             }
             begun = true;
