@@ -33,4 +33,5 @@ pub use eval::{instant, range};
 pub use limits::{Limits, Stats};
 pub use memory::Memory;
 pub use parse::{parse, parse_series};
+pub use text::quote;
 pub use value::{Point, QueryResult, Sample, Series, Value};

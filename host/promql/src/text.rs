@@ -69,8 +69,9 @@ fn unicode(c: char) -> String {
     format!("U+{:04X} '{c}'", u32::from(c))
 }
 
-/// Quotes as Go's `strconv.Quote` does, which is what upstream prints and what [`unquote`] reads back.
-pub(crate) fn quote(value: &str) -> String {
+/// Quotes as Go's `strconv.Quote` does, which is what upstream prints and what the parser reads back.
+#[must_use]
+pub fn quote(value: &str) -> String {
     let mut out = String::with_capacity(value.len() + 2);
     out.push('"');
     for c in value.chars() {

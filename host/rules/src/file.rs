@@ -91,6 +91,56 @@ impl RuleFile {
     pub fn rule_count(&self) -> usize {
         self.groups.iter().map(|group| group.rules.len()).sum()
     }
+
+    /// Its recording rules, in the order of the file.
+    pub fn recordings(&self) -> impl Iterator<Item = Recording<'_>> {
+        let rules = self.groups.iter().flat_map(|group| group.rules.iter().map(move |rule| (group, rule)));
+        rules.filter(|(_, rule)| rule.alert.is_none()).map(|(group, rule)| Recording { group, rule })
+    }
+}
+
+/// A recording rule, for whoever evaluates it over the past.
+#[derive(Clone, Copy, Debug)]
+pub struct Recording<'a> {
+    group: &'a GroupConfig,
+    rule: &'a RuleConfig,
+}
+
+impl<'a> Recording<'a> {
+    /// The name that it gives.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        &self.rule.name
+    }
+
+    /// The expression.
+    #[must_use]
+    pub fn expr(&self) -> &'a Expr {
+        &self.rule.expr
+    }
+
+    /// The same as text.
+    #[must_use]
+    pub fn query(&self) -> &'a str {
+        &self.rule.query
+    }
+
+    /// How often its group is evaluated, if the group says so.
+    #[must_use]
+    pub fn interval_ms(&self) -> Option<i64> {
+        self.group.interval_ms
+    }
+
+    /// The labels of what it records, from those that the expression gave.
+    #[must_use]
+    pub fn labels(&self, found: &LabelSet) -> LabelSet {
+        let mut builder = found.to_builder();
+        builder.set(model::METRIC_NAME, &self.rule.name);
+        for (name, value) in &self.rule.labels {
+            builder.set(name, value);
+        }
+        builder.build()
+    }
 }
 
 fn group(node: &Node, file: &str) -> Result<GroupConfig, ConfigError> {

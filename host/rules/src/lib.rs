@@ -19,6 +19,6 @@ mod tests;
 pub mod unit_test;
 
 pub use deps::RulesDeps;
-pub use file::RuleFile;
+pub use file::{Recording, RuleFile};
 pub use rules::Rules;
 pub use stats::Stats;

@@ -7,10 +7,12 @@ use clap::{Args, Parser, ValueEnum};
 use model::format_duration;
 
 mod commands;
+mod tsdb;
 
 pub(crate) use commands::{
     Check, CheckConfig, Command, ConfigFiles, FileKind, ListOutput, Notify, Output, Plugin, Query, ServerArgs, Test, TimeArgs,
 };
+pub(crate) use tsdb::{CreateBlocksFrom, DataFormat, SelectArgs, Tsdb};
 
 /// Skopos: monitoring in one binary, extended by WebAssembly components.
 ///
@@ -27,6 +29,7 @@ pub(crate) use commands::{
   skopos query instant 'rate(http_requests_total[5m])'
   skopos notify test team                       a test message through the receiver team
   skopos plugin list                            what extends this Skopos
+  skopos tsdb import --format=prometheus /var/lib/prometheus data/
 
 `skopos help COMMAND` shows each command with examples. Commands end with 0 if all is good, 1 if not, 2 if they were called wrongly."
 )]

@@ -9,6 +9,7 @@ mod plugin;
 mod query;
 mod shape;
 mod test_rules;
+mod tsdb;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command) -> ExitCode {
             plugin::list(&files, url.as_deref(), http_config_file.as_deref(), output)
         }
         Command::Plugin(Plugin::Check { file }) => plugin::check(&file),
+        Command::Tsdb(what) => tsdb::run(&what),
         Command::Completions { shell } => completions(shell),
         Command::Notify(Notify::Test { receiver, files, external_url }) => notify::test(&receiver, &files, &external_url),
     }

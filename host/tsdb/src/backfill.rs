@@ -13,7 +13,7 @@ mod groups;
 mod write;
 
 pub use buffer::Buffer;
-pub use write::{Backfill, BackfillError, BackfillReport};
+pub use write::{Backfill, BackfillError, BackfillReport, block_range};
 
 use std::collections::BTreeSet;
 

@@ -32,6 +32,9 @@ pub(crate) enum Command {
     /// Runs tests of what you have written.
     #[command(subcommand)]
     Test(Test),
+    /// Looks into, checks, brings in and takes out what is stored. Most of it works beside a running server.
+    #[command(subcommand)]
+    Tsdb(super::Tsdb),
 }
 
 /// `skopos query …`: arguments are promtool's, with `--url` in place of its first one.

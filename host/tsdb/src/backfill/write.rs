@@ -81,8 +81,9 @@ impl<E: fmt::Display> fmt::Display for BackfillError<E> {
 
 impl<E: std::error::Error> std::error::Error for BackfillError<E> {}
 
-/// The range that blocks of samples over such a span are made for: two hours, or for samples that are old and many, longer.
-fn block_range(span_ms: i64) -> i64 {
+/// The range that blocks of samples over such a span are made for, in milliseconds: two hours, or for a long time, longer.
+#[must_use]
+pub fn block_range(span_ms: i64) -> i64 {
     let mut range = BLOCK_MS;
     while range < RANGE_MAX_MS && range.saturating_mul(RANGE_FACTOR) <= span_ms {
         range *= RANGE_FACTOR;

@@ -12,9 +12,11 @@ use crate::backfill::Buffer;
 /// What reading a head met.
 #[derive(Debug, Default)]
 pub struct HeadReport {
-    /// Files and places from which on a file was not read, and why. A process that was killed leaves one at the end of its
-    /// newest segment.
+    /// Files and places from which on a file was not read, and why.
     pub unread: Vec<Error>,
+    /// Where the newest segment of the log ends in the middle of a record: a process that was killed leaves it so, and Prometheus cuts
+    /// it off too.
+    pub torn_tail: Option<Error>,
     /// Samples of series that no record names, as their record was lost. They are left out.
     pub nameless: u64,
     /// Samples that blocks have already.
@@ -24,8 +26,15 @@ pub struct HeadReport {
 /// Reads the head of a data directory. `valid_from`: what is older is in blocks.
 pub(crate) fn read(dir: &Path, valid_from: Option<i64>) -> Result<(Buffer, HeadReport), Error> {
     let mut head = Head { valid_from: valid_from.unwrap_or(i64::MIN), ..Head::default() };
-    for segment in wal::segments(&dir.join("wal"))? {
-        head.segment(&segment);
+    let segments = wal::segments(&dir.join("wal"))?;
+    for segment in &segments {
+        head.segment(segment);
+    }
+    // Of the last segment that was read, and of no other.
+    if let (Some(Error::Format { file, .. }), Some(last)) = (head.report.unread.last(), segments.last())
+        && file == last
+    {
+        head.report.torn_tail = head.report.unread.pop();
     }
     // Late samples are in blocks or not whatever their time is.
     let in_order_from = std::mem::replace(&mut head.valid_from, i64::MIN);
