@@ -37,3 +37,6 @@ pub use head::HeadReport;
 pub use meta::Meta;
 
 pub(crate) use xor::{XorChunk, decode as decode_xor};
+
+#[cfg(test)]
+mod tests;

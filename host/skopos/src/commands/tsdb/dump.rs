@@ -42,11 +42,7 @@ pub(super) fn dump_openmetrics(data: &Path, select: &SelectArgs) -> Outcome {
     Ok(good)
 }
 
-fn print(
-    data: &Path,
-    select: &SelectArgs,
-    mut line: impl FnMut(&mut dyn Write, &LabelSet, i64, Value<'_>) -> io::Result<()>,
-) -> Outcome {
+fn print(data: &Path, select: &SelectArgs, mut line: impl FnMut(&mut dyn Write, &LabelSet, i64, Value<'_>) -> io::Result<()>) -> Outcome {
     let (db, good) = open(data)?;
     let mut out = out::many();
     let mut written = Ok(());

@@ -44,7 +44,10 @@ pub(super) fn prometheus(from: &Path, data: &Path) -> Outcome {
             out::error(format_args!("warning: the rest of a file was not read: {unread}"));
         }
         if report.nameless > 0 {
-            out::error(format_args!("warning: {} samples of the log belong to series that it does not name, and are left out", report.nameless));
+            out::error(format_args!(
+                "warning: {} samples of the log belong to series that it does not name, and are left out",
+                report.nameless
+            ));
         }
         good = report.unread.is_empty() && report.nameless == 0;
     }

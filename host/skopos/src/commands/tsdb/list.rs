@@ -64,14 +64,14 @@ pub(super) fn verify(data: &Path) -> Outcome {
             }
             _ => {
                 damaged += check.damage.len();
-                check.damage.iter().for_each(|damage| out::line(format_args!("{}: DAMAGED: {damage}", check.path.display())));
+                check.damage.iter().for_each(|damage| out::line(format_args!("DAMAGED: {damage}")));
             }
         }
     }
     let (_, report) = Db::open_read_only(data, disk()).map_err(|error| error.to_string())?;
     // Blocks that do not open are in both reports.
     let of_log: Vec<String> = report.damage.iter().map(ToString::to_string).filter(|text| !text.contains(".block")).collect();
-    of_log.iter().for_each(|damage| out::line(format_args!("log: DAMAGED: {damage}")));
+    of_log.iter().for_each(|damage| out::line(format_args!("DAMAGED: {damage}")));
     if let Some(tail) = &report.torn_tail {
         out::line(format_args!("log: ends in the middle of a record, which was never acknowledged: {tail}"));
     }

@@ -127,8 +127,7 @@ fn evaluate(db: &Db, rule: &Recording<'_>, from: i64, to: i64, step: i64, good: 
 
 fn ask(server: &Server, rule: &Recording<'_>, from: i64, to: i64, step: i64, good: &mut bool) -> Result<Found, String> {
     let seconds = |ms: i64| format!("{}", ms as f64 / 1000.0);
-    let parameters =
-        [("query", rule.query().to_owned()), ("start", seconds(from)), ("end", seconds(to)), ("step", seconds(step))];
+    let parameters = [("query", rule.query().to_owned()), ("start", seconds(from)), ("end", seconds(to)), ("step", seconds(step))];
     let (data, notes) = server.ask("/api/v1/query_range", &parameters)?;
     for note in notes {
         out::error(format_args!("warning: rule {}: {note}", rule.name()));
@@ -153,4 +152,3 @@ fn ask(server: &Server, rule: &Recording<'_>, from: i64, to: i64, step: i64, goo
     }
     Ok(found)
 }
-

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use model::{CUSTOM_BUCKETS_SCHEMA, BucketSpan, Histogram, HistogramCounts, LabelSet};
+use model::{BucketSpan, CUSTOM_BUCKETS_SCHEMA, Histogram, HistogramCounts, LabelSet};
 
 /// `{__name__="up", job="node"}`
 pub(super) fn labels(labels: &LabelSet) -> String {
