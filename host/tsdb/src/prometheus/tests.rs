@@ -183,7 +183,7 @@ fn a_log_of_every_kind_of_record_is_read() {
     assert_eq!(stored[&labels(&[("__name__", "b"), ("job", "x")])].len(), 43);
     let mut found = Samples::default();
     let Ok(()) = SeriesSource::read(&buffer, 0, ALWAYS, &mut found);
-    assert_eq!(found.starts, [(51, 4000), (53, 4020)]);
+    assert_eq!(found.starts, [(51, 4000), (53, 4010)]);
     assert_eq!(found.exemplars.len(), 1);
     assert_eq!((found.exemplars[0].time, found.exemplars[0].labels.get("trace")), (1015, Some("abc")));
     let Ok(()) = SeriesSource::read(&buffer, 2, ALWAYS, &mut found);
@@ -285,7 +285,7 @@ fn a_record_that_would_unpack_to_more_than_it_can_is_refused() {
     let frame = |packing: u8, data: &[u8]| {
         [&[1 | packing][..], &(data.len() as u16).to_be_bytes(), &crc32c::crc32c(data).to_be_bytes(), data].concat()
     };
-    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 19).expect("an encoder");
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).expect("an encoder");
     for _ in 0..600 {
         std::io::Write::write_all(&mut encoder, &vec![0; 1 << 20]).expect("it can be packed");
     }
