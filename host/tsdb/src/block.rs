@@ -8,6 +8,7 @@ mod exemplars;
 mod fuzz;
 mod groups;
 mod histograms;
+mod integers;
 mod matching;
 mod meta;
 mod packed;

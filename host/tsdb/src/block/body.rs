@@ -6,7 +6,7 @@ use model::{ABSENT_BITS, HISTOGRAM_BITS, Histogram, STALE_BITS};
 
 use super::histograms;
 use super::page::{Pattern, State};
-use super::values::{self, ValueEncoder};
+use super::values::{EMPTY, Reference, ValueEncoder};
 use crate::column::bytes::{Reader, put_varint, put_zigzag};
 
 pub(super) const HAS_PATTERN: u8 = 0x40;
@@ -37,17 +37,18 @@ pub(super) struct Rows<'a> {
 pub(super) struct BodyEncoder {
     values: Vec<u64>,
     encoder: ValueEncoder,
+    reference: Reference,
     codec: Vec<u8>,
     extras: (Vec<u8>, Vec<u8>),
 }
 
 impl BodyEncoder {
-    /// Appends a body; `pattern` is the number of the pattern that the rows have, unless all have values.
-    pub(super) fn encode(&mut self, rows: &Rows<'_>, pattern: Option<usize>, out: &mut Vec<u8>) {
+    /// Appends the body of the page's `column`th; `pattern` is the number of the pattern that the rows have, unless all have values.
+    pub(super) fn encode(&mut self, rows: &Rows<'_>, column: usize, pattern: Option<usize>, out: &mut Vec<u8>) {
         self.values.clear();
         self.values.extend(rows.bits.iter().filter(|bits| state_of(**bits) == State::Value));
         self.codec.clear();
-        let codec = self.encoder.encode(&self.values, &mut self.codec);
+        let codec = self.encoder.encode_with(&self.values, &mut self.reference, (column, pattern), &mut self.codec);
         let extras = !rows.histograms.is_empty() || !rows.starts.is_empty();
         let tag = codec | if pattern.is_some() { HAS_PATTERN } else { 0 } | if extras { HAS_EXTRAS } else { 0 };
         out.push(tag);
@@ -68,6 +69,13 @@ impl BodyEncoder {
             out.extend_from_slice(starts);
         }
         out.extend_from_slice(&self.codec);
+    }
+}
+
+impl BodyEncoder {
+    /// The next page begins.
+    pub(super) fn end_page(&mut self) {
+        self.reference.clear();
     }
 }
 
@@ -106,35 +114,52 @@ pub(super) struct Decoded {
     pub(super) bits: Vec<u64>,
     pub(super) histograms: Vec<(u32, Arc<Histogram>)>,
     pub(super) starts: Vec<(u32, i64)>,
-    /// A buffer.
-    pub(super) numbers: Vec<u64>,
 }
 
-/// Appends the rows of a body. `first` is what the rows of histograms and starts are counted from. None if it is malformed.
-pub(super) fn decode(body: &[u8], patterns: &[Pattern], rows: usize, first: u32, out: &mut Decoded) -> Option<()> {
-    let mut reader = Reader::new(body);
-    let tag = reader.u8()?;
-    let pattern = if tag & HAS_PATTERN == 0 { None } else { Some(patterns.get(usize::try_from(reader.varint()?).ok()?)?) };
-    let (mut histogram_bytes, mut start_bytes) = (&[][..], &[][..]);
-    if tag & HAS_EXTRAS != 0 {
-        let (histograms, starts) = (reader.count(1)?, reader.count(1)?);
-        histogram_bytes = reader.take(histograms)?;
-        start_bytes = reader.take(starts)?;
+/// A body, taken apart.
+#[derive(Clone, Copy)]
+pub(super) struct Body<'a> {
+    pub(super) codec: u8,
+    pub(super) pattern: Option<usize>,
+    histograms: &'a [u8],
+    starts: &'a [u8],
+    pub(super) values: &'a [u8],
+}
+
+impl<'a> Body<'a> {
+    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let tag = reader.u8()?;
+        let pattern = if tag & HAS_PATTERN == 0 { None } else { Some(usize::try_from(reader.varint()?).ok()?) };
+        let (mut histograms, mut starts) = (&[][..], &[][..]);
+        if tag & HAS_EXTRAS != 0 {
+            let (histogram_len, start_len) = (reader.count(1)?, reader.count(1)?);
+            histograms = reader.take(histogram_len)?;
+            starts = reader.take(start_len)?;
+        }
+        let codec = tag & !(HAS_PATTERN | HAS_EXTRAS);
+        Some(Self { codec, pattern, histograms, starts, values: reader.take(reader.remaining())? })
     }
-    let values = pattern.map_or(rows, |pattern| pattern.values);
-    let histograms = pattern.map_or(0, |pattern| pattern.histograms);
-    let from = out.bits.len();
-    let codec = tag & !(HAS_PATTERN | HAS_EXTRAS);
-    values::decode(codec, reader.take(reader.remaining())?, values, &mut out.numbers, &mut out.bits)?;
-    if let Some(pattern) = pattern {
-        pattern.spread(&mut out.bits, from);
+
+    /// Whether there are no values.
+    pub(super) fn is_empty(&self) -> bool {
+        self.codec == EMPTY
     }
-    if histograms > 0 {
-        let found = histograms::decode(histogram_bytes, histograms)?;
-        let at = out.bits[from..].iter().zip(first..).filter(|(bits, _)| **bits == HISTOGRAM_BITS).map(|(_, row)| row);
-        out.histograms.extend(at.zip(found));
-    } else if !histogram_bytes.is_empty() {
-        return None;
+
+    /// Puts what is not a value into the rows from `from` on, whose values are there. `first` is what the rows of histograms and starts
+    /// are counted from.
+    pub(super) fn finish(&self, pattern: Option<&Pattern>, rows: usize, (from, first): (usize, u32), out: &mut Decoded) -> Option<()> {
+        if let Some(pattern) = pattern {
+            pattern.spread(&mut out.bits, from);
+        }
+        let histograms = pattern.map_or(0, |pattern| pattern.histograms);
+        if histograms > 0 {
+            let found = histograms::decode(self.histograms, histograms)?;
+            let at = out.bits[from..].iter().zip(first..).filter(|(bits, _)| **bits == HISTOGRAM_BITS).map(|(_, row)| row);
+            out.histograms.extend(at.zip(found));
+        } else if !self.histograms.is_empty() {
+            return None;
+        }
+        decode_starts(self.starts, rows, first, &mut out.starts)
     }
-    decode_starts(start_bytes, rows, first, &mut out.starts)
 }

@@ -38,7 +38,7 @@ fn page(bytes: &[u8]) {
         return;
     };
     let rows = usize::from(u16::from_le_bytes([*low, *high])).clamp(1, PIECE_ROWS_MAX);
-    let Some(page) = Page::open(content, rows, usize::from(*columns)) else {
+    let Some(mut page) = Page::open(content, rows, usize::from(*columns)) else {
         return;
     };
     for column in 0..usize::from(*columns) {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::packing::{put_steps, read_steps};
+use super::values::{self, Buffers, ValueEncoder};
 use model::{BucketSpan, Histogram, HistogramCounts, ResetHint};
 
 use crate::column::bytes::{Reader, put_varint, put_zigzag};
-use crate::column::chunk::{self, ChunkEncoder, decode_i64, encode_i64};
 
 /// Appends the histograms: runs of equal layout.
 pub(super) fn encode<'a>(histograms: impl Iterator<Item = &'a Histogram>, out: &mut Vec<u8>) {
@@ -68,15 +69,28 @@ fn float_at(h: &Histogram, at: usize) -> f64 {
     }
 }
 
+/// Integers that are no floats without loss are written as steps under this number, the others as values.
+const AS_STEPS: u8 = 0xFF;
+/// Up to here integers are floats without loss.
+const EXACT_MAX: u64 = 1 << 51;
+
 fn put_integers(out: &mut Vec<u8>, values: impl Iterator<Item = u64>) {
-    let values: Vec<i64> = values.map(|value| value as i64).collect();
-    encode_i64(&values, out);
+    let values: Vec<u64> = values.collect();
+    if values.iter().all(|value| *value <= EXACT_MAX) {
+        return put_floats(out, values.iter().map(|value| (*value as f64).to_bits()));
+    }
+    let values: Vec<i64> = values.into_iter().map(|value| value as i64).collect();
+    let mut body = Vec::new();
+    put_steps(&mut body, &values);
+    out.push(AS_STEPS);
+    put_varint(out, body.len() as u64);
+    out.extend_from_slice(&body);
 }
 
 fn put_floats(out: &mut Vec<u8>, values: impl Iterator<Item = u64>) {
     let values: Vec<u64> = values.collect();
     let mut body = Vec::new();
-    ChunkEncoder::default().encode(&values, &mut body);
+    out.push(ValueEncoder::default().encode(&values, &mut body));
     put_varint(out, body.len() as u64);
     out.extend_from_slice(&body);
 }
@@ -184,14 +198,26 @@ pub(super) fn decode(bytes: &[u8], count: usize) -> Option<Vec<Arc<Histogram>>> 
 }
 
 fn read_integers(reader: &mut Reader<'_>, count: usize) -> Option<Vec<u64>> {
+    if reader.clone().u8()? != AS_STEPS {
+        let floats = read_floats(reader, count)?;
+        let whole = |bits: u64| {
+            let value = f64::from_bits(bits);
+            ((value as u64) as f64).to_bits().eq(&bits).then_some(value as u64)
+        };
+        return floats.into_iter().map(whole).collect();
+    }
+    reader.u8()?;
+    let len = reader.count(1)?;
+    let mut body = Reader::new(reader.take(len)?);
     let mut values = Vec::new();
-    decode_i64(reader, count, &mut values)?;
-    Some(values.into_iter().map(|value| value as u64).collect())
+    read_steps(&mut body, count, &mut values)?;
+    body.is_empty().then(|| values.into_iter().map(|value| value as u64).collect())
 }
 
 fn read_floats(reader: &mut Reader<'_>, count: usize) -> Option<Vec<u64>> {
+    let codec = reader.u8()?;
     let len = reader.count(1)?;
     let mut values = Vec::new();
-    chunk::decode(reader.take(len)?, count, &mut values)?;
+    values::decode(codec, reader.take(len)?, count, &mut Buffers::default(), &mut values)?;
     Some(values)
 }

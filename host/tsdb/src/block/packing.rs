@@ -2,7 +2,7 @@
 
 use super::packed::width_for;
 use crate::column::bits::{bytes_for, pack, width_of};
-use crate::column::bytes::{Reader, put_varint};
+use crate::column::bytes::{Reader, put_varint, put_zigzag};
 
 /// Numbers in one word, at most.
 const GROUP_MAX: usize = 12;
@@ -140,6 +140,29 @@ pub(super) fn unpack(reader: &mut Reader<'_>, count: usize, width: u32, out: &mu
     Some(())
 }
 
+/// Appends integers, such as times, by their steps.
+pub(super) fn put_steps(out: &mut Vec<u8>, values: &[i64]) {
+    let steps = values.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
+    let least = steps.clone().min().unwrap_or(0);
+    let numbers: Vec<u64> = steps.map(|step| step.wrapping_sub(least) as u64).collect();
+    put_zigzag(out, values.first().copied().unwrap_or(0));
+    put_zigzag(out, least);
+    Packing::choose(numbers.iter().copied().max().unwrap_or(0), numbers.len()).put(out, &numbers);
+}
+
+/// Reads what [`put_steps`] wrote: `count` integers, one at least, appended to `out`.
+pub(super) fn read_steps(reader: &mut Reader<'_>, count: usize, out: &mut Vec<i64>) -> Option<()> {
+    let (mut last, least) = (reader.zigzag()?, reader.zigzag()?);
+    let mut numbers = Vec::new();
+    Packing::read(reader, count.checked_sub(1)?, &mut numbers)?;
+    out.push(last);
+    out.extend(numbers.iter().map(|number| {
+        last = last.wrapping_add(least).wrapping_add(*number as i64);
+        last
+    }));
+    Some(())
+}
+
 /// Where numbers that are not zero are among `count`: as positions, or as a bitmap.
 pub(super) fn put_places(out: &mut Vec<u8>, numbers: impl Iterator<Item = bool> + Clone, count: usize, set: usize) {
     if places_are_listed(count, set) {
@@ -179,6 +202,15 @@ mod tests {
             prop_assert_eq!(Packing::read(&mut reader, numbers.len(), &mut back), Some(()));
             prop_assert_eq!(&back[1..], &numbers);
             prop_assert!(reader.is_empty());
+        }
+
+        #[test]
+        fn times_come_back(times in prop::collection::vec(any::<i64>(), 1..50)) {
+            let mut out = Vec::new();
+            put_steps(&mut out, &times);
+            let (mut reader, mut back) = (Reader::new(&out), Vec::new());
+            prop_assert_eq!(read_steps(&mut reader, times.len(), &mut back), Some(()));
+            prop_assert_eq!(back, times);
         }
 
         #[test]

@@ -2,7 +2,9 @@
 
 use model::{ABSENT_BITS, HISTOGRAM_BITS, STALE_BITS};
 
-use super::body::{self, BodyEncoder, Decoded, Rows, state_of};
+use super::body::{Body, BodyEncoder, Decoded, Rows, state_of};
+use super::integers::{self, distance};
+use super::values::{self, Buffers, INTEGERS, LIKE, LIKE_DEPTH_MAX, put_values};
 use crate::column::bits::{bytes_for, pack, unpack};
 use crate::column::bytes::{Reader, put_varint};
 
@@ -54,7 +56,7 @@ impl PageBuilder {
             })
         });
         let start = self.bodies.len();
-        self.encoder.encode(rows, pattern, &mut self.bodies);
+        self.encoder.encode(rows, self.columns, pattern, &mut self.bodies);
         put_varint(&mut self.lengths, (self.bodies.len() - start) as u64);
         self.columns += 1;
     }
@@ -70,6 +72,7 @@ impl PageBuilder {
         self.lengths.clear();
         self.bodies.clear();
         self.columns = 0;
+        self.encoder.end_page();
     }
 }
 
@@ -144,6 +147,10 @@ pub(super) struct Page<'a> {
     patterns: Vec<Pattern>,
     bodies: Vec<&'a [u8]>,
     rows: usize,
+    /// The column whose integers are in `buffers`, with their scale.
+    held: Option<(usize, u8)>,
+    buffers: Buffers,
+    rest: Vec<i64>,
 }
 
 impl<'a> Page<'a> {
@@ -157,11 +164,65 @@ impl<'a> Page<'a> {
         let patterns = (0..count).map(|_| Pattern::read(&mut reader, rows)).collect::<Option<Vec<_>>>()?;
         let lengths = (0..columns).map(|_| reader.count(1)).collect::<Option<Vec<_>>>()?;
         let bodies = lengths.into_iter().map(|len| reader.take(len)).collect::<Option<Vec<_>>>()?;
-        reader.is_empty().then_some(Self { patterns, bodies, rows })
+        let whole = reader.is_empty();
+        whole.then(|| Self { patterns, bodies, rows, held: None, buffers: Buffers::default(), rest: Vec::new() })
     }
 
-    /// Appends the rows of one of the page's columns; `first` as in [`body::decode`].
-    pub(super) fn decode(&self, column: usize, first: u32, out: &mut Decoded) -> Option<()> {
-        body::decode(self.bodies.get(column)?, &self.patterns, self.rows, first, out)
+    /// Appends the rows of one of the page's columns. `first` is what the rows of histograms and starts are counted from. None if it is
+    /// malformed; then `out` may have grown.
+    pub(super) fn decode(&mut self, column: usize, first: u32, out: &mut Decoded) -> Option<()> {
+        let body = Body::read(self.bodies.get(column)?)?;
+        let values = self.values_of(&body)?;
+        let from = out.bits.len();
+        if matches!(body.codec, INTEGERS | LIKE) {
+            let scale = self.integers(column, 0)?;
+            put_values(&mut out.bits, scale, &self.buffers.integers);
+        } else {
+            values::decode(body.codec, body.values, values, &mut self.buffers, &mut out.bits)?;
+        }
+        let pattern = match body.pattern {
+            Some(pattern) => Some(self.patterns.get(pattern)?),
+            None => None,
+        };
+        body.finish(pattern, self.rows, (from, first), out)
+    }
+
+    /// How many values a column has.
+    fn values_of(&self, body: &Body<'_>) -> Option<usize> {
+        let values = match body.pattern {
+            Some(pattern) => self.patterns.get(pattern)?.values,
+            None => self.rows,
+        };
+        ((values == 0) == body.is_empty()).then_some(values)
+    }
+
+    /// Makes sure that the integers of a column are in the buffer, and returns their scale.
+    fn integers(&mut self, column: usize, depth: usize) -> Option<u8> {
+        if let Some((held, scale)) = self.held
+            && held == column
+        {
+            return Some(scale);
+        }
+        let body = Body::read(self.bodies.get(column)?)?;
+        let values = self.values_of(&body)?;
+        let mut reader = Reader::new(body.values);
+        let scale = match body.codec {
+            INTEGERS => {
+                self.held = None;
+                integers::decode(&mut reader, values, &mut self.buffers.integers, &mut self.buffers.numbers)?
+            }
+            LIKE if depth <= LIKE_DEPTH_MAX => {
+                let reference = column.checked_sub(distance(&mut reader)?)?;
+                self.integers(reference, depth + 1)?;
+                self.held = None;
+                if self.buffers.integers.len() != values {
+                    return None;
+                }
+                integers::decode_like(&mut reader, &mut self.buffers.integers, &mut self.rest, &mut self.buffers.numbers)?
+            }
+            _ => return None,
+        };
+        self.held = Some((column, scale));
+        reader.is_empty().then_some(scale)
     }
 }

@@ -5,13 +5,13 @@ use std::ops::Range;
 use model::TimeRange;
 
 use super::body::Decoded;
+use super::packing::read_steps;
 use super::page::Page;
 use super::reader::Block;
 use super::record::{Entry, Record};
 use super::writer::ExemplarsByColumn;
 use super::{BlockColumn, BlockDamage, BlockRows, exemplars};
 use crate::column::bytes::Reader;
-use crate::column::chunk;
 
 /// Bytes between two pieces that are read although nobody wants them.
 const GAP_BYTES: u64 = 16 << 10;
@@ -56,7 +56,7 @@ impl Block {
         for (piece, entry) in pieces.zip(&entries) {
             let from = times.len();
             let mut reader = Reader::new(self.piece(&mut bytes, *entry, &entries)?);
-            let good = chunk::decode_i64(&mut reader, record.rows_in(piece), &mut times).is_some()
+            let good = read_steps(&mut reader, record.rows_in(piece), &mut times).is_some()
                 && reader.is_empty()
                 && times.get(from) == record.piece_firsts.get(piece)
                 && times[from.saturating_sub(1)..].windows(2).all(|pair| pair[0] < pair[1]);
@@ -92,7 +92,7 @@ impl Block {
                 let malformed = || self.malformed(entry, "samples");
                 let content = self.piece(&mut bytes, entry, &entries[next..])?;
                 let count = record.rows_in(piece);
-                let page = Page::open(content, count, record.runs[run + 1] - record.runs[run]).ok_or_else(malformed)?;
+                let mut page = Page::open(content, count, record.runs[run + 1] - record.runs[run]).ok_or_else(malformed)?;
                 for (same, into) in columns.chunk_by(|a, b| a.0 == b.0).zip(&mut decoded) {
                     page.decode(same[0].0 - record.runs[run], first, into).ok_or_else(malformed)?;
                 }

@@ -1,6 +1,8 @@
 //! A block gives back what was written, and tells where it cannot.
 
 mod damage;
+mod fixture;
+mod like;
 mod random;
 
 use std::path::Path;

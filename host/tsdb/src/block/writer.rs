@@ -12,12 +12,12 @@ use roaring::RoaringBitmap;
 
 use super::body::Rows;
 use super::meta::{BlockMeta, BlockSource};
+use super::packing::put_steps;
 use super::page::PageBuilder;
 use super::record::{Entry, RecordBuilder};
 use super::sections::{HEADER_BYTES, Kind, Section, Sections, header};
 use super::symbols::PairsBuilder;
 use super::{Column, exemplars, file_name, groups, postings};
-use crate::column::chunk;
 use crate::disk::{Disk, DiskFile};
 
 /// Rows of a piece: see `DESIGN.md`.
@@ -122,7 +122,7 @@ impl BlockWriter {
         self.meta.time_max = self.meta.time_max.max(group.record.time_max);
         for piece in pieces {
             self.scratch.clear();
-            chunk::encode_i64(piece, &mut self.scratch);
+            put_steps(&mut self.scratch, piece);
             let entry = self.put_scratch()?;
             group.record.times.push(entry);
         }
