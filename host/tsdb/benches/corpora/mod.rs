@@ -23,13 +23,6 @@ pub(crate) struct Group {
     pub(crate) columns: Vec<(LabelSet, Vec<u64>)>,
 }
 
-impl Group {
-    /// Samples and stale markers.
-    pub(crate) fn samples(&self) -> usize {
-        self.columns.iter().flat_map(|(_, bits)| bits).filter(|bits| **bits != model::ABSENT_BITS).count()
-    }
-}
-
 pub(crate) const START: i64 = 1_800_000_000_000;
 
 fn env_or(name: &str, default: &str) -> String {

@@ -170,7 +170,7 @@ impl Like {
         let grown = whole.mantissas[reference.len() - 1].wrapping_sub(whole.mantissas[0]);
         let ratio = grown as f64 / last.wrapping_sub(first) as f64;
         let mut best: Option<(i64, Plan)> = None;
-        let scaled = (ratio.is_finite() && ratio.abs() < RATIO_MAX).then(|| (ratio * ONE as f64) as i64);
+        let scaled = (ratio.is_finite() && ratio.abs() < RATIO_MAX).then_some((ratio * ONE as f64) as i64);
         for ratio in [Some(ONE), scaled.filter(|scaled| *scaled != 0)].into_iter().flatten() {
             if !self.rest.fill_rest(whole, reference, ratio) {
                 continue;

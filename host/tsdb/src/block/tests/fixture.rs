@@ -65,7 +65,7 @@ fn value(kind: u32, row: u32) -> u64 {
         3 => f64::from(total + 77).to_bits(),
         4 => (f64::from(noise * 4096)).to_bits(),
         5 => (f64::from(row / 50 * 13) / 1000.0).to_bits(),
-        6 => (f64::from(if row % 3 == 0 { noise } else { 0 }) / 10.0).to_bits(),
+        6 => (f64::from(if row.is_multiple_of(3) { noise } else { 0 }) / 10.0).to_bits(),
         7 => f64::from(noise).sqrt().to_bits(),
         8 => (f64::from(noise % 5) / 3.0).to_bits(),
         9 => [f64::NAN.to_bits(), 0x7ff0_0000_0000_0001, f64::NEG_INFINITY.to_bits(), (-0.0_f64).to_bits(), 1][row as usize % 5],
