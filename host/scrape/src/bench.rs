@@ -1,4 +1,4 @@
-//! For the benchmark of this crate alone: the commit path without network and schedule.
+//! For benchmarks and tests of long times: the commit path without network and schedule.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,6 +10,7 @@ use model::seams::Append;
 use crate::commit::{Committer, Scrape};
 use crate::config::Limits;
 use crate::layout::KeyHasher;
+use crate::refusal::RefusedSeries;
 use crate::sample_labels::SampleRules;
 
 /// Commits bodies of one target.
@@ -19,8 +20,14 @@ impl Commits {
     /// A target with two labels, without rules.
     #[must_use]
     pub fn new(append: Arc<dyn Append>) -> Self {
+        Self::of_target(append, "localhost:9100")
+    }
+
+    /// Likewise, one of several.
+    #[must_use]
+    pub fn of_target(append: Arc<dyn Append>, instance: &str) -> Self {
         let rules = SampleRules {
-            target_labels: LabelSet::from_pairs([("job", "bench"), ("instance", "localhost:9100")]),
+            target_labels: LabelSet::from_pairs([("job", "bench"), ("instance", instance)]),
             honor_labels: false,
             honor_timestamps: true,
             track_timestamps_staleness: false,
@@ -29,20 +36,31 @@ impl Commits {
             histograms: Default::default(),
             metric_relabel: Arc::default(),
         };
-        Self(Committer::new(append, Arc::default(), "bench".to_owned(), KeyHasher::new(1), Arc::new(rules)))
+        Self(Committer::new(append, Arc::default(), format!("bench/{instance}"), KeyHasher::new(1), Arc::new(rules)))
     }
 
     /// Commits one body; returns the lines that were read, or why it failed.
     pub fn commit(&mut self, body: &[u8], time: i64) -> Result<u64, String> {
+        self.scrape(Ok(body), time).map(|(lines, _)| lines)
+    }
+
+    /// The target is gone.
+    pub fn end(mut self, time: i64) {
+        self.0.end(time);
+    }
+
+    /// Commits one body, or that there was none; returns lines and refused series.
+    pub fn scrape(&mut self, body: Result<&[u8], &str>, time: i64) -> Result<(u64, Option<RefusedSeries>), String> {
         let scrape = Scrape {
             time,
             began: Instant::now(),
-            body: Ok((body, Format::Text)),
+            body: body.map(|body| (body, Format::Text)).map_err(str::to_owned),
             timeout_ms: 10_000,
             extra_metrics: false,
             certificate_not_after: None,
         };
         let committed = self.0.commit(&scrape);
-        committed.error.map_or(Ok(committed.lines), Err)
+        let refused = committed.refused_series.as_deref().cloned();
+        committed.error.map_or(Ok((committed.lines, refused)), Err)
     }
 }

@@ -234,7 +234,7 @@ fn shortened(text: &str) -> String {
 /// The flag that a reason names, or its last word in parentheses.
 fn limit_name(reason: &str) -> String {
     let trim = |word: &str| word.trim_matches(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))).to_owned();
-    let flag = reason.split_whitespace().map(trim).find(|word| word.starts_with("--"));
+    let flag = reason.split(|c: char| c.is_whitespace() || c == '=').map(trim).find(|word| word.starts_with("--"));
     let inside = || reason.rsplit_once('(').map(|(_, rest)| trim(rest.split(')').next().unwrap_or_default()));
     flag.or_else(inside)
         .map(|name| name.trim_end_matches('.').to_owned())
@@ -342,6 +342,7 @@ mod tests {
     fn limits_have_names() {
         for (reason, name) in [
             ("head and index take 90 MiB: the limit (--storage.memory-budget) is 80 MiB", "--storage.memory-budget"),
+            ("--storage.memory-budget=100 bytes is used up: 5 series take about 200 bytes", "--storage.memory-budget"),
             ("storage holds 5 series, its limit (series_max)", "series_max"),
             ("no more", "storage"),
         ] {

@@ -145,6 +145,7 @@ impl Inner {
             if leaving.queries.strong_count() > 0 {
                 return true;
             }
+            self.limits.rows_left.store(true, std::sync::atomic::Ordering::Relaxed);
             for (group, cut) in &leaving.cuts {
                 if group.drop_cut(cut).is_err() {
                     tracing::error!(group = %group.key, "a page of samples in memory does not decode; the machine's memory may be faulty");
