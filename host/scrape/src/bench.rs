@@ -10,6 +10,7 @@ use model::seams::Append;
 use crate::commit::{Committer, Scrape};
 use crate::config::Limits;
 use crate::layout::KeyHasher;
+use crate::native::HistogramRules;
 use crate::refusal::RefusedSeries;
 use crate::sample_labels::SampleRules;
 
@@ -33,7 +34,7 @@ impl Commits {
             track_timestamps_staleness: false,
             legacy_names: false,
             limits: Limits::default(),
-            histograms: Default::default(),
+            histograms: HistogramRules { native: true, ..HistogramRules::default() },
             metric_relabel: Arc::default(),
         };
         Self(Committer::new(append, Arc::default(), format!("bench/{instance}"), KeyHasher::new(1), Arc::new(rules)))
@@ -44,6 +45,11 @@ impl Commits {
         self.scrape(Ok(body), time).map(|(lines, _)| lines)
     }
 
+    /// Likewise, in any format.
+    pub fn commit_as(&mut self, body: &[u8], format: Format, time: i64) -> Result<u64, String> {
+        self.run(Ok((body, format)), time).map(|(lines, _)| lines)
+    }
+
     /// The target is gone.
     pub fn end(mut self, time: i64) {
         self.0.end(time);
@@ -51,10 +57,14 @@ impl Commits {
 
     /// Commits one body, or that there was none; returns lines and refused series.
     pub fn scrape(&mut self, body: Result<&[u8], &str>, time: i64) -> Result<(u64, Option<RefusedSeries>), String> {
+        self.run(body.map(|body| (body, Format::Text)), time)
+    }
+
+    fn run(&mut self, body: Result<(&[u8], Format), &str>, time: i64) -> Result<(u64, Option<RefusedSeries>), String> {
         let scrape = Scrape {
             time,
             began: Instant::now(),
-            body: body.map(|body| (body, Format::Text)).map_err(str::to_owned),
+            body: body.map_err(str::to_owned),
             timeout_ms: 10_000,
             extra_metrics: false,
             certificate_not_after: None,

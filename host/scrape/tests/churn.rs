@@ -1,7 +1,5 @@
 //! Targets that come and go for hours, and series that explode: the committer on real storage, with a clock of the test's own.
 
-#![expect(clippy::print_stdout, reason = "what was measured is told")]
-
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
