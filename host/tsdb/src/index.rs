@@ -1,6 +1,7 @@
 //! Which series there are, and which satisfy matchers.
 
 mod matching;
+mod postings;
 mod symbols;
 
 use std::collections::HashMap;
@@ -9,6 +10,7 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use model::LabelSet;
 
+use postings::Postings;
 use symbols::Symbols;
 
 /// No group.
@@ -38,14 +40,14 @@ pub(crate) struct Index {
 struct Pair {
     name: u32,
     value: u32,
-    /// The series that have it, ascending.
-    postings: Vec<u32>,
+    postings: Postings,
 }
 
 #[derive(Clone, Copy)]
 struct Entry {
-    piece: u32,
-    start: u32,
+    /// Piece, and place in it.
+    piece: u16,
+    start: u16,
     len: u32,
     place: Place,
 }
@@ -58,7 +60,7 @@ pub(crate) struct Place {
 }
 
 /// A series that left the index.
-const GONE: u32 = u32::MAX;
+const GONE: u16 = u16::MAX;
 
 impl Index {
     /// Series there are.
@@ -92,19 +94,22 @@ impl Index {
         }
         let id = self.series.len() as u32;
         let (piece, start) = self.store_pairs(&pairs);
+        reserve(&mut self.series);
         self.series.push(Entry { piece, start, len: pairs.len() as u32, place: Place { group: NO_GROUP, slot: 0 } });
         self.register(id, hash);
         id
     }
 
-    fn store_pairs(&mut self, pairs: &[u32]) -> (u32, u32) {
+    fn store_pairs(&mut self, pairs: &[u32]) -> (u16, u16) {
         if self.pieces.last().is_none_or(|piece| piece.capacity() - piece.len() < pairs.len()) {
+            // A place in a piece has 16 bits: what is longer than a piece has one of its own.
             self.pieces.push(Vec::with_capacity(PIECE_PAIRS.max(pairs.len())));
         }
         let piece = self.pieces.len() - 1;
         let start = self.pieces[piece].len();
         self.pieces[piece].extend_from_slice(pairs);
-        (piece as u32, start as u32)
+        // Two hundred million series' labels fill fewer pieces than there are numbers for; the limit on memory comes long before.
+        (u16::try_from(piece).unwrap_or(GONE), start as u16)
     }
 
     /// Adds a series, whose entry is there and whose id is larger than all before, to table and postings.
@@ -159,7 +164,8 @@ impl Index {
         }
         let id = pairs.len() as u32;
         self.pair_table.insert_unique(hash, id, |pair| hasher.hash_one(key_of(pair)));
-        self.pairs.push(Pair { name: key.0, value: key.1, postings: Vec::new() });
+        reserve(&mut self.pairs);
+        self.pairs.push(Pair { name: key.0, value: key.1, postings: Postings::default() });
         self.names.entry(key.0).or_default().push(id);
         id
     }
@@ -210,12 +216,14 @@ impl Index {
         for id in 0..self.series.len() as u32 {
             let old = self.series[id as usize];
             if old.piece == GONE || !keep(id) {
+                reserve(&mut new.series);
                 new.series.push(Entry { piece: GONE, start: 0, len: 0, place: Place { group: NO_GROUP, slot: 0 } });
                 continue;
             }
             let pairs: Vec<u32> = self.label_pairs(id).map(|(name, value)| new.intern_pair(name, value)).collect();
             let hash = new.hasher.hash_one(pairs.as_slice());
             let (piece, start) = new.store_pairs(&pairs);
+            reserve(&mut new.series);
             new.series.push(Entry { piece, start, ..old });
             new.register(id, hash);
             if let Some(more) = self.more_places.remove(&id) {
@@ -237,15 +245,22 @@ impl Index {
 
     /// Bytes that the index takes, about.
     pub(crate) fn heap_bytes(&self) -> usize {
-        let postings: usize = self.pairs.iter().map(|pair| pair.postings.capacity() * 4).sum();
+        let postings: usize = self.pairs.iter().map(|pair| pair.postings.heap_bytes()).sum();
         self.symbols.heap_bytes()
             + self.pairs.capacity() * size_of::<Pair>()
             + postings
-            + (self.pair_table.capacity() + self.series_table.capacity()) * 5
+            + (self.pair_table.allocation_size() + self.series_table.allocation_size())
             + self.names.values().map(|pairs| pairs.capacity() * 4 + 48).sum::<usize>()
             + self.series.capacity() * size_of::<Entry>()
-            + self.pieces.iter().map(|piece| piece.capacity() * 4).sum::<usize>()
+            + self.pieces.iter().map(|piece| piece.len() * 4).sum::<usize>()
             + self.more_places.len() * 80
+    }
+}
+
+/// Makes room for one more, by less than doubling.
+fn reserve<T>(list: &mut Vec<T>) {
+    if list.len() == list.capacity() {
+        list.reserve_exact((list.len() / 8).max(16));
     }
 }
 

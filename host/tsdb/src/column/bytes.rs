@@ -36,7 +36,14 @@ impl<'a> Reader<'a> {
     }
 
     /// The low `len` bytes of a number.
+    #[inline]
     pub(crate) fn low_bytes(&mut self, len: usize) -> Option<u64> {
+        if let (Some(wide), 1..=8) = (self.rest.first_chunk::<8>(), len) {
+            // One load instead of a copy of some length: this is the innermost loop of reading rows.
+            let number = u64::from_le_bytes(*wide) & (u64::MAX >> (64 - 8 * len));
+            self.rest = &self.rest[len..];
+            return Some(number);
+        }
         let mut wide = [0; 8];
         wide.get_mut(..len)?.copy_from_slice(self.take(len)?);
         Some(u64::from_le_bytes(wide))

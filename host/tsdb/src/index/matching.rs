@@ -41,15 +41,19 @@ impl Index {
 
     /// The series whose label has a value that `wanted` accepts; `exact` are the only values that it can accept, if known.
     fn with_value(&self, name: &str, wanted: &dyn Fn(&str) -> bool, exact: Option<Vec<&str>>) -> Vec<u32> {
-        let postings = |pair: u32| self.pairs[pair as usize].postings.as_slice();
+        let postings = |pair: u32| {
+            let mut ids = Vec::new();
+            self.pairs[pair as usize].postings.extend_into(&mut ids);
+            ids
+        };
         if let Some(values) = exact {
-            return union(values.iter().filter_map(|value| self.find_pair(name, value)).map(|pair| postings(pair).to_vec()).collect());
+            return union(values.iter().filter_map(|value| self.find_pair(name, value)).map(postings).collect());
         }
         let Some(pairs) = self.symbols.find(name).and_then(|symbol| self.names.get(&symbol)) else {
             return Vec::new();
         };
         let hits = pairs.iter().filter(|pair| wanted(self.symbols.get(self.pairs[**pair as usize].value)));
-        let mut found: Vec<u32> = hits.flat_map(|pair| postings(*pair)).copied().collect();
+        let mut found: Vec<u32> = hits.flat_map(|pair| postings(*pair)).collect();
         // A series has one value for a name, so that nothing comes twice.
         found.sort_unstable();
         found

@@ -45,6 +45,7 @@ impl Symbols {
         let start = self.pieces[piece].len() as u32;
         self.pieces[piece].push_str(new);
         let symbol = self.spans.len() as u32;
+        super::reserve(&mut self.spans);
         self.spans.push(Span { piece: piece as u32, start, len: new.len() as u32 });
         let (pieces, spans, hasher) = (&self.pieces, &self.spans, &self.hasher);
         self.table.insert_unique(hasher.hash_one(new), symbol, |symbol| hasher.hash_one(text(pieces, spans, *symbol)));
@@ -52,7 +53,7 @@ impl Symbols {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.pieces.iter().map(String::capacity).sum::<usize>() + self.spans.capacity() * size_of::<Span>() + self.table.capacity() * 5
+        self.pieces.iter().map(String::len).sum::<usize>() + self.spans.capacity() * size_of::<Span>() + self.table.allocation_size()
     }
 }
 

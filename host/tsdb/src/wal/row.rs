@@ -261,26 +261,35 @@ impl RowState {
     fn decode_changes(&mut self, reader: &mut Reader<'_>, changed: &[u8]) -> Option<()> {
         let count: usize = changed.iter().map(|byte| byte.count_ones() as usize).sum();
         let codes = reader.take(count.div_ceil(2))?;
-        for (nth, slot) in ones(changed).enumerate() {
-            let code = codes[nth / 2] >> (nth % 2 * 4) & 0xF;
-            let (last, scale) = (*self.last.get(slot)?, self.scales[slot]);
-            let unset = last == ABSENT_BITS || !get(&self.present, slot);
-            self.last[slot] = match code {
-                0 => {
-                    let (bits, scale) = read_item(reader)?;
-                    self.scales[slot] = scale;
-                    bits
+        let (last, scales) = (self.last.as_mut_slice(), self.scales.as_mut_slice());
+        let mut nth = 0;
+        for (at, (&byte, &present)) in changed.iter().zip(&self.present).enumerate() {
+            let mut rest = byte;
+            while rest != 0 {
+                let bit = rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                let slot = at * 8 + bit;
+                let code = codes[nth / 2] >> (nth % 2 * 4) & 0xF;
+                nth += 1;
+                let (held, scale) = (last.get_mut(slot)?, scales.get_mut(slot)?);
+                if code == 0 {
+                    (*held, *scale) = read_item(reader)?;
+                    continue;
                 }
-                _ if unset => return None,
-                1..=7 if scale != SCALE_NONE => {
-                    let step = from_zigzag(reader.low_bytes(code.into())?);
-                    value_of(known_mantissa(last, scale).wrapping_add(step), scale)
+                if *held == ABSENT_BITS || present >> bit & 1 == 0 {
+                    return None;
                 }
-                8.. if scale == SCALE_NONE => last ^ reader.low_bytes(usize::from(code) - 7)?,
-                _ => return None,
-            };
+                *held = match (code, *scale) {
+                    (1..=7, scale) if scale != SCALE_NONE => {
+                        let step = from_zigzag(reader.low_bytes(code.into())?);
+                        value_of(known_mantissa(*held, scale).wrapping_add(step), scale)
+                    }
+                    (8.., SCALE_NONE) => *held ^ reader.low_bytes(usize::from(code) - 7)?,
+                    _ => return None,
+                };
+            }
         }
-        Some(())
+        (nth == count).then_some(())
     }
 }
 
