@@ -237,6 +237,19 @@ impl Skopos {
         wait_for("Skopos to end", limit, || child.try_wait().ok().flatten()).code()
     }
 
+    /// Whether the process has not ended.
+    #[must_use]
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Starts a new process on the same folder, which is expected to end by itself; its exit code once it did.
+    pub fn start_again_expecting_end(&mut self) -> Option<Option<i32>> {
+        self.kill();
+        self.child = self.setup.spawn();
+        Some(self.wait_exit(Duration::from_secs(60)))
+    }
+
     /// A file of the process in `/proc`.
     #[must_use]
     pub fn proc_file(&self, name: &str) -> String {
