@@ -120,6 +120,7 @@ fn f3_disk_full_and_space_returns() {
     assert!(log.contains("No space left on device"), "{}", skopos.log_tail());
     assert!(disk.ballast().exists(), "nothing is deleted, least of all what is not ours");
 
+    let lost = counter(&skopos, LOST);
     // It starts with a full disk as well, and deletes nothing.
     let (files, rows) = (names(&data), skopos.query_value("sum(count_over_time(load_total[1h]))"));
     skopos.kill_and_restart();
@@ -132,9 +133,8 @@ fn f3_disk_full_and_space_returns() {
     let stored = |skopos: &Skopos| skopos.query_value("sum(count_over_time(load_total[1h]))");
     wait_for("samples to be stored again", Duration::from_secs(60), || (stored(&skopos) > rows_after).then_some(()));
     println!(
-        "f3 disk-full: full for {:?}, {} samples lost and counted, stored again {:?} after space returned",
+        "f3 disk-full: full for {:?}, {lost} samples lost and counted before the restart, stored again {:?} after space returned",
         relieved - full_at,
-        counter(&skopos, LOST),
         relieved.elapsed()
     );
     assert!(skopos.is_running());

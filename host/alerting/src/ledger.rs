@@ -23,7 +23,8 @@ const LINE_BYTES_MAX: usize = 64 << 20;
 /// The open file.
 pub(crate) struct Ledger {
     dir: PathBuf,
-    file: File,
+    /// None: the disk was full when it was to be made.
+    file: Option<File>,
     lines: usize,
     /// The last write failed half-way: the next begins on a line of its own.
     torn: bool,
@@ -37,21 +38,44 @@ pub(crate) struct Found {
 }
 
 impl Ledger {
-    /// Reads the ledger of a directory, making it if it is not there, and forgets what is too old.
+    /// Reads the ledger of a directory, making it if it is not there, and forgets what is too old. A full disk keeps nobody from
+    /// starting: then the file stays as it is, and is made when there is space.
     pub(crate) fn open(dir: &Path, now: TimestampMs) -> io::Result<(Self, Found)> {
-        std::fs::create_dir_all(dir)?;
         let found = read(&dir.join(FILE), now)?;
-        let file = write_anew(dir, &found.sent)?;
-        Ok((Self { dir: dir.to_owned(), file, lines: found.sent.len(), torn: false }, found))
+        let (file, torn) = match std::fs::create_dir_all(dir).and_then(|()| write_anew(dir, &found.sent)) {
+            Ok(file) => (Some(file), false),
+            Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                tracing::warn!(dir = %dir.display(), %error, "the ledger of notifications cannot be written; until it can, a restart may repeat some");
+                // The old one may end in the middle of a line.
+                (OpenOptions::new().append(true).open(dir.join(FILE)).ok(), true)
+            }
+            Err(error) => return Err(error),
+        };
+        Ok((Self { dir: dir.to_owned(), file, lines: found.sent.len(), torn }, found))
+    }
+
+    /// The open file, made if it could not be made before.
+    fn file(&mut self) -> io::Result<&mut File> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => {
+                std::fs::create_dir_all(&self.dir)?;
+                let file = OpenOptions::new().append(true).create(true).open(self.dir.join(FILE))?;
+                File::open(&self.dir)?.sync_all()?;
+                file
+            }
+        };
+        Ok(self.file.insert(file))
     }
 
     /// Appends and syncs.
     pub(crate) fn append(&mut self, key: &LaneKey, group: &str, sent: &Sent) -> io::Result<()> {
         let mut line = if self.torn { "\n".to_owned() } else { String::new() };
         line.push_str(&encode(key, group, sent));
+        let file = self.file()?;
+        let written = file.write_all(line.as_bytes()).and_then(|()| file.sync_data());
         self.torn = true;
-        self.file.write_all(line.as_bytes())?;
-        self.file.sync_data()?;
+        written?;
         self.torn = false;
         self.lines += 1;
         Ok(())
@@ -64,7 +88,7 @@ impl Ledger {
 
     /// Writes the file anew with what is known.
     pub(crate) fn compact(&mut self, sent: &SentLog) -> io::Result<()> {
-        self.file = write_anew(&self.dir, sent)?;
+        self.file = Some(write_anew(&self.dir, sent)?);
         self.lines = sent.len();
         self.torn = false;
         Ok(())
@@ -98,13 +122,21 @@ fn read(path: &Path, now: TimestampMs) -> io::Result<Found> {
 }
 
 fn write_anew(dir: &Path, sent: &SentLog) -> io::Result<File> {
-    let (path, beside) = (dir.join(FILE), dir.join(format!("{FILE}.new")));
-    let mut writer = BufWriter::new(File::create(&beside)?);
+    let beside = dir.join(format!("{FILE}.new"));
+    write_beside(dir, &beside, sent).inspect_err(|_| {
+        // What is half written would only take space.
+        let _ = std::fs::remove_file(&beside);
+    })
+}
+
+fn write_beside(dir: &Path, beside: &Path, sent: &SentLog) -> io::Result<File> {
+    let path = dir.join(FILE);
+    let mut writer = BufWriter::new(File::create(beside)?);
     for ((key, group), sent) in sent {
         writer.write_all(encode(key, group, sent).as_bytes())?;
     }
     writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-    std::fs::rename(&beside, &path)?;
+    std::fs::rename(beside, &path)?;
     File::open(dir)?.sync_all()?;
     OpenOptions::new().append(true).open(&path)
 }
