@@ -17,7 +17,7 @@ fn lives(end: End, ends: u64, test: &str) {
     let count = Arc::new(AtomicU64::new(0));
     let only = number("SKOPOS_SEED");
     let begun = std::time::Instant::now();
-    let mut life = 0;
+    let (mut life, mut flushed, mut merged) = (0, 0, 0);
     while count.load(Ordering::Relaxed) < ends {
         let seed = only.unwrap_or(life);
         let mut scenario = Scenario::new(seed);
@@ -36,12 +36,12 @@ fn lives(end: End, ends: u64, test: &str) {
             scenario.check(&what);
             std::mem::forget(told);
         }
-        life += 1;
+        (life, flushed, merged) = (life + 1, flushed + scenario.flushed, merged + scenario.merged);
         if only.is_some() {
             break;
         }
     }
-    println!("{test}: {} ends in {life} lives, {:?}", count.load(Ordering::Relaxed), begun.elapsed());
+    println!("{test}: {} ends in {life} lives with {flushed} flushes and {merged} merged blocks, {:?}", count.load(Ordering::Relaxed), begun.elapsed());
 }
 
 /// Prints the seed where a panic comes from within the disk.
@@ -63,4 +63,73 @@ fn f1_kill9_loses_nothing_wherever_it_comes() {
 #[test]
 fn f2_power_cut_loses_nothing_that_was_synced_wherever_it_comes() {
     lives(End::PowerCut, number("SKOPOS_CUTS").unwrap_or(600), "f2 power-cut");
+}
+
+/// Every call of flushing, merging, deleting and the retention, on the simulated disk.
+#[test]
+fn f11_compaction_kill_at_each_step() {
+    for end in [End::Kill, End::PowerCut] {
+        let count = Arc::new(AtomicU64::new(0));
+        let (mut flushed, mut merged) = (0, 0);
+        for seed in number("SKOPOS_SEED").map_or(0..number("SKOPOS_SEEDS").unwrap_or(6), |seed| seed..seed + 1) {
+            let what = format!("f11 compaction-kill, {end:?}, SKOPOS_SEED={seed}");
+            let _told = ToldOnPanic(&what);
+            let mut scenario = Scenario::new(seed);
+            for round in 0..6 {
+                for _ in 0..25 {
+                    scenario.step();
+                }
+                scenario.pass(130_000);
+                scenario.sync().expect("the disk is well");
+                scenario.examine_ends(end, 1, seed * 100 + round, &count);
+                scenario.maintain();
+                if round % 2 == 1 {
+                    scenario.delete().expect("the disk is well");
+                    scenario.db().clean_tombstones().expect("the disk is well");
+                }
+                scenario.disk.off_call();
+                scenario.check(&what);
+            }
+            scenario.end(end, &what);
+            scenario.pass(60_000);
+            scenario.maintain();
+            let left: Vec<_> = scenario.disk.files().into_iter().map(|(name, _)| name).filter(|name| name.extension().is_some_and(|e| e == "tmp")).collect();
+            assert!(left.is_empty(), "{what}: left over: {left:?}");
+            (flushed, merged) = (flushed + scenario.flushed, merged + scenario.merged);
+        }
+        println!("f11 compaction-kill: {} ends by {end:?} in {flushed} flushes and {merged} merged blocks", count.load(Ordering::Relaxed));
+    }
+}
+
+/// Size and time limits, with log and head counted.
+#[test]
+fn f12_retention_keeps_the_disk_within_limit_and_a_block() {
+    for seed in 0..number("SKOPOS_SEEDS").unwrap_or(4) {
+        let mut scenario = Scenario::new(seed);
+        scenario.close();
+        scenario.plan.options.segment_bytes = 2000;
+        scenario.plan.options.block_ms = 60_000;
+        scenario.plan.options.retention_ms = [0, 20 * 60_000][seed as usize % 2];
+        scenario.plan.options.retention_bytes = 40_000;
+        scenario.open();
+        let (mut most, mut block_most) = (0, 0);
+        for _ in 0..1200 {
+            scenario.step();
+            scenario.maintain();
+            let files = scenario.disk.files();
+            let bytes: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
+            let block = files.iter().filter(|(name, _)| name.extension().is_some_and(|e| e == "block")).map(|(_, bytes)| bytes.len()).max();
+            (most, block_most) = (most.max(bytes), block_most.max(block.unwrap_or(0)));
+        }
+        println!("f12 retention: seed {seed}: at most {most} bytes, the largest block {block_most}, {} flushes", scenario.flushed);
+        assert!(scenario.flushed > 0);
+        assert!(most <= 40_000 + block_most, "seed {seed}: {most} bytes, {block_most} of them in the largest block");
+        if scenario.plan.options.retention_ms > 0 {
+            let cutoff = support::scenario::locked(&scenario.witness).cutoff;
+            let oldest = support::witness::look(scenario.db()).0.values().filter_map(|rows| rows.keys().next().copied()).min();
+            println!("f12 retention: the oldest sample is {:?} ms within the limit of time", oldest.map(|oldest| oldest - cutoff));
+            // Blocks go as a whole.
+            assert!(oldest.is_none_or(|oldest| oldest > cutoff - 10 * 60_000));
+        }
+    }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use model::seams::{Append, AppendError, ColumnId, GroupAppend, Row};
-use model::{BucketSpan, Histogram, HistogramCounts, LabelSet, ManualClock, ResetHint, TimestampMs, stale};
+use model::seams::{Append, AppendError, ColumnId, GroupAppend, Row, SelectError};
+use model::{BucketSpan, Histogram, HistogramCounts, LabelSet, ManualClock, MatchOp, ResetHint, TimeRange, TimestampMs, stale};
 use tsdb::disk::{Call, SimDisk};
 use tsdb::{Db, Options, RecoveryReport};
 
@@ -53,6 +53,9 @@ pub(crate) struct Scenario {
     db: Option<Db>,
     feeders: BTreeMap<usize, Feeder>,
     newest: [TimestampMs; GROUPS.len()],
+    /// Blocks that were made, and that others became.
+    pub(crate) flushed: u64,
+    pub(crate) merged: u64,
 }
 
 /// The writer of a group with its columns.
@@ -81,6 +84,8 @@ impl Scenario {
             db: None,
             feeders: BTreeMap::new(),
             newest: [NOW - 1; GROUPS.len()],
+            flushed: 0,
+            merged: 0,
         };
         scenario.open();
         scenario
@@ -123,7 +128,9 @@ impl Scenario {
             }
             1 | 2 => drop(self.maintain()),
             3 => drop(self.feeders.remove(&(self.dice.below(3) as usize))),
-            4 => {
+            4 if self.dice.below(3) == 0 => drop(self.delete()),
+            5 if self.dice.below(4) == 0 => drop(self.db().clean_tombstones()),
+            6 | 7 => {
                 let pause = 60_000 + self.dice.below(120_000) as i64;
                 self.pass(pause);
             }
@@ -149,12 +156,28 @@ impl Scenario {
         let now = self.now();
         let row = locked(&self.witness).last_row();
         let report = self.db().maintain(now);
+        let tended = self.db().tend(now);
+        self.flushed += tended.flushed;
+        self.merged += tended.merged;
         if report.synced {
             locked(&self.witness).synced_to(row);
         } else if !report.errors.is_empty() {
             locked(&self.witness).sync_failed();
         }
-        report.errors
+        report.errors.into_iter().chain(tended.errors).collect()
+    }
+
+    /// Deletes some series' samples of some time.
+    pub(crate) fn delete(&mut self) -> Result<(), SelectError> {
+        let matchers = vec![super::matcher("n", MatchOp::Matches, ["1.*", "2|3", ".*"][self.dice.below(3) as usize])];
+        let end = self.now() - self.dice.below(300_000) as i64;
+        let range = TimeRange { start: end - self.dice.below(200_000) as i64, end };
+        locked(&self.witness).delete(&matchers, range.start, range.end, false);
+        let result = self.db().delete(std::slice::from_ref(&matchers), range);
+        if result.is_ok() {
+            locked(&self.witness).delete(&matchers, range.start, range.end, true);
+        }
+        result.map(drop)
     }
 
     fn samples(&mut self, group: usize) -> Vec<(LabelSet, Value)> {
@@ -221,9 +244,13 @@ impl Scenario {
         }
         let row = locked(&self.witness).begin(group, time, samples);
         let result = feeder.writer.append(Row::floats(time, &columns, &values).with_histograms(&histograms));
+        if std::env::var_os("SKOPOS_TRACE").is_some() {
+            println!("append to {group} at {time}, now {}: {samples:?} {result:?}", model::Clock::now(self.plan.clock.as_ref()));
+        }
         let mut witness = locked(&self.witness);
         match &result {
-            Ok(report) if report.accepted + report.duplicate == 0 => witness.refused(&row),
+            // Also where a row of that time is in a block already, which nothing is added to.
+            Ok(report) if report.accepted == 0 => witness.refused(&row),
             Ok(_) => {
                 witness.acknowledged(&row);
                 if self.plan.options.wal_sync_ms == 0 {
@@ -297,8 +324,9 @@ impl Scenario {
             locked(&witness).check(&shown, end, &what);
             if cut_seed % 8 == 0 {
                 // The new process works on, and a third finds the same.
-                let row = db.maintain(model::Clock::now(plan.clock.as_ref()));
-                assert_eq!(row.errors, Vec::<String>::new(), "{what}");
+                let now = model::Clock::now(plan.clock.as_ref());
+                assert_eq!(db.maintain(now).errors, Vec::<String>::new(), "{what}");
+                assert_eq!(db.tend(now).errors, Vec::<String>::new(), "{what}");
                 let worked = look(&db).0;
                 locked(&witness).check(&worked, end, &format!("{what}, after maintenance"));
                 drop(db);
