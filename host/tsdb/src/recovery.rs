@@ -146,6 +146,13 @@ impl Recovery {
                 // Begun, but the power was faster.
                 return self.cut_tail(disk, &path, number, 0, bytes.len() as u64);
             }
+            // Begun on a disk that then refused, and so given up. If it was more once, the header of the next one knows.
+            SegmentHeader::Damaged if bytes.len() < SEGMENT_HEADER_BYTES => {
+                if bytes.is_empty() {
+                    self.remove_empty(disk, &path, number);
+                }
+                return Ok(());
+            }
             SegmentHeader::Damaged => {
                 let end = bytes.len().min(SEGMENT_HEADER_BYTES) as u64;
                 self.report.damage.push(damage(number, 0, end, "the header is not that of a segment"));

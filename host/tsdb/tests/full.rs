@@ -27,12 +27,12 @@ fn life(seed: u64) -> Scenario {
 /// Lets lives meet the fault at one call after the other. `times`: how many calls fail, none for all until the disk is healed.
 fn at_each_call(name: &str, calls: &'static [Call], failure: Failure, once: bool) {
     let (mut hit, mut failed_steps) = (0, 0);
-    for seed in 0..3 {
+    for seed in 0..2 {
         let mut calm = life(seed);
         let before = calm.disk.calls(calls);
         (0..STEPS).for_each(|_| calm.step());
         let total = calm.disk.calls(calls) - before;
-        let every = if number("SKOPOS_EVERY_CALL").is_some() { 1 } else { (total / 25).max(1) };
+        let every = if number("SKOPOS_EVERY_CALL").is_some() { 1 } else { (total / 8).max(1) };
         for at in (seed % every..total).step_by(every as usize) {
             let what = format!("{name}: seed {seed}, call {at} of {total}");
             let mut scenario = life(seed);
@@ -77,7 +77,7 @@ fn f3_disk_full_at_every_write_call_and_until_space_returns() {
 
 #[test]
 fn f3_disk_full_byte_by_byte() {
-    for space in (0..6000).step_by(if number("SKOPOS_EVERY_CALL").is_some() { 1 } else { 83 }) {
+    for space in (0..6000).step_by(if number("SKOPOS_EVERY_CALL").is_some() { 1 } else { 383 }) {
         let what = format!("f3 disk-full: {space} bytes left");
         let mut scenario = life(space);
         scenario.disk.set_space(Some(space));

@@ -169,10 +169,13 @@ impl Blocks {
             } else if block::is_unfinished(name) || name.ends_with(TMP) {
                 let digits = name.split('.').next().unwrap_or_default();
                 highest = highest.max(digits.parse().unwrap_or(0));
-                remove(disk.as_ref(), &path, tidy);
+                if tidy {
+                    remove(disk.as_ref(), &path);
+                }
             } else if let Some(of) = name.strip_suffix(SUFFIX) {
-                if !there.contains(of) {
-                    remove(disk.as_ref(), &path, tidy);
+                // The block's removal first outlasts a power cut: it must not come back without this.
+                if !there.contains(of) && tidy && disk.sync_dir(&dir).is_ok() {
+                    remove(disk.as_ref(), &path);
                 }
             } else if let Some(of) = name.strip_suffix(DAMAGED) {
                 // Its number is not used again: what was merged into others names it.
@@ -183,8 +186,9 @@ impl Blocks {
         }
         let superseded: Vec<Arc<Loaded>> = loaded.iter().filter(|one| loaded.iter().any(|other| supersedes(other, one))).cloned().collect();
         loaded.retain(|one| !superseded.iter().any(|gone| Arc::ptr_eq(gone, one)));
-        for gone in superseded {
-            remove_block(disk.as_ref(), &gone.path, tidy);
+        for gone in superseded.iter().filter(|_| tidy) {
+            // What was deleted of it goes at the next start.
+            remove(disk.as_ref(), &gone.path);
         }
         match files::read(disk.as_ref(), &dir.join(covered::FILE)) {
             Ok(None) => {}
@@ -269,19 +273,8 @@ fn supersedes(one: &Loaded, other: &Loaded) -> bool {
     new.sequence > old.sequence && !old.sources.is_empty() && old.sources.iter().all(|source| new.sources.contains(source))
 }
 
-/// Removes a block and then what was deleted of it; after a crash between the two the rest goes at the next start.
-pub(crate) fn remove_block(disk: &dyn Disk, path: &Path, really: bool) -> bool {
-    let removed = remove(disk, path, really);
-    if removed {
-        remove(disk, &with_suffix(path, SUFFIX), really);
-    }
-    removed
-}
-
-fn remove(disk: &dyn Disk, path: &Path, really: bool) -> bool {
-    if !really {
-        return false;
-    }
+/// Removes a file. Returns whether it is gone.
+pub(crate) fn remove(disk: &dyn Disk, path: &Path) -> bool {
     match disk.remove(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             tracing::warn!(file = %path.display(), %error, "cannot remove a file that is of no use any more; the next start tries again");

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use model::TimestampMs;
 
-use super::blocks::{Loaded, open_block, remove_block};
+use super::blocks::{Loaded, open_block, remove};
+use super::files::with_suffix;
 use super::merge_blocks::{Merge, MergeError, merge_blocks};
 use super::plan::{self, Candidate};
 use super::tend::{State, TendReport};
+use super::tombstones::SUFFIX;
 use crate::block::{BlockSource, file_name};
 use crate::db::Inner;
 
@@ -91,13 +93,17 @@ impl Inner {
         Ok(())
     }
 
-    /// Removes the files of blocks that are not in the list any more. Queries that still read them hold them open.
+    /// Removes the files of blocks that are not in the list any more. Queries that still read them hold them open. What was deleted of
+    /// a block goes only once its own removal outlasts a power cut: it must not come back without.
     pub(crate) fn remove_files(&self, gone: &[Arc<Loaded>]) {
-        for one in gone {
-            remove_block(self.disk.as_ref(), &one.path, true);
-        }
-        if let Err(error) = self.disk.sync_dir(&self.blocks.dir) {
+        let disk = self.disk.as_ref();
+        let removed: Vec<&Arc<Loaded>> = gone.iter().filter(|one| remove(disk, &one.path)).collect();
+        if let Err(error) = disk.sync_dir(&self.blocks.dir) {
             tracing::debug!(%error, "cannot sync the directory of blocks; removed blocks may come back after a power cut, and go again");
+            return;
+        }
+        for one in removed.into_iter().filter(|one| !one.tombstones().is_empty()) {
+            remove(disk, &with_suffix(&one.path, SUFFIX));
         }
     }
 }

@@ -32,7 +32,13 @@ pub(crate) fn look(db: &Db) -> (Shown, Vec<String>) {
 #[track_caller]
 pub(crate) fn collect(groups: &[Box<dyn SelectedGroup>], shown: &mut Shown, warnings: &mut Vec<String>) {
     for group in groups {
-        let samples = group.read().expect("it decodes");
+        let samples = match group.read() {
+            Ok(samples) => samples,
+            Err(error) => {
+                warnings.push(error.to_string());
+                continue;
+            }
+        };
         warnings.extend(samples.warnings);
         assert!(samples.times.is_sorted_by(|a, b| a < b), "times ascend, each once");
         assert_eq!(group.labels().len(), samples.columns.len());
@@ -163,10 +169,11 @@ impl Witness {
     pub(crate) fn delete(&mut self, matchers: &[Matcher], from: TimestampMs, to: TimestampMs, certain: bool) {
         for (_, times) in self.samples.iter_mut().filter(|(labels, _)| matchers.iter().all(|m| m.matches_labels(labels))) {
             for (_, candidates) in times.range_mut(from..=to) {
+                // A row that was answered with an error is not there to be deleted, and may yet come back from the log.
                 if certain {
-                    candidates.clear();
+                    candidates.retain(|candidate| candidate.fate == Fate::Failed);
                 } else {
-                    candidates.iter_mut().for_each(|candidate| candidate.fate = Fate::Open);
+                    candidates.iter_mut().filter(|c| c.fate != Fate::Failed).for_each(|candidate| candidate.fate = Fate::Open);
                 }
             }
         }
