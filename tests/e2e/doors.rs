@@ -98,6 +98,12 @@ fn a_directory_of_prometheus_comes_in_and_goes_out_and_answers_the_same() {
     let running = Running::start(&folder, "theirs", &config);
     running.wait_value("count_over_time(live[1m])", Duration::from_secs(60), |n| n >= 8.0);
     running.wait_value("histogram_count(latency)", Duration::from_secs(60), |n| n >= 3.0);
+    let ran = run(at, &["tsdb", "import", "--format=prometheus", "theirs", "data"]);
+    assert!(ran.code == 1 && ran.error.contains("stop Prometheus"), "it runs: {ran:?}");
+    // From blocks and from the log.
+    running.delete("temperature{place=\"lab\"}", end - 6 * 3600, end - 5 * 3600);
+    running.delete("live_total{x=\"2\"}", now() - 5, now() - 3);
+    std::thread::sleep(Duration::from_secs(2));
     running.kill();
     let newest = now();
 

@@ -19,6 +19,7 @@ pub mod fuzzing;
 mod head;
 mod head_chunks;
 mod histogram;
+mod histogram_writer;
 mod index;
 mod index_writer;
 mod meta;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use test_support::{Answer, Server, TempFolder, find_program, free_port, get, wait_for};
+use test_support::{Answer, Server, TempFolder, find_program, free_port, get, post, wait_for};
 
 /// A Prometheus that runs. Killed with its value.
 pub(crate) struct Running {
@@ -23,6 +23,7 @@ impl Running {
             .arg(format!("--storage.tsdb.path={}", folder.path().join(data).display()))
             .arg("--storage.tsdb.retention.time=100y")
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .arg("--web.enable-admin-api")
             .arg("--enable-feature=native-histograms,exemplar-storage")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -49,6 +50,13 @@ impl Running {
     pub(crate) fn value_at(&self, query: &str, at: i64) -> String {
         let answers = answers(&self.url(""), query, Some((at, at, 1)));
         answers.values().next().and_then(|points| points.first()).map(|(_, value)| value.clone()).expect("there is an answer")
+    }
+
+    /// Deletes samples from one time to another, in Unix seconds.
+    pub(crate) fn delete(&self, selector: &str, from: i64, to: i64) {
+        let url = format!("/api/v1/admin/tsdb/delete_series?match[]={}&start={from}&end={to}", encode(selector));
+        let answer = post(&self.url(&url), "text/plain", "");
+        assert_eq!(answer.status, 204, "{url}");
     }
 
     pub(crate) fn kill(self) {}

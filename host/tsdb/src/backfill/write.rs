@@ -4,12 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::{ABSENT_BITS, LabelSet, TimeRange};
+use model::{ABSENT_BITS, LabelSet, ManualClock, TimeRange};
 
 use super::groups::{TimeList, TimeLists};
 use super::{Samples, SeriesSource};
 use crate::block::{self, BlockSource, BlockWriter, Column};
 use crate::disk::{Disk, DiskLock, LockError};
+use crate::{Db, OpenError, Options};
 
 /// What the shortest block spans, as the server makes them.
 const BLOCK_MS: i64 = 2 * 3_600_000;
@@ -92,11 +93,15 @@ pub fn block_range(span_ms: i64) -> i64 {
 }
 
 impl Backfill {
-    /// Takes the lock of a data directory, which is made if it is not there.
+    /// Takes the lock of a data directory, which is made if it is not there. What its log holds becomes blocks first, because of two
+    /// samples at one time that in the older block counts, and any block's before the log's.
     pub fn open(dir: &Path, disk: Arc<dyn Disk>) -> Result<Self, BackfillError<std::convert::Infallible>> {
         let io = |error| BackfillError::Io(dir.to_owned(), error);
         let blocks = dir.join("blocks");
         disk.create_dir_all(&blocks).map_err(io)?;
+        if disk.list(&dir.join("wal")).is_ok_and(|segments| !segments.is_empty()) {
+            empty_log(dir, &disk)?;
+        }
         let lock = disk.lock(&dir.join("lock"), &std::process::id().to_string()).map_err(|error| match error {
             LockError::Held(holder) => BackfillError::InUse(holder),
             LockError::Failed(error) => io(error),
@@ -201,6 +206,22 @@ impl Backfill {
     }
 }
 
+/// Makes blocks of all that a log holds.
+fn empty_log(dir: &Path, disk: &Arc<dyn Disk>) -> Result<(), BackfillError<std::convert::Infallible>> {
+    let mut options = Options::new(Arc::new(ManualClock::at(0)));
+    // Nothing is appended and nothing is to be dropped: the server's own limits count when it starts.
+    options.retention_ms = 0;
+    let failed = |text: String| BackfillError::Io(dir.to_owned(), io::Error::other(text));
+    let (db, _) = Db::open(dir, options, disk.clone(), 0).map_err(|error| match error {
+        OpenError::InUse { holder, .. } => BackfillError::InUse(holder),
+        other => failed(other.to_string()),
+    })?;
+    let mut flush = db.0.flush_state();
+    db.0.flush_wholly(&mut flush, i64::MAX).map_err(failed)?;
+    db.0.keep_covered(&mut flush).map_err(failed)?;
+    Ok(())
+}
+
 /// A column of a group with these times: absent where the series has no sample. Places of histograms and starts move along.
 fn spread(samples: &mut Samples, times: &[i64], bits: &mut Vec<u64>) {
     bits.clear();
@@ -247,84 +268,4 @@ impl Targets {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use model::{Histogram, STALE_BITS};
-
-    use super::super::Buffer;
-    use super::*;
-    use crate::block::Block;
-    use crate::disk::SimDisk;
-
-    type Stored = BTreeMap<LabelSet, BTreeMap<i64, u64>>;
-
-    #[test]
-    fn what_comes_series_by_series_is_in_blocks_that_share_times() {
-        let mut buffer = Buffer::new();
-        let mut expected = Stored::new();
-        for n in 0..60_i64 {
-            let labels = LabelSet::from_pairs([("job", format!("j{}", n % 2)), ("n", n.to_string())]);
-            let series = buffer.series(&labels);
-            // Five hours of one target's scrapes, of which some series come late, and some have times of their own.
-            let own = if n % 10 == 9 { n } else { 0 };
-            let rows = expected.entry(labels).or_default();
-            for at in n * 2..1200 {
-                let (time, bits) = (at * 15_000 + own + 1000, if at == 1199 { STALE_BITS } else { (at as f64 * 0.1).to_bits() });
-                if n == 7 && at % 2 == 0 {
-                    buffer.push_histogram(series, time, Arc::new(Histogram::stale()));
-                    rows.insert(time, model::HISTOGRAM_BITS);
-                } else {
-                    buffer.push(series, time, bits);
-                    rows.insert(time, bits);
-                }
-            }
-        }
-        let disk = Arc::new(SimDisk::new());
-        let mut backfill = Backfill::open(Path::new("/data"), disk.clone()).expect("nobody has it");
-        assert!(matches!(Backfill::open(Path::new("/data"), disk.clone()), Err(BackfillError::InUse(_))));
-        let report = backfill.write(&buffer).expect("the disk is good");
-        assert_eq!((report.blocks, report.samples), (3, expected.values().map(|rows| rows.len() as u64).sum()));
-        assert!(report.groups <= 3 * 8, "{report:?}: few groups, because series share times");
-        let mut found = Stored::new();
-        for sequence in 1..=3 {
-            let path = Path::new("/data/blocks").join(block::file_name(sequence));
-            let block = Block::open(&*disk, &path).expect("it is good");
-            assert!(block.verify().is_empty());
-            for group in 0..block.groups() {
-                let ids: Vec<u32> = block.group(group).expect("it reads").columns.collect();
-                let rows = block.read(group, &ids, TimeRange { start: i64::MIN, end: i64::MAX }).expect("it reads");
-                for (id, column) in ids.iter().zip(&rows.columns) {
-                    assert_eq!(column.histograms.len(), column.bits.iter().filter(|bits| **bits == model::HISTOGRAM_BITS).count());
-                    let series = found.entry(block.labels(*id).expect("it reads")).or_default();
-                    let there = rows.times.iter().zip(&column.bits).filter(|(_, bits)| **bits != ABSENT_BITS);
-                    series.extend(there.map(|(time, bits)| (*time, *bits)));
-                }
-            }
-        }
-        assert!(found == expected);
-        drop(backfill);
-        // Once more: its numbers go on.
-        let mut backfill = Backfill::open(Path::new("/data"), disk).expect("nobody has it");
-        backfill.write(&buffer).expect("the disk is good");
-        assert_eq!(backfill.sequence, 6);
-    }
-
-    #[test]
-    fn times_that_lie_far_apart_cost_nothing_between() {
-        let mut buffer = Buffer::new();
-        let series = buffer.series(&LabelSet::from_pairs([("a", "b")]));
-        for time in [i64::MIN / 2, -1, 0, 1_800_000_000_000, i64::MAX / 2] {
-            buffer.push(series, time, 1);
-        }
-        let mut backfill = Backfill::open(Path::new("/data"), Arc::new(SimDisk::new())).expect("nobody has it");
-        let report = backfill.write(&buffer).expect("the disk is good");
-        assert_eq!((report.blocks, report.samples), (5, 5));
-    }
-
-    #[test]
-    fn old_and_long_input_makes_longer_blocks() {
-        let hours = |n: i64| n * 3_600_000;
-        assert_eq!([1, 2, 5, 6, 17, 18, 54, 1000].map(|n| block_range(hours(n)) / hours(1)), [2, 2, 2, 6, 6, 18, 18, 18]);
-    }
-}
+mod tests;

@@ -14,7 +14,7 @@ use super::error::Error;
 use super::index::ChunkRef;
 use super::meta::{Meta, ulid};
 use super::segment::{HEADER_BYTES, MAGIC, VERSION};
-use super::{XorChunk, histogram, index_writer, tombstones};
+use super::{XorChunk, histogram_writer, index_writer, tombstones};
 
 /// Samples of a chunk, as upstream cuts them.
 const CHUNK_SAMPLES: usize = 120;
@@ -90,7 +90,7 @@ impl BlockExport {
                     match &mut open {
                         Open::Histograms(run)
                             if run.len() < CHUNK_SAMPLES
-                                && run.last().is_some_and(|(_, last)| histogram::share_a_chunk(last, &histogram)) =>
+                                && run.last().is_some_and(|(_, last)| histogram_writer::share_a_chunk(last, &histogram)) =>
                         {
                             run.push((*time, histogram));
                         }
@@ -122,8 +122,8 @@ impl BlockExport {
                 let ([(from, first), ..], Some((to, _))) = (borrowed.as_slice(), borrowed.last()) else {
                     return Ok(());
                 };
-                let encoding = if histogram::is_float(first) { FLOAT_HISTOGRAM } else { HISTOGRAM };
-                self.chunk(labels, (*from, *to), run.len() as u64, encoding, &histogram::encode(&borrowed))
+                let encoding = if histogram_writer::is_float(first) { FLOAT_HISTOGRAM } else { HISTOGRAM };
+                self.chunk(labels, (*from, *to), run.len() as u64, encoding, &histogram_writer::encode(&borrowed))
             }
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use model::TimeRange;
 use model::seams::{ColumnSamples, Select, SelectRequest};
+use model::{METRIC_NAME, MatchOp, Matcher, TimeRange};
 
 use super::walk::{histogram_of, warn};
 use super::{Outcome, list, open, selector, text, time_range};
@@ -47,11 +47,18 @@ pub(super) fn analyze(data: &Path, block: Option<&str>, matches: Option<&str>, l
         }
     };
     let mut found = Found::default();
-    for group in db.select(&SelectRequest { matchers: &matchers, range }).map_err(|error| error.to_string())? {
-        let samples = group.read().map_err(|error| error.to_string())?;
-        warn(&samples);
-        for (labels, column) in group.labels().iter().zip(&samples.columns) {
-            found.add(labels, column, &samples.times, range);
+    let sets = if matchers.is_empty() { Vec::new() } else { vec![matchers.clone()] };
+    let metrics = db.label_values(METRIC_NAME, &sets, range, 0).map_err(|error| error.to_string())?;
+    // One metric at a time, and those without a name: a target's series are not unpacked all at once.
+    for metric in metrics.iter().map(String::as_str).chain([""]) {
+        let name = Matcher::new(METRIC_NAME, MatchOp::Equal, metric).map_err(|error| error.to_string())?;
+        let wanted = [&[name], matchers.as_slice()].concat();
+        for group in db.select(&SelectRequest { matchers: &wanted, range }).map_err(|error| error.to_string())? {
+            let samples = group.read().map_err(|error| error.to_string())?;
+            warn(&samples);
+            for (labels, column) in group.labels().iter().zip(&samples.columns) {
+                found.add(labels, column, &samples.times, range);
+            }
         }
     }
     let span = range.end.saturating_sub(range.start).saturating_add(1);

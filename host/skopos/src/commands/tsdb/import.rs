@@ -2,11 +2,16 @@
 
 use std::path::Path;
 
+use model::Clock;
 use tsdb::backfill::BackfillReport;
 use tsdb::prometheus::Directory;
 
 use super::{Outcome, backfill, brought, text};
+use crate::clock::SystemClock;
 use crate::out;
+
+/// The server's retention where nobody says another one.
+const RETENTION_MS: i64 = 15 * 86_400_000;
 
 /// `skopos tsdb import --format=prometheus`
 pub(super) fn prometheus(from: &Path, data: &Path) -> Outcome {
@@ -52,6 +57,13 @@ pub(super) fn prometheus(from: &Path, data: &Path) -> Outcome {
         good = report.unread.is_empty() && report.nameless == 0;
     }
     out::line(brought(&all));
+    let oldest = directory.blocks().map(|(_, meta)| meta.time_min).min();
+    if let Some(oldest) = oldest.filter(|oldest| *oldest < SystemClock.now() - RETENTION_MS) {
+        out::line(format_args!(
+            "the oldest are of {}: start the server with a --storage.tsdb.retention.time that reaches there, or it drops what is older",
+            text::time(oldest)
+        ));
+    }
     Ok(good)
 }
 
