@@ -60,14 +60,22 @@ impl Directory {
         head::read(&self.dir, valid_from)
     }
 
-    /// A process that has the directory, if one says so: its id.
+    /// Who has the directory open, as far as it can be seen. Prometheus' lock file holds nothing, and Debian's is asked to make one
+    /// first, so on Linux the files that processes have open count as well.
     #[must_use]
     pub fn holder(&self) -> Option<String> {
-        // Prometheus' lock file holds nothing; whoever has it keeps an `flock` on it.
-        let file = std::fs::File::open(self.dir.join("lock")).ok()?;
-        match file.try_lock() {
-            Err(std::fs::TryLockError::WouldBlock) => Some("another process".to_owned()),
-            _ => None,
+        let lock = std::fs::File::open(self.dir.join("lock")).ok();
+        if lock.is_some_and(|file| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock))) {
+            return Some("another process".to_owned());
         }
+        let wal = self.dir.join("wal").canonicalize().ok()?;
+        let processes = names(Path::new("/proc")).ok()?;
+        let has_it = |process: &&String| {
+            let files = Path::new("/proc").join(process).join("fd");
+            let open = std::fs::read_dir(files).into_iter().flatten().flatten();
+            process.bytes().all(|byte| byte.is_ascii_digit())
+                && open.filter_map(|entry| std::fs::read_link(entry.path()).ok()).any(|file| file.starts_with(&wal))
+        };
+        processes.iter().find(has_it).map(|process| format!("process {process}"))
     }
 }

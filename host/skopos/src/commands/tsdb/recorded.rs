@@ -1,6 +1,6 @@
 //! Recording rules over the past.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use model::{Clock, LabelSet};
 use rules::{Recording, RuleFile};
@@ -24,7 +24,7 @@ const POINTS_MAX: i64 = 10_000;
 /// Where the data are.
 enum Origin {
     Storage(Db),
-    Server(Server),
+    Server(Box<Server>),
 }
 
 /// `skopos tsdb create-blocks-from rules`
@@ -37,9 +37,9 @@ pub(super) fn rules(arguments: &CreateBlocksFrom) -> Outcome {
     if start > end {
         return Err("--start is after --end".to_owned());
     }
-    let files = rules.iter().map(read).collect::<Result<Vec<RuleFile>, String>>()?;
+    let files = rules.iter().map(|path| read(path)).collect::<Result<Vec<RuleFile>, String>>()?;
     let (origin, mut good) = match url {
-        Some(url) => (Origin::Server(Server::new(url, http_config_file.as_deref())?), true),
+        Some(url) => (Origin::Server(Box::new(Server::new(url, http_config_file.as_deref())?)), true),
         None => {
             let (db, good) = open(data.as_ref().unwrap_or(output_dir))?;
             (Origin::Storage(db), good)
@@ -67,7 +67,7 @@ fn time(name: &str, text: &str) -> Result<i64, String> {
     Ok((seconds * 1000.0).round() as i64)
 }
 
-fn read(path: &PathBuf) -> Result<RuleFile, String> {
+fn read(path: &Path) -> Result<RuleFile, String> {
     let name = path.display().to_string();
     let text = Files::Disk.read(path).map_err(|error| format!("{name}: {error}"))?;
     let rules = yaml::parse(&text).and_then(|node| RuleFile::from_node(&node, &name));
