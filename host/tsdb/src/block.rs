@@ -11,6 +11,7 @@ mod histograms;
 mod integers;
 mod matching;
 mod meta;
+mod open_group;
 mod packed;
 mod packing;
 mod page;
@@ -24,6 +25,7 @@ mod values;
 mod verify;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::ops::Range;
@@ -123,6 +125,9 @@ pub(crate) struct BlockColumn {
     /// As [`Column::starts`].
     pub(crate) starts: Vec<(u32, StartTimestampMs)>,
 }
+
+/// Exemplars by the id of their column.
+pub(crate) type ExemplarsByColumn = BTreeMap<u32, Vec<Exemplar>>;
 
 /// Why a block does not open.
 #[derive(Debug)]

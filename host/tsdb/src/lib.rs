@@ -15,7 +15,6 @@
 //! access to files of ours goes through [`disk::Disk`].
 
 pub mod backfill;
-#[allow(dead_code, unused_imports, reason = "the life cycle, which uses it, comes next")]
 mod block;
 mod column;
 mod db;

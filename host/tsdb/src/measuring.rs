@@ -24,9 +24,13 @@ pub struct Sizes {
 }
 
 impl Writer {
-    /// Begins a block.
-    pub fn new(disk: Arc<dyn Disk>, dir: &Path, sequence: u64) -> std::io::Result<Self> {
-        BlockWriter::create(disk, dir, BlockSource { sequence, level: 1, ..BlockSource::default() }).map(Self)
+    /// Begins a block, whose pieces have at most so many rows, if that is not left to it.
+    pub fn new(disk: Arc<dyn Disk>, dir: &Path, sequence: u64, piece_rows: Option<usize>) -> std::io::Result<Self> {
+        let mut writer = BlockWriter::create(disk, dir, BlockSource { sequence, level: 1, ..BlockSource::default() })?;
+        if let Some(rows) = piece_rows {
+            writer.set_piece_rows(rows);
+        }
+        Ok(Self(writer))
     }
 
     /// Writes one group.

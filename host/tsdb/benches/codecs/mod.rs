@@ -2,13 +2,12 @@
 
 mod gorilla;
 
-use std::time::Instant;
-
 use model::ABSENT_BITS;
 use pco::ChunkConfig;
 use pco::standalone::{simple_compress, simple_decompress};
 
 use crate::corpora::Group;
+use crate::cpu_s;
 
 /// Rows of a piece, as in blocks.
 const ROWS: usize = 512;
@@ -25,13 +24,13 @@ pub(crate) struct Codec {
 
 impl Codec {
     pub(crate) fn run(&mut self, group: &Group) {
-        let start = Instant::now();
+        let start = cpu_s();
         let encoded = (self.encode)(group);
-        self.encode_s += start.elapsed().as_secs_f64();
+        self.encode_s += cpu_s() - start;
         self.bytes += encoded.iter().map(Vec::len).sum::<usize>();
-        let start = Instant::now();
+        let start = cpu_s();
         let samples = (self.decode)(&encoded, group);
-        self.decode_s += start.elapsed().as_secs_f64();
+        self.decode_s += cpu_s() - start;
         assert!(samples > 0 || group.columns.is_empty(), "{} decodes nothing", self.name);
     }
 }

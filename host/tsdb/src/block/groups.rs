@@ -77,11 +77,4 @@ impl<'a> Groups<'a> {
         let bytes = self.records.get(at(group as usize)?..at(group as usize + 1)?)?;
         Record::read(bytes, self.columns_of(group)?, data)
     }
-
-    /// Where a record is in the section, for those who say what is damaged.
-    pub(super) fn record_range(&self, group: u32) -> Option<Range<u64>> {
-        let before = 0;
-        let (start, end) = (self.offsets.get(group as usize)?, self.offsets.get(group as usize + 1)?);
-        Some(before + start..before + end)
-    }
 }

@@ -9,8 +9,7 @@ use super::packing::read_steps;
 use super::page::Page;
 use super::reader::Block;
 use super::record::{Entry, Record};
-use super::writer::ExemplarsByColumn;
-use super::{BlockColumn, BlockDamage, BlockRows, exemplars};
+use super::{BlockColumn, BlockDamage, BlockRows, ExemplarsByColumn, exemplars};
 use crate::column::bytes::Reader;
 
 /// Bytes between two pieces that are read although nobody wants them.

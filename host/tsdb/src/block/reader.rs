@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use model::LabelSet;
@@ -22,7 +22,6 @@ const CHECK_BYTES: usize = 128 << 10;
 
 /// A block that is read. One open file; the index is mapped, and all of it was checked at opening.
 pub(crate) struct Block {
-    pub(super) path: PathBuf,
     /// As damage names it: `blocks/…`.
     pub(super) name: String,
     pub(super) file: Arc<dyn DiskFile>,
@@ -79,12 +78,7 @@ impl Block {
         if pairs != symbols.len() {
             return Err(malformed(Kind::Postings));
         }
-        Ok(Self { path: path.to_owned(), name, file, sections, meta, symbols, postings, groups, columns, group_count })
-    }
-
-    /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+        Ok(Self { name, file, sections, meta, symbols, postings, groups, columns, group_count })
     }
 
     /// What it says about itself.
@@ -153,19 +147,6 @@ impl Block {
         let mut values = Vec::new();
         self.symbols.each_value(name, |value, _| values.push(value.to_owned()));
         values
-    }
-
-    /// Each value of a label that some of these columns have, sorted.
-    pub(crate) fn label_values_of(&self, name: &str, columns: &RoaringBitmap) -> Result<Vec<String>, BlockDamage> {
-        let mut pairs = Vec::new();
-        self.symbols.each_value(name, |value, pair| pairs.push((value.to_owned(), pair)));
-        let mut values = Vec::new();
-        for (value, pair) in pairs {
-            if !self.postings(pair)?.is_disjoint(columns) {
-                values.push(value);
-            }
-        }
-        Ok(values)
     }
 
     /// The columns with a pair.

@@ -108,12 +108,6 @@ impl RecordBuilder {
         put(out, offsets.into_iter(), width);
         out.extend_from_slice(&lists);
     }
-
-    /// Bytes that it holds in memory, about.
-    pub(super) fn heap_bytes(&self) -> usize {
-        (self.stored_of.len() + self.names.len() + self.tuples.len() + self.tuple_ends.len() + self.tuple_pairs.len()) * 4
-            + (self.times.len() + self.pages.len()) * size_of::<Entry>()
-    }
 }
 
 fn put_entry(out: &mut Vec<u8>, entry: &Entry) {

@@ -132,3 +132,33 @@ fn an_empty_block_is_a_block() {
     assert!(block.matching(&[]).expect("an index").is_empty());
     assert!(block.label_names().is_empty());
 }
+
+#[test]
+fn f1_a_block_for_which_the_disk_has_no_room_is_no_block_and_leaves_nothing() {
+    let labels: Vec<LabelSet> = (0..200).map(|n| set(&[("n", &format!("{n} of many"))])).collect();
+    let write = |disk: &Arc<dyn Disk>| {
+        let source = BlockSource { sequence: 1, level: 1, ..BlockSource::default() };
+        let mut writer = BlockWriter::create(disk.clone(), Path::new("/d/blocks"), source)?;
+        writer.begin_group("g", &(0..500).collect::<Vec<i64>>())?;
+        for (at, labels) in (1_u32..).zip(&labels) {
+            let bits: Vec<u64> = (0..500_u32).map(|row| f64::from(row.wrapping_mul(at * 77_777)).sqrt().to_bits()).collect();
+            writer.column(&Column::floats(labels, &bits))?;
+        }
+        writer.end_group()?;
+        writer.finish()
+    };
+    let (disk, _) = disk();
+    let whole = write(&disk).expect("there is room").file_bytes;
+    for space in [0, 100, 300_000, whole - 1] {
+        let (disk, sim) = super::tests::disk();
+        sim.set_space(Some(space));
+        assert!(write(&disk).is_err(), "{space} bytes");
+        assert_eq!(sim.files(), [], "{space} bytes");
+        sim.set_space(None);
+        assert_eq!(write(&disk).expect("there is room again").file_bytes, whole);
+    }
+    let (disk, sim) = super::tests::disk();
+    sim.set_syncs_fail(true);
+    assert!(write(&disk).is_err(), "a sync that failed");
+    assert_eq!(sim.files(), []);
+}

@@ -1,6 +1,6 @@
 //! Writing a block from front to end.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,21 +10,18 @@ use hashbrown::DefaultHashBuilder;
 use model::{ABSENT_BITS, HISTOGRAM_BITS, METRIC_NAME, TimestampMs};
 use roaring::RoaringBitmap;
 
-use super::body::Rows;
 use super::meta::{BlockMeta, BlockSource};
+use super::open_group::{OpenGroup, PAGE_BYTES, PAGE_COLUMNS};
 use super::packing::put_steps;
 use super::page::PageBuilder;
 use super::record::{Entry, RecordBuilder};
 use super::sections::{HEADER_BYTES, Kind, Section, Sections, header};
 use super::symbols::PairsBuilder;
-use super::{Column, exemplars, file_name, groups, postings};
+use super::{Column, PIECE_ROWS_MAX, file_name, groups, postings};
 use crate::disk::{Disk, DiskFile};
 
 /// Rows of a piece: see `DESIGN.md`.
 const PIECE_ROWS: usize = 512;
-/// A page is closed when it has so many bytes, or so many columns.
-const PAGE_BYTES: usize = 8 << 10;
-const PAGE_COLUMNS: usize = 512;
 /// What is handed to the disk at once.
 const WRITE_BYTES: usize = 256 << 10;
 
@@ -47,24 +44,7 @@ pub(crate) struct BlockWriter {
     group: Option<OpenGroup>,
     scratch: Vec<u8>,
     hashers: [DefaultHashBuilder; 2],
-}
-
-/// The group that is being written.
-#[derive(Default)]
-struct OpenGroup {
-    record: RecordBuilder,
-    /// One page for each piece of rows.
-    pages: Vec<PageBuilder>,
-    page_columns: usize,
-    /// Stored columns by two hashes of their rows: 128 bits under random keys.
-    known: HashMap<(u64, u64), u32, DefaultHashBuilder>,
-    names: HashMap<u32, u32, DefaultHashBuilder>,
-    tuples: HashMap<Vec<u32>, u32, DefaultHashBuilder>,
-    exemplars: Vec<u8>,
-    /// First column of the open page of exemplars, and the one after its last.
-    exemplar_first: u32,
-    exemplar_next: u32,
-    exemplar_pages: Vec<(u32, Vec<u8>)>,
+    piece_rows: usize,
 }
 
 impl BlockWriter {
@@ -94,7 +74,13 @@ impl BlockWriter {
             group: None,
             scratch: Vec::new(),
             hashers: [DefaultHashBuilder::default(), DefaultHashBuilder::default()],
+            piece_rows: PIECE_ROWS,
         })
+    }
+
+    /// Rows of a piece, at most, of groups that begin from now on; for measuring.
+    pub(crate) fn set_piece_rows(&mut self, rows: usize) {
+        self.piece_rows = rows.clamp(1, PIECE_ROWS_MAX);
     }
 
     /// Begins a group with these times, which ascend. Keys may come more than once.
@@ -106,7 +92,7 @@ impl BlockWriter {
             return Err(misuse("the times of a group are none, or do not ascend, or are too many"));
         }
         // Pieces of about the same length: no short one at the end.
-        let piece_rows = times.len().div_ceil(times.len().div_ceil(PIECE_ROWS));
+        let piece_rows = times.len().div_ceil(times.len().div_ceil(self.piece_rows));
         let pieces = times.chunks(piece_rows);
         let mut group = OpenGroup { pages: pieces.clone().map(|_| PageBuilder::default()).collect(), ..OpenGroup::default() };
         group.record = RecordBuilder {
@@ -240,14 +226,6 @@ impl BlockWriter {
         Ok(())
     }
 
-    /// Bytes that the index takes in memory so far, about.
-    pub(crate) fn heap_bytes(&self) -> usize {
-        self.records.iter().map(RecordBuilder::heap_bytes).sum::<usize>()
-            + self.series.capacity() * 9
-            + self.postings.iter().map(|postings| 48 + postings.serialized_size()).sum::<usize>()
-            + self.pairs.len() * 64
-    }
-
     /// Writes the index, syncs the file, gives it its name and syncs the directory. After an error there is no block.
     pub(crate) fn finish(mut self) -> io::Result<BlockMeta> {
         if self.group.is_some() {
@@ -338,42 +316,6 @@ impl Drop for BlockWriter {
     }
 }
 
-impl OpenGroup {
-    fn push_rows(&mut self, column: &Column<'_>) {
-        let piece_rows = self.record.piece_rows;
-        let (mut histograms, mut starts) = (column.histograms, column.starts);
-        for (at, (bits, page)) in column.bits.chunks(piece_rows).zip(&mut self.pages).enumerate() {
-            let first = (at * piece_rows) as u32;
-            let end = first + bits.len() as u32;
-            let (now, later) = histograms.split_at(histograms.partition_point(|(row, _)| *row < end));
-            let (starts_now, starts_later) = starts.split_at(starts.partition_point(|(row, _)| *row < end));
-            page.push(&Rows { bits, histograms: now, starts: starts_now, first });
-            (histograms, starts) = (later, starts_later);
-        }
-        self.page_columns += 1;
-    }
-
-    fn add_exemplars(&mut self, column: u32, what: &Column<'_>) {
-        if what.exemplars.is_empty() {
-            return;
-        }
-        if self.exemplars.is_empty() {
-            (self.exemplar_first, self.exemplar_next) = (column, column);
-        }
-        exemplars::put_column(&mut self.exemplars, column - self.exemplar_next, what.exemplars);
-        self.exemplar_next = column + 1;
-        if self.exemplars.len() >= PAGE_BYTES {
-            self.close_exemplars();
-        }
-    }
-
-    fn close_exemplars(&mut self) {
-        if !self.exemplars.is_empty() {
-            self.exemplar_pages.push((self.exemplar_first, std::mem::take(&mut self.exemplars)));
-        }
-    }
-}
-
 /// Whether a column fits its group.
 fn check(column: &Column<'_>, rows: usize) -> io::Result<()> {
     if column.bits.len() != rows {
@@ -397,6 +339,3 @@ fn check(column: &Column<'_>, rows: usize) -> io::Result<()> {
 fn misuse(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, what)
 }
-
-/// Exemplars by column, as reading gives them.
-pub(crate) type ExemplarsByColumn = BTreeMap<u32, Vec<model::seams::Exemplar>>;
