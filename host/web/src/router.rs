@@ -102,6 +102,7 @@ fn api() -> Router<App> {
         // Ours.
         .route("/plugins", get(status::plugins))
         .route("/session", get(session::session))
+        .route("/senders", get(write::senders))
         .route("/deliveries", get(rules::deliveries))
         .route("/receivers", get(receivers::list))
         .route("/receivers/{name}/test", post(receivers::test))

@@ -1,5 +1,6 @@
 //! Requests into a real database.
 
+mod distributions;
 mod faults;
 mod lanes;
 mod samples;

@@ -2,7 +2,7 @@
 
 use model::{FamilyKind, stale};
 
-use crate::support::{NOW, Server, V2Writer, bytes, double, labels_v1, number, set, v1, v2, varint, zigzag};
+use crate::support::{NOW, Server, V2Writer, bytes, double, labels_v1, number, set, v1, v2};
 
 const A: &str = "up{instance=a:1,job=node}";
 const B: &str = "up{instance=b:1,job=node}";
@@ -136,24 +136,4 @@ fn metadata_of_both_versions() {
     let families = server.receiver.metadata();
     let shown: Vec<(&str, FamilyKind, &str, &str)> = families.iter().map(|f| (&*f.name, f.kind, &*f.help, &*f.unit)).collect();
     assert_eq!(shown, [("load", FamilyKind::Gauge, "Load.", "seconds"), ("requests_total", FamilyKind::Counter, "Requests.", "")]);
-}
-
-/// An integer histogram with buckets 1 and 3 around 2^0, and a zero bucket.
-pub(crate) fn histogram(time: i64, scale: u64) -> Vec<u8> {
-    let mut message = Vec::new();
-    number(&mut message, 1, 7 * scale);
-    double(&mut message, 3, 12.5);
-    number(&mut message, 4, zigzag(3));
-    double(&mut message, 5, 0.001);
-    number(&mut message, 6, scale);
-    let mut span = Vec::new();
-    number(&mut span, 1, zigzag(-2));
-    number(&mut span, 2, 2);
-    bytes(&mut message, 11, &span);
-    let mut deltas = Vec::new();
-    varint(&mut deltas, zigzag(2 * scale as i64));
-    varint(&mut deltas, zigzag(2 * scale as i64));
-    bytes(&mut message, 12, &deltas);
-    number(&mut message, 15, time as u64);
-    message
 }

@@ -10,9 +10,11 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use remote::Answer;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::access::User;
+use crate::encode::success;
+use crate::error::ApiError;
 use crate::router::App;
 
 /// Longest body, compressed; the receiver has the same limit on what it holds.
@@ -21,8 +23,8 @@ const BODY_BYTES_MAX: usize = 32 << 20;
 const BODY_TIME_MAX: Duration = Duration::from_secs(60);
 /// Bytes of bodies that are here or on their way, of all requests.
 const HELD_BYTES_MAX: usize = 96 << 20;
-/// What a request without a length is taken for until it is here.
-const UNKNOWN_BYTES: usize = 1 << 20;
+/// Room is taken in such pieces, as a body comes: what was only announced keeps nobody out.
+const PIECE_BYTES: usize = 64 << 10;
 /// Longest time for which a request waits for its turn.
 const TURN_TIME_MAX: Duration = Duration::from_secs(2);
 /// When to come again.
@@ -31,7 +33,7 @@ const RETRY_AFTER_S: u32 = 5;
 /// Requests that are written at once, and how much of them is held.
 pub(crate) struct Writes {
     turns: Arc<Semaphore>,
-    /// In KiB.
+    /// In pieces.
     room: Arc<Semaphore>,
 }
 
@@ -39,8 +41,46 @@ impl Writes {
     /// Half of the processors, so that scrapes and queries keep theirs.
     pub(crate) fn new() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        Self { turns: Arc::new(Semaphore::new((processors / 2).max(1))), room: Arc::new(Semaphore::new(HELD_BYTES_MAX >> 10)) }
+        Self { turns: Arc::new(Semaphore::new((processors / 2).max(1))), room: Arc::new(Semaphore::new(HELD_BYTES_MAX / PIECE_BYTES)) }
     }
+}
+
+/// `/api/v1/senders` (ours): who writes, how much, and whose clock is wrong.
+pub(crate) async fn senders(Shared(app): Shared<App>) -> Result<Response, ApiError> {
+    let Some(receiver) = (app.state.remote_write)() else {
+        return success(&serde_json::json!({"senders": []}));
+    };
+    let stats = tokio::task::spawn_blocking(move || receiver.stats()).await.map_err(|error| ApiError::internal(error.to_string()))?;
+    let senders: Vec<serde_json::Value> = stats.senders.iter().map(shown).collect();
+    success(&serde_json::json!({"senders": senders}))
+}
+
+fn shown(sender: &remote::SenderStats) -> serde_json::Value {
+    let ahead = sender.ahead.as_ref().map(|ahead| {
+        serde_json::json!({
+            "at": ahead.at as f64 / 1000.0,
+            "seconds": ahead.ahead_ms as f64 / 1000.0,
+            "address": ahead.address,
+            "job": ahead.job,
+            "instance": ahead.instance,
+        })
+    });
+    serde_json::json!({
+        "name": sender.name,
+        "series": sender.series,
+        "samples": sender.samples,
+        "histograms": sender.histograms,
+        "exemplars": sender.exemplars,
+        "rejected": {
+            "out_of_order": sender.out_of_order,
+            "duplicate": sender.duplicate,
+            "too_old": sender.too_old,
+            "too_new": sender.too_new,
+            "invalid": sender.invalid,
+            "refused": sender.refused,
+        },
+        "ahead": ahead,
+    })
 }
 
 /// `/api/v1/write`
@@ -60,23 +100,13 @@ pub(crate) async fn write(Shared(app): Shared<App>, request: Request) -> Respons
     if declared.is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
         return too_large();
     }
-    let held = u32::try_from(declared.unwrap_or(UNKNOWN_BYTES) >> 10).unwrap_or(u32::MAX) + 1;
-    let Ok(mut room) = Arc::clone(&app.writes.room).try_acquire_many_owned(held) else {
-        return later("too much is being written: try again later");
-    };
-    let body = match tokio::time::timeout(BODY_TIME_MAX, read(request.into_body(), declared.unwrap_or(0))).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(refusal)) => return refusal,
+    let reading = read(request.into_body(), declared.unwrap_or(0), &app.writes.room);
+    let (body, room) = match tokio::time::timeout(BODY_TIME_MAX, reading).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(Unread::NoRoom)) => return later("too much is being written: try again later"),
+        Ok(Err(Unread::Refused(refusal))) => return refusal,
         Err(_) => return plain(StatusCode::REQUEST_TIMEOUT, "the body did not come within a minute"),
     };
-    // What came without a length may be longer than it was taken for.
-    let more = u32::try_from(body.len() >> 10).unwrap_or(u32::MAX).saturating_sub(held);
-    if more > 0 {
-        match Arc::clone(&app.writes.room).try_acquire_many_owned(more) {
-            Ok(added) => room.merge(added),
-            Err(_) => return later("too much is being written: try again later"),
-        }
-    }
     let turn = match tokio::time::timeout(TURN_TIME_MAX, Arc::clone(&app.writes.turns).acquire_owned()).await {
         Ok(Ok(turn)) => turn,
         _ => return later("too many requests wait to be written: try again later"),
@@ -106,19 +136,34 @@ fn text_of(request: &Request, name: HeaderName) -> Option<String> {
     request.headers().get(name).map(|value| value.to_str().unwrap_or("?").to_owned())
 }
 
-/// The body as a whole, within the limit.
-async fn read(mut body: Body, declared: usize) -> Result<Vec<u8>, Response> {
-    let mut bytes = Vec::with_capacity(declared.min(BODY_BYTES_MAX));
+/// Why there is no body.
+enum Unread {
+    NoRoom,
+    Refused(Response),
+}
+
+/// The body as a whole, within the limit, with the room that it takes.
+async fn read(mut body: Body, declared: usize, room: &Arc<Semaphore>) -> Result<(Vec<u8>, OwnedSemaphorePermit), Unread> {
+    let take = || Arc::clone(room).try_acquire_owned().map_err(|_| Unread::NoRoom);
+    let mut held = take()?;
+    let mut bytes = Vec::with_capacity(declared.min(PIECE_BYTES));
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| plain(StatusCode::BAD_REQUEST, format!("the body ended early: {error}")))?;
-        if let Some(data) = frame.data_ref() {
-            if bytes.len() + data.len() > BODY_BYTES_MAX {
-                return Err(too_large());
-            }
-            bytes.extend_from_slice(data);
+        let frame = frame.map_err(|error| Unread::Refused(plain(StatusCode::BAD_REQUEST, format!("the body ended early: {error}"))))?;
+        let Some(data) = frame.data_ref() else { continue };
+        let len = bytes.len() + data.len();
+        if len > BODY_BYTES_MAX {
+            return Err(Unread::Refused(too_large()));
         }
+        while held.num_permits() * PIECE_BYTES < len {
+            held.merge(take()?);
+        }
+        if len > bytes.capacity() {
+            // Once, for a body that says how long it is; what it says was looked at.
+            bytes.reserve_exact(declared.max(len * 3 / 2).min(BODY_BYTES_MAX) - bytes.len());
+        }
+        bytes.extend_from_slice(data);
     }
-    Ok(bytes)
+    Ok((bytes, held))
 }
 
 fn too_large() -> Response {
