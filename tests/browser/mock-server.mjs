@@ -865,6 +865,7 @@ function api(path, body, parameters) {
   const answers = {
     "/api/v1/session": session,
     "/api/v1/receivers": receivers,
+    "/api/v1/senders": { senders: [] },
     "/api/v1/status/flags": flags,
     "/api/v1/targets": targets, "/api/v1/rules": rules, "/api/v1/deliveries": deliveries, "/api/v1/plugins": plugins };
   return answers[path] === undefined ? failure(404, "not_found", `nothing at ${path}`) : success(answers[path]());

@@ -169,8 +169,10 @@ fn prometheus_sends_and_both_answer_alike_across_a_kill() {
         skopos.url("/api/v1/write")
     );
     let Some(prometheus) = Prometheus::start(&config) else { return };
-    let begun = Instant::now();
     let selector = "{job=\"load\"}";
+    // It takes its time to begin.
+    wait_for("samples to arrive", LIMIT, || (samples(&skopos.url(""), selector, now_ms()).len() > 100).then_some(()));
+    let begun = Instant::now();
     let mut acknowledged: Vec<String> = Vec::new();
     for kill in 0..3 {
         thread::sleep(Duration::from_millis(2500));
@@ -365,6 +367,7 @@ fn b9_write_flood_is_put_off_and_scrapes_keep_their_time() {
 #[test]
 fn b9_write_flood_of_unfinished_bodies_is_answered_429_with_retry_after() {
     let skopos = Setup::new(BINARY, "write-held").config("scrape_configs: []\n").argument(FLAG).start();
+    let before = skopos.resident_bytes();
     // Bodies that nearly end, as many as are held at most.
     let part = vec![0; (32 << 20) - 64];
     let held: Vec<Sender> = (0..3)
@@ -377,10 +380,11 @@ fn b9_write_flood_of_unfinished_bodies_is_answered_429_with_retry_after() {
         .collect();
     let mut message = Vec::new();
     series(&mut message, &[("__name__", "a")], now_ms(), 1.0);
-    let answered = wait_for("a request to be put off", LIMIT, || {
-        let answered = Sender::connect(skopos.address()).post("application/x-protobuf", &message);
-        (answered.0 == 429).then_some(answered)
-    });
+    // A request that came before they are there would take the last of the room, and one of them would be put off instead.
+    wait_for("the bodies to be there", LIMIT, || (skopos.resident_bytes() >= before + (95 << 20)).then_some(()));
+    thread::sleep(Duration::from_millis(500));
+    let answered = Sender::connect(skopos.address()).post("application/x-protobuf", &message);
+    assert_eq!(answered.0, 429, "{answered:?}");
     assert_eq!(header(&answered, "retry-after"), Some("5"), "{answered:?}");
     assert!(skopos.resident_bytes() < 400 << 20, "{} MB", skopos.resident_bytes() >> 20);
     drop(held);

@@ -130,6 +130,18 @@ export interface Target {
   refused?: RefusedSeries;
 }
 
+/** Who writes samples from elsewhere. */
+export interface Senders {
+  senders: Sender[];
+}
+
+export interface Sender {
+  name: string;
+  rejected: { too_new: number };
+  /** The last sample that was too far in the future: times in seconds. */
+  ahead: { at: number; seconds: number; address: string; job: string; instance: string } | null;
+}
+
 export interface RefusedSeries {
   series: number;
   reason: string;

@@ -15,6 +15,7 @@ import { follow, query, setQuery } from "../router";
 import { locale, t } from "../text";
 import { parseDuration } from "../time-range";
 import { RefreshPicker } from "./range-picker";
+import { SendersAhead } from "./senders";
 
 /** Up to so many rows stand in the document with their errors wrapped; more are drawn as one scrolls. */
 const mostAtOnce = 300;
@@ -114,6 +115,7 @@ export function Targets() {
         <RefreshPicker />
       </div>
       {error !== undefined && data !== undefined && <Stale error={error} at={at} />}
+      <SendersAhead />
       {data === undefined ? (
         error === undefined ? (
           <Loading />

@@ -4,6 +4,7 @@ import { inSight } from "../parts/virtual-rows";
 import { active } from "./alerts";
 import { gridLines, sections } from "./dashboard";
 import { describe as describeRange } from "./range-picker";
+import { aheadTexts } from "./senders";
 import { byJob, fits } from "./targets";
 import { chosen, switched } from "./variables";
 
@@ -18,6 +19,20 @@ const panel = (id: number, y: number, more: Partial<PanelPlace> = {}): PanelPlac
   grid: { x: 0, y, w: 12, h: 4 },
   transparent: false,
   ...more,
+});
+
+describe("senders", () => {
+  it("are named while their clock is ahead, and not for long after", () => {
+    const ahead = { at: 1000, seconds: 3599.6, address: "10.0.0.7", job: "node", instance: "a:1" };
+    const senders = [
+      { name: "ann", rejected: { too_new: 12 }, ahead },
+      { name: "bob", rejected: { too_new: 0 }, ahead: null },
+    ];
+    expect(aheadTexts({ senders }, 1060)).toEqual([
+      'The clock of the sender ann (10.0.0.7) is 3,600 s ahead: 12 of its samples were refused, such as those of {job="node", instance="a:1"}. Set its clock.',
+    ]);
+    expect(aheadTexts({ senders }, 5000)).toEqual([]);
+  });
 });
 
 describe("sections", () => {
