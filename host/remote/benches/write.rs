@@ -4,6 +4,8 @@
 //!
 //! `LOADGEN_BIN=… cargo bench -p remote --bench write [-- targets series steps]`
 
+#![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;

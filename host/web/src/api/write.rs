@@ -104,7 +104,8 @@ pub(crate) async fn write(Shared(app): Shared<App>, request: Request) -> Respons
     let (body, room) = match tokio::time::timeout(BODY_TIME_MAX, reading).await {
         Ok(Ok(read)) => read,
         Ok(Err(Unread::NoRoom)) => return later("too much is being written: try again later"),
-        Ok(Err(Unread::Refused(refusal))) => return refusal,
+        Ok(Err(Unread::TooLarge)) => return too_large(),
+        Ok(Err(Unread::Ended(reason))) => return plain(StatusCode::BAD_REQUEST, format!("the body ended early: {reason}")),
         Err(_) => return plain(StatusCode::REQUEST_TIMEOUT, "the body did not come within a minute"),
     };
     let turn = match tokio::time::timeout(TURN_TIME_MAX, Arc::clone(&app.writes.turns).acquire_owned()).await {
@@ -139,7 +140,8 @@ fn text_of(request: &Request, name: HeaderName) -> Option<String> {
 /// Why there is no body.
 enum Unread {
     NoRoom,
-    Refused(Response),
+    TooLarge,
+    Ended(String),
 }
 
 /// The body as a whole, within the limit, with the room that it takes.
@@ -148,11 +150,11 @@ async fn read(mut body: Body, declared: usize, room: &Arc<Semaphore>) -> Result<
     let mut held = take()?;
     let mut bytes = Vec::with_capacity(declared.min(PIECE_BYTES));
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Unread::Refused(plain(StatusCode::BAD_REQUEST, format!("the body ended early: {error}"))))?;
+        let frame = frame.map_err(|error| Unread::Ended(error.to_string()))?;
         let Some(data) = frame.data_ref() else { continue };
         let len = bytes.len() + data.len();
         if len > BODY_BYTES_MAX {
-            return Err(Unread::Refused(too_large()));
+            return Err(Unread::TooLarge);
         }
         while held.num_permits() * PIECE_BYTES < len {
             held.merge(take()?);
