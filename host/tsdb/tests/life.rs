@@ -414,7 +414,7 @@ fn f3_a_full_disk_keeps_head_and_log_and_it_goes_on_by_itself() {
 /// A simulated week: targets that come and go, series in several groups, late writers, deletion, snapshots, restarts at any time.
 #[test]
 fn f11_a_week_with_churn_late_rows_deletion_and_restarts_is_as_written() {
-    for seed in support::seeds(6) {
+    for seed in support::seeds(3) {
         println!("SKOPOS_SEED={seed}");
         week(seed);
     }
