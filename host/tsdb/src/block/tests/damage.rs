@@ -139,3 +139,48 @@ fn another_version_is_named() {
     sim.put(&path(1), bytes);
     assert!(matches!(Block::open(&*disk, &path(1)), Err(BlockError::Version { version: 2, .. })));
 }
+
+/// What a fuzzer does, in small: pieces and sections of a good block with some bytes changed, whose checksums nobody looks at.
+#[test]
+fn changed_bytes_under_a_right_checksum_never_panic() {
+    let seed = std::env::var("SKOPOS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0xF022_u64);
+    println!("SKOPOS_SEED={seed}");
+    let (disk, sim) = disk();
+    mixed(&disk);
+    let bytes = sim.files()[0].1.clone();
+    let block = Block::open(&*disk, &path(1)).expect("opens");
+    let slice = |range: Range<u64>| bytes[range.start as usize..range.end as usize].to_vec();
+    let record = block.record(0).expect("the index is whole");
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    for (run, pages) in record.pages.chunks(record.times.len()).enumerate() {
+        let columns = (record.runs[run + 1] - record.runs[run]) as u8;
+        for (piece, page) in pages.iter().enumerate() {
+            let [low, high] = (record.rows_in(piece) as u16).to_le_bytes();
+            parts.push([vec![0, low, high, columns], slice(page.offset..page.offset + page.len as u64)].concat());
+        }
+    }
+    for (kind, what) in [(1, KINDS[3]), (2, KINDS[2]), (3, KINDS[4])] {
+        parts.push([vec![kind], slice(block.sections.get(what).range())].concat());
+    }
+    let mut state = seed;
+    let mut dice = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let rounds = std::env::var("SKOPOS_FLIPS").ok().and_then(|flips| flips.parse().ok()).unwrap_or(30);
+    for part in &parts {
+        crate::fuzzing::block_parts(part);
+        for _ in 0..rounds {
+            let mut changed = part.clone();
+            for _ in 0..=dice(3) {
+                // The first bytes say most about the rest.
+                let at = if dice(2) == 0 { dice(changed.len().min(40)) } else { dice(changed.len()) };
+                changed[at] = [0, 0xFF, changed[at] ^ 1, changed[at].wrapping_add(1), dice(256) as u8][dice(5)];
+            }
+            if dice(8) == 0 {
+                changed.truncate(dice(part.len()));
+            }
+            crate::fuzzing::block_parts(&changed);
+        }
+    }
+}
