@@ -136,12 +136,14 @@ fn a6_a_label_that_explodes_is_named_on_the_page_in_the_log_and_in_metrics() {
     });
     let config = |more: &str| {
         format!(
-            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n  - job_name: app\n    static_configs: [{{targets: ['{0}']}}]\n{more}  \
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\nrule_files: [rules.yml]\nscrape_configs:\n  - job_name: app\n    static_configs: [{{targets: ['{0}']}}]\n{more}  \
              - {{job_name: steady, metrics_path: /steady, static_configs: [{{targets: ['{0}']}}]}}\n",
             server.address()
         )
     };
-    let skopos = Setup::new(BINARY, "exploding").config(&config("")).argument("--storage.memory-budget=24MiB").start();
+    let setup = Setup::new(BINARY, "exploding").config(&config("")).argument("--storage.memory-budget=24MiB");
+    setup.folder().write("rules.yml", "groups: [{name: g, rules: [{record: 'known:sum', expr: sum(known) + 0 * time()}]}]");
+    let skopos = setup.start();
     let refused = wait_for("series to be refused", LIMIT, || {
         let targets = skopos.get("/api/v1/targets?state=active").json()["data"]["activeTargets"].clone();
         let target = targets.as_array()?.iter().find(|target| target["scrapePool"] == "app")?.clone();
@@ -155,6 +157,9 @@ fn a6_a_label_that_explodes_is_named_on_the_page_in_the_log_and_in_metrics() {
     assert!(refused["limit"].as_str().is_some_and(|limit| limit.contains("storage.memory-budget")), "{refused}");
     assert!(skopos.log().contains("req_total;.+"), "{}", skopos.log_tail());
     skopos.wait_query("sum(known) == 3 and on() sum(steady) == 1 and on() min(up) == 1", LIMIT, |r| r.len() == 1);
+    skopos.wait_query("timestamp(known:sum) > time() - 3 and on() count_over_time(known:sum[1m]) >= 5", LIMIT, |r| r.len() == 1);
+    let told = skopos.log().lines().filter(|line| line.contains("are not stored")).count();
+    assert!((1..=2).contains(&told), "told {told} times: {}", skopos.log_tail());
     let metrics = skopos.get("/metrics").body;
     assert!(metrics.contains("skopos_target_series_refused_total{scrape_job=\"app\"}"), "{metrics}");
     assert!(metrics.contains("exploding_label=\"user_id\""), "{metrics}");

@@ -9,6 +9,9 @@ use std::time::Instant;
 use model::LabelSet;
 use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, GroupAppend, Row};
 
+#[path = "../../exposition/tests/common/messages.rs"]
+mod messages;
+
 /// Counts, and keeps nothing.
 struct Nothing;
 
@@ -48,7 +51,39 @@ fn body(lines: usize, round: usize) -> String {
     text
 }
 
+/// The same lines in protobuf.
+fn protobuf(lines: usize, round: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    for family in 0..lines / 20 {
+        let metric = |line: usize| {
+            let (path, value) = (format!("/api/v1/resource/{line}"), (line * 7919 + round * (line % 3)) as f64);
+            messages::metric(&[("method", "GET"), ("path", &path), ("status", "200")], 3, &messages::message().double(1, value))
+        };
+        let metrics: Vec<_> = (family * 20..family * 20 + 20).map(metric).collect();
+        out.extend(messages::family(&format!("bench_metric_{family}_total"), "A metric of the benchmark.", messages::COUNTER, &metrics));
+    }
+    out
+}
+
+fn protobuf_bodies() {
+    for lines in [100, 2_000, 20_000] {
+        let bodies: Vec<Vec<u8>> = (0..4).map(|round| protobuf(lines, round)).collect();
+        let mut commits = scrape::bench::Commits::new(Arc::new(Nothing));
+        let began = Instant::now();
+        let cold = commits.commit_as(&bodies[0], exposition::Format::Protobuf, 0).unwrap_or_default();
+        let cold_ns = began.elapsed().as_nanos() as f64 / cold.max(1) as f64;
+        let rounds = 4_000_000 / lines;
+        let (began, mut total) = (Instant::now(), 0);
+        for round in 0..rounds {
+            total += commits.commit_as(&bodies[round % bodies.len()], exposition::Format::Protobuf, round as i64).unwrap_or_default();
+        }
+        let ns = began.elapsed().as_secs_f64() * 1e9 / total as f64;
+        println!("{lines} samples in protobuf: first body {cold_ns:.0} ns/sample, then {ns:.1} ns/sample");
+    }
+}
+
 fn main() {
+    protobuf_bodies();
     for lines in [100, 2_000, 20_000] {
         let bodies: Vec<String> = (0..4).map(|round| body(lines, round)).collect();
         let mut commits = scrape::bench::Commits::new(Arc::new(Nothing));
