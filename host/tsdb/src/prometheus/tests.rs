@@ -8,7 +8,7 @@ use model::{HISTOGRAM_BITS, LabelSet, TimeRange};
 use test_support::TempFolder;
 
 use super::bytes::{put_text, put_uvarint, put_varint};
-use super::{Directory, HeadReport, XorChunk};
+use super::{BlockExport, Directory, HeadReport, XorChunk};
 use crate::backfill::{Buffer, Samples, SeriesSource};
 
 const ALWAYS: TimeRange = TimeRange { start: i64::MIN, end: i64::MAX };
@@ -101,12 +101,13 @@ fn histogram(kind: u8, number: u64, time: i64, count: u64) -> Vec<u8> {
     out
 }
 
-fn records() -> Vec<(u8, Vec<u8>)> {
+/// Records of every kind, and so many of two samples.
+fn records(samples_of: i64) -> Vec<(u8, Vec<u8>)> {
     let mut records = vec![
         (0, series(&[(1, &[("__name__", "a"), ("job", "x")]), (2, &[("__name__", "b"), ("job", "x")])])),
         (8, series(&[(7, &[("__name__", "h")])])),
     ];
-    for n in 0..50_i64 {
+    for n in 0..samples_of {
         let packing = [0, 8, 16][n as usize % 3];
         records.push((packing, samples(&[(1, 1000 + n * 15, n as f64), (2, 1001 + n * 15, 0.5)])));
     }
@@ -167,7 +168,7 @@ fn labels(pairs: &[(&str, &str)]) -> LabelSet {
 #[test]
 fn a_log_of_every_kind_of_record_is_read() {
     let folder = TempFolder::new("wal");
-    let mut all = records();
+    let mut all = records(50);
     // A record over several pages, and a segment behind it.
     let many: Vec<(u64, i64, f64)> = (0..20_000).map(|n| (1, 10_000 + n, (n as f64).sqrt())).collect();
     all.push((0, samples(&many)));
@@ -208,9 +209,24 @@ fn a_checkpoint_stands_before_the_segments_behind_it() {
 }
 
 #[test]
+fn what_blocks_have_is_left_out_and_late_samples_are_not() {
+    let folder = TempFolder::new("late");
+    let mut block = BlockExport::create(folder.path(), 1, 1).expect("it can be made");
+    block.add(&labels(&[("a", "1")]), &[1000, 2000], &[1, 2], &|_| None).expect("it can be written");
+    block.finish().expect("it can be written").expect("there are samples");
+    folder.write("wal/00000000", log(&[(0, series(&[(1, &[("a", "1")])])), (0, samples(&[(1, 2000, 9.0), (1, 2001, 9.0)]))]));
+    // The log of late samples names series by the other log's numbers, and says where chunks went.
+    folder.write("wbl/00000000", log(&[(0, [&[5][..], &[0; 16]].concat()), (8, samples(&[(1, 1500, 7.0), (1, 900, 7.0)]))]));
+    let (stored, report, _) = read(folder.path());
+    let times: Vec<i64> = stored[&labels(&[("a", "1")])].iter().map(|(time, _)| *time).collect();
+    assert_eq!((times.as_slice(), report.in_blocks), ([900, 1500, 2001].as_slice(), 1));
+    assert!(report.unread.is_empty() && report.torn_tail.is_none(), "{report:?}");
+}
+
+#[test]
 fn a_log_cut_or_flipped_anywhere_gives_what_stands_before_and_says_where() {
     let folder = TempFolder::new("wal-damage");
-    let whole = log(&records());
+    let whole = log(&records(8));
     folder.write("wal/00000000", &whole);
     let (good, _, _) = read(folder.path());
     let path = folder.path().join("wal/00000000");
