@@ -45,6 +45,10 @@ impl Format {
     /// What a `Content-Type` header says. Media types are compared as upstream does: without regard to case, and a
     /// `text/plain` of any version counts as the text format.
     pub fn from_content_type(header: Option<&str>) -> Result<Self, FormatError> {
+        if header == Some(CONTENT_TYPE) {
+            // What almost every target says.
+            return Ok(Self::Text);
+        }
         let Some(header) = header.map(str::trim).filter(|text| !text.is_empty()) else { return Err(FormatError::Missing) };
         let Some(media) = media_type(header) else { return Err(FormatError::Malformed(header.chars().take(100).collect())) };
         match media.as_str() {

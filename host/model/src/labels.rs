@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -9,6 +10,14 @@ pub const METRIC_NAME: &str = "__name__";
 
 /// Longest label name or value that a [`LabelSet`] takes, in bytes.
 pub const LABEL_NAME_BYTES_MAX: usize = 1 << 30;
+
+thread_local! {
+    /// What label sets are put together in.
+    static TEXT: Cell<String> = const { Cell::new(String::new()) };
+}
+
+/// A longer one is not kept.
+const TEXT_BYTES_MAX: usize = 64 << 10;
 
 /// Labels of a series, a target or an alert: names with values, sorted by name, each name once, no empty value.
 ///
@@ -40,7 +49,9 @@ impl LabelSet {
     pub fn from_unsorted(pairs: &mut [(&str, &str)]) -> Self {
         // Stable, so that the last of equal names stays last.
         pairs.sort_by(|a, b| a.0.cmp(b.0));
-        let mut text = String::with_capacity(pairs.iter().map(|(n, v)| n.len() + v.len() + 4).sum());
+        // The text is copied into its shared allocation in any case, so what it is put together in is kept.
+        let mut text = TEXT.take();
+        text.clear();
         for (at, (name, value)) in pairs.iter().enumerate() {
             let shadowed = pairs.get(at + 1).is_some_and(|next| next.0 == *name);
             if !shadowed && !value.is_empty() {
@@ -48,7 +59,11 @@ impl LabelSet {
                 push_part(&mut text, value);
             }
         }
-        Self(Arc::from(text))
+        let labels = Self(Arc::from(text.as_str()));
+        if text.capacity() <= TEXT_BYTES_MAX {
+            TEXT.set(text);
+        }
+        labels
     }
 
     /// The value of `name`.

@@ -1,10 +1,11 @@
-//! What a line costs on the way from a body to a row, without network and storage: `cargo bench -p scrape`.
+//! What a line costs on the way from a body to a row, by stage, without network and storage: `cargo bench -p scrape`.
+//!
+//! CPU time of the thread, so that what else runs on the machine counts less; beside it the ratio to copying the same bytes.
 
 #![expect(clippy::print_stdout, reason = "the figures are what the benchmark is for")]
 
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::Instant;
 
 use model::LabelSet;
 use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, GroupAppend, Row};
@@ -34,6 +35,7 @@ impl GroupAppend for NothingGroup {
     }
 }
 
+/// Lines as long as those of exporters in a cluster: 200 bytes in the mean.
 fn body(lines: usize, round: usize) -> String {
     let mut text = String::new();
     for line in 0..lines {
@@ -45,8 +47,11 @@ fn body(lines: usize, round: usize) -> String {
             );
         }
         let value = (line * 7919 + round * (line % 3)) as f64 * if line.is_multiple_of(2) { 1.0 } else { 0.001 };
-        let _ =
-            writeln!(text, "bench_metric_{}_total{{method=\"GET\",path=\"/api/v1/resource/{line}\",status=\"200\"}} {value}", line / 20);
+        let _ = writeln!(
+            text,
+            "bench_metric_{}_total{{container=\"server\",id=\"/kubepods/burstable/pod{line:08x}-7f3a-4e1b\",method=\"GET\",namespace=\"production\",path=\"/api/v1/resource/{line}\",pod=\"server-{line:x}\",status=\"200\"}} {value}",
+            line / 20
+        );
     }
     text
 }
@@ -65,43 +70,55 @@ fn protobuf(lines: usize, round: usize) -> Vec<u8> {
     out
 }
 
-fn protobuf_bodies() {
-    for lines in [100, 2_000, 20_000] {
-        let bodies: Vec<Vec<u8>> = (0..4).map(|round| protobuf(lines, round)).collect();
-        let mut commits = scrape::bench::Commits::new(Arc::new(Nothing));
-        let began = Instant::now();
-        let cold = commits.commit_as(&bodies[0], exposition::Format::Protobuf, 0).unwrap_or_default();
-        let cold_ns = began.elapsed().as_nanos() as f64 / cold.max(1) as f64;
-        let rounds = 4_000_000 / lines;
-        let (began, mut total) = (Instant::now(), 0);
-        for round in 0..rounds {
-            total += commits.commit_as(&bodies[round % bodies.len()], exposition::Format::Protobuf, round as i64).unwrap_or_default();
+/// Nanoseconds that this thread was on a processor.
+fn cpu_ns() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0)
+}
+
+/// Runs a stage over the bodies in turn until some CPU time has passed; returns nanoseconds a line.
+fn stage<B: AsRef<[u8]>>(name: &str, bodies: &[B], copy_ns: Option<f64>, mut run: impl FnMut(usize, &[u8]) -> u64) -> f64 {
+    let (mut lines, mut bytes, mut round) = (0, 0, 0);
+    let began = cpu_ns();
+    while cpu_ns() - began < 400_000_000 {
+        for _ in 0..8 {
+            let body = bodies[round % bodies.len()].as_ref();
+            lines += run(round, body);
+            bytes += body.len();
+            round += 1;
         }
-        let ns = began.elapsed().as_secs_f64() * 1e9 / total as f64;
-        println!("{lines} samples in protobuf: first body {cold_ns:.0} ns/sample, then {ns:.1} ns/sample");
     }
+    let ns = (cpu_ns() - began) as f64;
+    let ratio = copy_ns.map_or_else(String::new, |copy| format!(", {:.1} x memcpy", ns / lines as f64 / copy));
+    println!("  {name:<28} {:7.1} ns/line {:6.2} GB/s{ratio}", ns / lines as f64, bytes as f64 / ns);
+    ns / lines as f64
 }
 
 fn main() {
-    protobuf_bodies();
-    for lines in [100, 2_000, 20_000] {
+    for lines in [1_000, 20_000] {
         let bodies: Vec<String> = (0..4).map(|round| body(lines, round)).collect();
+        println!("{lines} lines of {} bytes", bodies[0].len() / lines);
+        let mut copy = Vec::with_capacity(bodies[0].len() * 2);
+        let copy_ns = stage("memcpy", &bodies, None, |_, body| {
+            copy.clear();
+            copy.extend_from_slice(std::hint::black_box(body));
+            std::hint::black_box(&copy);
+            lines as u64
+        });
+        let copied = Some(copy_ns);
+        stage("parse", &bodies, copied, |_, body| scrape::bench::parse(body));
+        let lookup = scrape::bench::Lookup::new(bodies[0].as_bytes());
+        stage("lookup of known lines", &bodies, copied, |_, body| lookup.walk(body));
+        stage("values of known lines", &bodies, copied, |_, body| lookup.values(body));
         let mut commits = scrape::bench::Commits::new(Arc::new(Nothing));
-        let began = Instant::now();
-        let cold = commits.commit(bodies[0].as_bytes(), 0).unwrap_or_default();
-        let cold_ns = began.elapsed().as_nanos() as f64 / cold.max(1) as f64;
-        let rounds = 4_000_000 / lines;
-        let (began, mut total, mut bytes) = (Instant::now(), 0, 0);
-        for round in 0..rounds {
-            let body = bodies[round % bodies.len()].as_bytes();
-            total += commits.commit(body, round as i64).unwrap_or_default();
-            bytes += body.len();
-        }
-        let seconds = began.elapsed().as_secs_f64();
-        println!(
-            "{lines} lines: first body {cold_ns:.0} ns/line, then {:.1} ns/line, {:.0} MB/s",
-            seconds * 1e9 / total as f64,
-            bytes as f64 / seconds / 1e6
-        );
+        stage("commit of known bodies", &bodies, copied, |round, body| commits.commit(body, round as i64).unwrap_or_default());
+        stage("commit of new bodies", &bodies, copied, |round, body| {
+            scrape::bench::Commits::new(Arc::new(Nothing)).commit(body, round as i64).unwrap_or_default()
+        });
+        let messages: Vec<Vec<u8>> = (0..4).map(|round| protobuf(lines, round)).collect();
+        let mut commits = scrape::bench::Commits::new(Arc::new(Nothing));
+        stage("commit of known protobuf", &messages, None, |round, body| {
+            commits.commit_as(body, exposition::Format::Protobuf, round as i64).unwrap_or_default()
+        });
     }
 }

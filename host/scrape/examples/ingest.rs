@@ -1,7 +1,7 @@
 //! What scraping costs beside the load generator, without the rest of the program: scraper, client and storage alone.
 //!
 //! `LOADGEN_BIN=… cargo run --release -p scrape --example ingest -- [--series 200000] [--interval 1] [--seconds 20]
-//! [--stamps 1] [--gzip 1] [--storage tsdb|nothing] [--seed 1] [--per-target 1000]`
+//! [--stamps 1] [--gzip 1] [--storage tsdb|nothing] [--seed 1] [--per-target 1000] [--workers N]`
 //!
 //! Prints CPU seconds of this process, user and kernel, in units of the generator's in the same window.
 
@@ -136,7 +136,11 @@ fn main() {
         Some(db) => Arc::new(db.clone()),
         None => Arc::new(Nothing),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if args.number("workers", 0) > 0 {
+        builder.worker_threads(args.number("workers", 0) as usize);
+    }
+    let runtime = builder.enable_all().build().unwrap();
     let _entered = runtime.enter();
     let mut config = format!("global: {{scrape_interval: {interval}s, scrape_timeout: {interval}s}}\nscrape_configs:\n");
     for (job, name) in ["node", "cadvisor", "app"].into_iter().enumerate() {
@@ -181,7 +185,7 @@ fn main() {
                 db.maintain(clock.now());
                 maintained = Instant::now();
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(500));
         }
     };
     rest(Instant::now() + Duration::from_secs((2 * interval).max(3)));

@@ -9,7 +9,7 @@ use model::seams::Append;
 
 use crate::commit::{Committer, Scrape};
 use crate::config::Limits;
-use crate::layout::KeyHasher;
+use crate::layout::{KeyHasher, Layout, Slot};
 use crate::native::HistogramRules;
 use crate::refusal::RefusedSeries;
 use crate::sample_labels::SampleRules;
@@ -72,5 +72,64 @@ impl Commits {
         let committed = self.0.commit(&scrape);
         let refused = committed.refused_series.as_deref().cloned();
         committed.error.map_or(Ok((committed.lines, refused)), Err)
+    }
+}
+
+/// Reads a body as one that nothing is known of, up to labels.
+#[must_use]
+pub fn parse(body: &[u8]) -> u64 {
+    let (mut reader, mut lines) = (exposition::Reader::new(body, Format::Text), 0);
+    while let Ok(Some(sample)) = reader.read_sample() {
+        lines += 1;
+        std::hint::black_box(sample.value);
+    }
+    lines
+}
+
+/// What is known of a body, and nothing else.
+pub struct Lookup {
+    layout: Layout,
+    hasher: KeyHasher,
+    /// Bytes from each value to the next line, of the body that this was made from.
+    tails: Vec<usize>,
+}
+
+impl Lookup {
+    /// Learns a body.
+    #[must_use]
+    pub fn new(body: &[u8]) -> Self {
+        let (hasher, mut layout, mut tails, mut at) = (KeyHasher::new(1), Layout::default(), Vec::new(), 0);
+        let mut reader = exposition::Reader::new(body, Format::Text);
+        while let Ok(Some(sample)) = reader.read_sample() {
+            let (value_at, kind) = (sample.value_at, sample.kind);
+            let _ = layout.push(hasher.key(&body[at..value_at], kind), Slot::Dropped);
+            at = reader.offset();
+            tails.push(at - value_at);
+        }
+        Self { layout, hasher, tails }
+    }
+
+    /// Finds all lines of a body that is known, and reads no value.
+    #[must_use]
+    pub fn walk(&self, body: &[u8]) -> u64 {
+        let (mut at, mut lines) = (0, 0);
+        while let Some(value_at) = self.layout.matches(lines, body, at, &self.hasher) {
+            at = value_at + memchr::memchr(b'\n', &body[value_at..]).map_or(0, |length| length + 1);
+            lines += 1;
+        }
+        lines as u64
+    }
+
+    /// Reads all values of a body whose values have the same lengths.
+    #[must_use]
+    pub fn values(&self, body: &[u8]) -> u64 {
+        let mut at = 0;
+        for line in 0..self.tails.len() {
+            let value_at = at + self.layout.length(line);
+            let Ok(tail) = exposition::read_tail(body, value_at, Format::Text) else { return line as u64 };
+            std::hint::black_box(tail.value);
+            at = tail.end;
+        }
+        self.tails.len() as u64
     }
 }

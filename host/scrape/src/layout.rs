@@ -115,6 +115,11 @@ impl Layout {
         self.slots.iter().map(|bits| Slot::unpack(*bits))
     }
 
+    /// Bytes before the value.
+    pub(crate) fn length(&self, at: usize) -> usize {
+        self.keys.get(at).map_or(0, |key| (key & 0xFFFF) as usize)
+    }
+
     /// Whether the body goes on at `from` with what the entry says; then where the value begins.
     #[inline]
     pub(crate) fn matches(&self, at: usize, body: &[u8], from: usize, hasher: &KeyHasher) -> Option<usize> {

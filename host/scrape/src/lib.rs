@@ -20,6 +20,7 @@ mod metadata;
 mod native;
 mod pool;
 pub mod protocols;
+mod punctuality;
 mod refusal;
 pub mod relabel;
 mod report;

@@ -95,25 +95,26 @@ fn check_legacy_names(name: &str, labels: &LabelSet) -> Result<(), String> {
 }
 
 fn check_limits(limits: &Limits, name: &str, labels: &LabelSet) -> Result<(), String> {
-    let metric: String = name.chars().take(50).collect();
+    // Made where there is something to say, not for each line.
+    let start = |text: &str| text.chars().take(50).collect::<String>();
     let over = |length: usize, limit: u64| limit > 0 && length as u64 > limit;
     if limits.labels > 0 && over(labels.len(), limits.labels) {
-        return Err(format!("label_limit exceeded (metric: {metric}, number of labels: {}, limit: {})", labels.len(), limits.labels));
+        let (metric, limit) = (start(name), limits.labels);
+        return Err(format!("label_limit exceeded (metric: {metric}, number of labels: {}, limit: {limit})", labels.len()));
     }
     if limits.label_name_bytes == 0 && limits.label_value_bytes == 0 {
         return Ok(());
     }
     for (label, value) in labels {
-        let short: String = label.chars().take(50).collect();
         if over(label.len(), limits.label_name_bytes) {
-            let limit = limits.label_name_bytes;
+            let (metric, short, limit) = (start(name), start(label), limits.label_name_bytes);
             return Err(format!(
                 "label_name_length_limit exceeded (metric: {metric}, label name: {short}, length: {}, limit: {limit})",
                 label.len()
             ));
         }
         if over(value.len(), limits.label_value_bytes) {
-            let limit = limits.label_value_bytes;
+            let (metric, short, limit) = (start(name), start(label), limits.label_value_bytes);
             return Err(format!(
                 "label_value_length_limit exceeded (metric: {metric}, label name: {short}, length: {}, limit: {limit})",
                 value.len()

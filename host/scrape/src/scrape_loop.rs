@@ -75,6 +75,8 @@ pub(crate) struct Status {
     pub(crate) last_error: String,
     pub(crate) last_scrape: Option<TimestampMs>,
     pub(crate) last_duration_seconds: f64,
+    /// How long after its tick it began.
+    pub(crate) last_late_seconds: f64,
     pub(crate) health: Health,
     pub(crate) refused_series: Option<Arc<RefusedSeries>>,
     /// Of the last good scrape.
@@ -88,6 +90,7 @@ impl Default for Status {
             last_error: String::new(),
             last_scrape: None,
             last_duration_seconds: 0.0,
+            last_late_seconds: 0.0,
             health: Health::Unknown,
             refused_series: None,
             metadata,
@@ -109,6 +112,9 @@ struct Loop {
     /// Away while a blocking thread writes.
     committer: Option<Committer>,
     last_tick: Option<TimestampMs>,
+    /// When the last scrape began, and how long after its tick.
+    last_began: Option<Instant>,
+    late: Duration,
     content_type_warned: bool,
     /// The label for which refused series were told of, and when.
     refusal_told: Option<(String, Instant)>,
@@ -124,6 +130,8 @@ pub(crate) async fn run(context: Arc<Context>, commands: watch::Receiver<Command
         status,
         committer: None,
         last_tick: None,
+        last_began: None,
+        late: Duration::ZERO,
         content_type_warned: false,
         refusal_told: None,
         refusal_over: true,
@@ -172,7 +180,12 @@ impl Loop {
         }
         self.last_tick = Some(tick);
         let late_us = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
-        add(&counters.late_us, late_us);
+        counters.punctuality.began(late);
+        self.late = late;
+        let now = Instant::now();
+        if let Some(before) = self.last_began.replace(now) {
+            counters.punctuality.apart(interval_ms, now.duration_since(before));
+        }
         add(&counters.scrapes_late, u64::from(late > LATE));
         counters.late_us_max.fetch_max(late_us, Ordering::Relaxed);
     }
@@ -293,6 +306,7 @@ impl Loop {
             last_error: error.cloned().unwrap_or_default(),
             last_scrape: Some(time),
             last_duration_seconds: began.elapsed().as_secs_f64(),
+            last_late_seconds: self.late.as_secs_f64(),
             health: if committed.error.is_some() { Health::Down } else { Health::Up },
             refused_series: committed.refused_series,
             metadata: committed.metadata.unwrap_or_else(|| Arc::clone(&status.metadata)),
@@ -326,8 +340,8 @@ impl Storage {
     /// Whether a commit will hardly hold up others on this thread. It takes a tenth of a millisecond in a thousand, and to
     /// hand it to another thread costs half as much again.
     fn may_commit_here(&self, work: &Work) -> bool {
-        let few = work.body.len() <= HERE_BYTES_MAX && work.committer.knows_layout();
-        self.apart.load(Ordering::Relaxed) == 0 && (few || work.fetched.is_err())
+        let known = work.committer.knows_layout() || (work.fetched.is_err() && work.committer.is_open());
+        self.apart.load(Ordering::Relaxed) == 0 && known && work.body.len() <= HERE_BYTES_MAX
     }
 
     fn took(&self, time: Duration) {

@@ -38,6 +38,8 @@ pub struct ActiveTarget {
     pub last_scrape: Option<TimestampMs>,
     /// How long it took.
     pub last_scrape_duration_seconds: f64,
+    /// How long after its tick it began.
+    pub last_scrape_late_seconds: f64,
     /// How it went.
     pub health: Health,
     /// Milliseconds between scrapes.

@@ -1,7 +1,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use model::{HistogramValue, SummaryValue};
+
+use crate::punctuality::Punctuality;
+
 /// What the scraper has done since it began, for the host's own metrics.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Stats {
     /// Scrapes that ended, however.
     pub scrapes: u64,
@@ -15,6 +19,10 @@ pub struct Stats {
     pub late_seconds: f64,
     /// The largest of these since the last time statistics were asked for, in seconds.
     pub late_seconds_max: f64,
+    /// How long after their ticks scrapes began, in seconds.
+    pub lateness: HistogramValue,
+    /// How far apart scrapes of a target began, in seconds, by the configured interval in milliseconds.
+    pub interval_lengths: Vec<(u64, SummaryValue)>,
     /// Lines with a value that were read.
     pub samples_read: u64,
     /// Samples that storage acknowledged, reports and stale markers among them.
@@ -78,7 +86,7 @@ pub(crate) struct Counters {
     pub(crate) scrapes_failed: AtomicU64,
     pub(crate) ticks_missed: AtomicU64,
     pub(crate) scrapes_late: AtomicU64,
-    pub(crate) late_us: AtomicU64,
+    pub(crate) punctuality: Punctuality,
     pub(crate) late_us_max: AtomicU64,
     pub(crate) samples_read: AtomicU64,
     pub(crate) samples_accepted: AtomicU64,
@@ -99,14 +107,17 @@ pub(crate) fn add(counter: &AtomicU64, by: u64) {
 
 impl Counters {
     pub(crate) fn stats(&self, pools: Vec<PoolStats>) -> Stats {
+        let lateness = self.punctuality.lateness();
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             scrapes: get(&self.scrapes),
             scrapes_failed: get(&self.scrapes_failed),
             ticks_missed: get(&self.ticks_missed),
             scrapes_late: get(&self.scrapes_late),
-            late_seconds: get(&self.late_us) as f64 / 1e6,
+            late_seconds: lateness.sum,
             late_seconds_max: self.late_us_max.swap(0, Ordering::Relaxed) as f64 / 1e6,
+            lateness,
+            interval_lengths: self.punctuality.interval_lengths(),
             samples_read: get(&self.samples_read),
             samples_accepted: get(&self.samples_accepted),
             samples_out_of_order: get(&self.samples_out_of_order),
@@ -120,5 +131,12 @@ impl Counters {
             reloads: get(&self.reloads),
             pools,
         }
+    }
+}
+
+impl Default for Stats {
+    /// Of a scraper that has done nothing.
+    fn default() -> Self {
+        Counters::default().stats(Vec::new())
     }
 }

@@ -153,6 +153,20 @@ fn scraping(out: &mut Families, s: &scrape::Stats) {
     out.counter("skopos_scrape_late_total", "Scrapes that began late.", s.scrapes_late as f64);
     out.counter("skopos_scrape_late_seconds_total", "By how much in all, in seconds.", s.late_seconds);
     out.gauge("skopos_scrape_late_max_seconds", "By how much at most, in seconds.", s.late_seconds_max);
+    out.push(
+        "skopos_scrape_lateness_seconds",
+        "How long after their ticks scrapes began, in seconds.",
+        FamilySamples::Histogram(vec![(LabelSet::empty(), s.lateness.clone(), None)]),
+    );
+    let lengths = s
+        .interval_lengths
+        .iter()
+        .map(|(interval_ms, lengths)| (LabelSet::from_pairs([("interval", model::format_duration(*interval_ms))]), lengths.clone(), None));
+    out.push(
+        "prometheus_target_interval_length_seconds",
+        "How far apart scrapes of a target began, in seconds, by the configured interval. Quantiles are of the newest thousand.",
+        FamilySamples::Summary(lengths.collect()),
+    );
     out.counter("skopos_scrape_samples_read_total", "Samples in scraped bodies.", s.samples_read as f64);
     out.labelled_counter(
         "skopos_scrape_samples_dropped_total",

@@ -123,6 +123,8 @@ export interface Target {
   lastScrape: string;
   /** Seconds. */
   lastScrapeDuration: number;
+  /** Seconds from when it was due to when it began, where that is worth telling. */
+  lastScrapeLate?: number;
   health: "up" | "down" | "unknown";
   scrapeInterval: string;
   scrapeTimeout: string;

@@ -143,7 +143,7 @@ impl Rig {
     }
 
     /// Waits for a condition, twenty seconds at most.
-    pub(crate) async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+    pub(crate) async fn until(&self, what: &str, mut condition: impl FnMut(&Self) -> bool) {
         let began = Instant::now();
         while !condition(self) {
             assert!(began.elapsed() < Duration::from_secs(20), "waited for: {what}; targets: {:?}", self.scraper.snapshot().active);

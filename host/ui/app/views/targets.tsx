@@ -265,6 +265,9 @@ function TargetCells({
             {fromNow(Date.parse(target.lastScrape), at)}
           </time>
         )}
+        {target.lastScrapeLate === undefined ? null : (
+          <small> {t("targets.late", { time: whole(quantity(target.lastScrapeLate, "s", null, at)) })}</small>
+        )}
       </td>
       <td class="right" data-label={t("targets.took")}>
         {never(target.lastScrape) ? "–" : whole(quantity(target.lastScrapeDuration, "s", null, at))}

@@ -26,6 +26,9 @@ struct Active<'a> {
     last_error: &'a str,
     last_scrape: String,
     last_scrape_duration: f64,
+    /// Not upstream's: seconds from its tick to its beginning, where that is worth telling.
+    #[serde(skip_serializing_if = "is_punctual")]
+    last_scrape_late: f64,
     health: &'static str,
     scrape_interval: String,
     scrape_timeout: String,
@@ -60,6 +63,11 @@ impl<'a> Refused<'a> {
     }
 }
 
+/// As `skopos_scrape_late_total` counts.
+fn is_punctual(late_seconds: &f64) -> bool {
+    *late_seconds <= 0.1
+}
+
 impl<'a> Active<'a> {
     fn of(target: &'a ActiveTarget) -> Self {
         Self {
@@ -71,6 +79,7 @@ impl<'a> Active<'a> {
             last_error: &target.last_error,
             last_scrape: rfc3339(target.last_scrape),
             last_scrape_duration: target.last_scrape_duration_seconds,
+            last_scrape_late: target.last_scrape_late_seconds,
             health: target.health.as_str(),
             scrape_interval: format_duration(target.interval_ms),
             scrape_timeout: format_duration(target.timeout_ms),

@@ -148,7 +148,7 @@ async fn targets() {
         "/data/activeTargets/0",
         json!({"discoveredLabels": {"__address__": "a:1"}, "labels": {"instance": "a:1", "job": "node"}, "scrapePool": "node",
             "scrapeUrl": "http://a:1/metrics", "globalUrl": "http://a:1/metrics", "lastError": "", "lastScrape": "2023-11-14T22:13:20.123Z",
-            "lastScrapeDuration": 0.25, "health": "up", "scrapeInterval": "15s", "scrapeTimeout": "10s"}),
+            "lastScrapeDuration": 0.25, "lastScrapeLate": 0.5, "health": "up", "scrapeInterval": "15s", "scrapeTimeout": "10s"}),
     )
     .await;
     check("GET /api/v1/targets?state=active", 200, "/data/droppedTargets", json!([])).await;

@@ -239,6 +239,7 @@ mod fakes {
             refused_series: None,
             last_scrape: Some(1_700_000_000_123),
             last_scrape_duration_seconds: 0.25,
+            last_scrape_late_seconds: 0.5,
             health: Health::Up,
             interval_ms: 15_000,
             timeout_ms: 10_000,

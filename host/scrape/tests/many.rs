@@ -1,0 +1,79 @@
+//! A thousand targets in one process.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use common::Rig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+const TARGETS: usize = 1000;
+
+fn threads() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().find_map(|line| line.strip_prefix("Threads:")?.trim().parse().ok()).unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_targets_have_no_thread_each_and_no_more_sockets_than_targets() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let (accepted, open, open_max) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counters = (Arc::clone(&accepted), Arc::clone(&open), Arc::clone(&open_max));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (accepted, open, open_max) = counters.clone();
+            accepted.fetch_add(1, Ordering::Relaxed);
+            open_max.fetch_max(open.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                // A request fits into one piece here.
+                while let Ok(length) = stream.read(&mut request).await {
+                    let answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 7\r\n\r\nfine 1\n";
+                    if length == 0 || stream.write_all(answer).await.is_err() {
+                        break;
+                    }
+                }
+                open.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    });
+    let before = threads();
+    let rig = Rig::new();
+    let mut config = "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: j\n  static_configs:\n".to_owned();
+    for target in 0..TARGETS {
+        config.push_str(&format!("  - {{targets: ['{address}'], labels: {{instance: i{target}, __metrics_path__: /t/{target}}}}}\n"));
+    }
+    rig.load(&config);
+    let mut most = 0;
+    rig.until("each was scraped twice", |rig| {
+        most = most.max(threads());
+        rig.scraper.stats().scrapes >= 3 * TARGETS as u64
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let stats = rig.scraper.stats();
+    let fine = rig.store.last("fine{");
+    println!(
+        "{} scrapes, {} connections, {} open at most, {} threads more, lateness {:?}, intervals {:?}",
+        stats.scrapes,
+        accepted.load(Ordering::Relaxed),
+        open_max.load(Ordering::Relaxed),
+        most - before,
+        stats.lateness,
+        stats.interval_lengths
+    );
+    assert_eq!(fine.len(), TARGETS);
+    assert!(fine.values().all(|value| *value == Some(1.0)));
+    assert_eq!(stats.scrapes_failed, 0);
+    assert!(open_max.load(Ordering::Relaxed) <= TARGETS);
+    assert!(most - before <= 32, "{} threads more", most - before);
+    assert_eq!(stats.lateness.count, stats.lateness.buckets.last().map_or(0, |(_, count)| *count));
+    let (interval_ms, lengths) = &stats.interval_lengths[0];
+    assert_eq!(*interval_ms, 1000);
+    assert!(lengths.count >= TARGETS as u64);
+    rig.scraper.stop().await;
+}
