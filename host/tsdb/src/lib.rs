@@ -8,8 +8,7 @@
 //! acknowledged sample is lost when the process dies. When the machine loses power, at most [`Options::wal_sync_ms`] is lost;
 //! with 0 nothing, because the acknowledgement then waits for the sync.
 //!
-//! **Until there are blocks** (part 3), head and log hold everything that is within the retention: memory grows with it, and
-//! so does the time to open.
+//! **Blocks** (`block`): what the head has of two hours goes into an immutable file, which `life` merges, cuts and removes.
 //!
 //! This crate does not know threads (the caller drives [`Db::maintain`]), wall time (it is passed in), PromQL or HTTP. All
 //! access to files of ours goes through [`disk::Disk`].
