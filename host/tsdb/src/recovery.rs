@@ -78,7 +78,9 @@ pub(crate) fn recover(
         index: recovery.index,
         groups: recovery.groups,
         segments: recovery.segments,
-        last_number: numbers.last().copied().unwrap_or(0),
+        // Not the number of a segment that is gone but of which blocks say that they have all up to some place: they would seem to have
+        // the new one's rows.
+        last_number: numbers.last().copied().into_iter().chain(flushed.iter().map(|f| f.position.segment)).max().unwrap_or(0),
         report: recovery.report,
         exemplars: recovery.exemplars,
     })
@@ -181,7 +183,10 @@ impl Recovery {
         };
         match self.file_bytes.get(&segment) {
             Some(bytes) if *bytes < offset => self.report.damage.push(damage(segment, *bytes, offset, "the end of the file is missing")),
-            None if self.file_bytes.range(..segment).next().is_some() => {
+            // Nor is one missed whose rows blocks have, though an older one be there.
+            None if self.file_bytes.range(..segment).next().is_some()
+                && !self.flushed.iter().any(|f| f.position >= TailPosition { segment, offset }) =>
+            {
                 self.report.damage.push(damage(segment, 0, offset, "the file is missing"))
             }
             _ => {}

@@ -143,3 +143,33 @@ fn f12_retention_keeps_the_disk_within_limit_and_a_block() {
         }
     }
 }
+
+/// The log's numbers begin anew only after what blocks say of it: a late row in a new segment is not taken for one that a block has.
+#[test]
+fn f1_kill9_after_all_segments_became_blocks_keeps_late_rows() {
+    let mut scenario = Scenario::new(0);
+    scenario.close();
+    scenario.plan.options.block_ms = 60_000;
+    scenario.plan.options.out_of_order_window_ms = 3_600_000;
+    scenario.plan.options.retention_ms = 0;
+    scenario.open();
+    for _ in 0..5 {
+        scenario.append_now(0).expect("the disk is well");
+        scenario.pass(30_000);
+    }
+    let late = support::scenario::float_row("g=late,n=late", 7.0);
+    let time = model::Clock::now(scenario.plan.clock.as_ref());
+    for _ in 0..4 {
+        scenario.pass(200_000);
+        assert_eq!(scenario.maintain(), Vec::<String>::new());
+    }
+    scenario.end(End::Kill, "f1, all segments flushed");
+    scenario.end(End::Kill, "f1, again");
+    // A group of its own takes rows of any time.
+    scenario.write(1, time - 100_000, &late).expect("the disk is well");
+    scenario.check("f1, a late row");
+    scenario.end(End::Kill, "f1, a late row");
+    scenario.check("f1, a late row after a kill");
+    let logs = scenario.disk.files().into_iter().filter(|(name, _)| name.extension().is_some_and(|e| e == "log")).count();
+    println!("f1 kill9: {logs} segments at the end");
+}

@@ -121,11 +121,12 @@ impl Witness {
         OpenRow { row: self.row, group, time, labels: samples.iter().map(|(labels, _)| labels.clone()).collect() }
     }
 
-    /// It was acknowledged. Of the samples of one group, the first of a time counts.
-    pub(crate) fn acknowledged(&mut self, row: &OpenRow) {
+    /// It was acknowledged, as a `whole` or not. Of the samples of one group, the first of a time counts.
+    pub(crate) fn acknowledged(&mut self, row: &OpenRow, whole: bool) {
         self.settle(row, |all, at| {
             let first = all[..at].iter().any(|other| other.group == row.group && other.fate == Fate::Acknowledged);
-            (!first).then_some(Fate::Acknowledged)
+            // Which ones were not taken is not said, and need not be the ones with a first: that may have been deleted since.
+            (!first).then_some(if whole { Fate::Acknowledged } else { Fate::Open })
         });
     }
 
