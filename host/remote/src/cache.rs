@@ -93,6 +93,10 @@ impl Cache {
                 at
             }
             None => {
+                // By an eighth, where a vector would double.
+                if self.entries.len() == self.entries.capacity() {
+                    self.entries.reserve_exact((self.entries.len() / 8).max(64));
+                }
                 self.entries.push(entry);
                 (self.entries.len() - 1) as u32
             }

@@ -2,6 +2,7 @@
 
 mod distributions;
 mod faults;
+mod hostile;
 mod lanes;
 mod samples;
 mod support;

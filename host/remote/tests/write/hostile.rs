@@ -1,0 +1,109 @@
+//! Good messages with bytes changed at random: nothing breaks, and no column comes twice in a row.
+
+use crate::support::{NOW, Server, V2Writer, bytes, double, labels_v1, number, set, v1, v2, varint, zigzag};
+
+/// Splitmix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % bound as u64) as usize
+    }
+}
+
+/// Bytes flipped, copied, cut out and cut off.
+fn mutate(random: &mut Random, message: &[u8]) -> Vec<u8> {
+    let mut changed = message.to_vec();
+    for _ in 0..=random.below(4) {
+        if changed.is_empty() {
+            break;
+        }
+        let (at, len) = (random.below(changed.len()), random.below(40));
+        let end = (at + len).min(changed.len());
+        match random.below(5) {
+            0 => changed[at] ^= 1 << random.below(8),
+            1 => changed[at] = random.below(256) as u8,
+            2 => {
+                let piece = changed[at..end].to_vec();
+                let to = random.below(changed.len());
+                changed.splice(to..to, piece);
+            }
+            3 => drop(changed.drain(at..end)),
+            _ => changed.truncate(changed.len() - random.below(10.min(changed.len()))),
+        }
+    }
+    changed
+}
+
+fn histogram() -> Vec<u8> {
+    let mut message = Vec::new();
+    number(&mut message, 1, 7);
+    number(&mut message, 4, zigzag(3));
+    number(&mut message, 6, 1);
+    let (mut span, mut deltas) = (Vec::new(), Vec::new());
+    number(&mut span, 1, zigzag(-2));
+    number(&mut span, 2, 2);
+    bytes(&mut message, 11, &span);
+    varint(&mut deltas, zigzag(2));
+    varint(&mut deltas, zigzag(2));
+    bytes(&mut message, 12, &deltas);
+    number(&mut message, 15, NOW as u64);
+    message
+}
+
+fn seeds() -> [Vec<u8>; 2] {
+    let stale = model::stale();
+    let series: &[(&str, &[(i64, f64)])] = &[
+        ("up{instance=a:1,job=node}", &[(NOW, 1.0), (NOW + 1, stale), (NOW + 2, 1.0)]),
+        ("up{instance=b:1,job=node}", &[(NOW, 1.0), (NOW, 1.0), (NOW - 5, 2.0)]),
+        ("rule", &[(NOW + 7, 0.0)]),
+        ("up{instance=a:1,job=node}", &[(NOW, 1.0), (NOW + 2, 4.0)]),
+    ];
+    let mut first = v1(series);
+    let (mut one, mut exemplar) = (Vec::new(), Vec::new());
+    labels_v1(&mut exemplar, [("trace_id", "x")]);
+    double(&mut exemplar, 2, 1.0);
+    labels_v1(&mut one, set("h{job=x}").iter());
+    bytes(&mut one, 4, &histogram());
+    bytes(&mut one, 3, &exemplar);
+    bytes(&mut first, 1, &one);
+    let mut writer = V2Writer::default();
+    let mut rest = Vec::new();
+    bytes(&mut rest, 3, &histogram());
+    bytes(&mut rest, 5, &[8, 1, 24, 1, 32, 1]);
+    number(&mut rest, 6, NOW as u64);
+    writer.series("h{job=x}", &[(NOW, 2.0)], &rest);
+    let mut second = writer.message();
+    second.extend(v2(series));
+    [first, second]
+}
+
+#[test]
+fn changed_messages_break_nothing() {
+    let seed = std::env::var("SKOPOS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| u64::from(std::process::id()) << 20);
+    let turns: u64 = std::env::var("SKOPOS_TURNS").ok().and_then(|text| text.parse().ok()).unwrap_or(3000);
+    println!("seed {seed}: SKOPOS_SEED={seed} repeats this run");
+    let mut random = Random(seed);
+    let seeds = seeds();
+    for _ in 0..turns {
+        remote::fuzzing::v1(&mutate(&mut random, &seeds[0]));
+        remote::fuzzing::v2(&mutate(&mut random, &seeds[1]));
+    }
+    // Against real storage, where what one request leaves behind meets the next.
+    let server = Server::new();
+    for turn in 0..turns / 3 {
+        let answers = [server.v1(&mutate(&mut random, &seeds[0])), server.v2(&mutate(&mut random, &seeds[1]))];
+        assert!(answers.iter().all(|answer| matches!(answer.status, 204 | 400)), "turn {turn}: {answers:?}");
+        if turn % 50 == 0 {
+            server.clock.set(NOW + turn as i64 * 100_000);
+            server.receiver.tend();
+        }
+    }
+    // As text, because a stale marker is not equal to itself.
+    let before = format!("{:?}", server.stored());
+    assert_eq!(format!("{:?}", server.restarted().stored()), before);
+}
