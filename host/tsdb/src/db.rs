@@ -11,7 +11,7 @@ use crate::error::{OpenError, RecoveryProgress, RecoveryReport};
 use crate::exemplars::Exemplars;
 use crate::head::group::Group;
 use crate::head::writer::{GroupWriter, Scratch};
-use crate::index::Index;
+use crate::index::{Index, PairCache};
 use crate::life::blocks::{BlockInfo, Blocks};
 use crate::life::flush::{Flush, Pins};
 use crate::life::{self, Limits};
@@ -267,8 +267,9 @@ impl Inner {
     }
 
     /// The id of a series, made within the limit if it is not there.
-    pub(crate) fn series_of(&self, labels: &LabelSet) -> Result<u32, ColumnError> {
-        if let Some(id) = self.index().find(labels) {
+    /// The caller keeps series from being removed.
+    pub(crate) fn series_of(&self, labels: &LabelSet, cache: &mut PairCache) -> Result<u32, ColumnError> {
+        if let Some(id) = self.index().find_cached(labels, cache) {
             return Ok(id);
         }
         let max = self.options.series_max;
@@ -285,6 +286,6 @@ impl Inner {
             self.counters.series_refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             return Err(ColumnError::Refused(reason));
         }
-        Ok(index.find_or_insert(labels))
+        Ok(index.insert_cached(labels, cache))
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Index {
     /// Places of series beyond their first.
     more_places: HashMap<u32, Vec<Place>>,
     live: usize,
+    /// How often pairs got new numbers.
+    generation: u32,
     hasher: DefaultHashBuilder,
 }
 
@@ -59,6 +61,19 @@ pub(crate) struct Place {
     pub(crate) slot: u32,
 }
 
+/// The labels that were asked for last, with their pairs: the next series mostly differs in one or two of them.
+#[derive(Default)]
+pub(crate) struct PairCache {
+    generation: u32,
+    labels: Option<LabelSet>,
+    pairs: Vec<u32>,
+    /// Of the series that is being looked for; [`NO_PAIR`] for what is not there.
+    found: Vec<u32>,
+}
+
+/// No pair.
+const NO_PAIR: u32 = u32::MAX;
+
 /// A series that left the index.
 const GONE: u16 = u16::MAX;
 
@@ -76,24 +91,59 @@ impl Index {
     }
 
     /// The series with these labels, made if it is not there.
+    #[cfg(test)]
     pub(crate) fn find_or_insert(&mut self, labels: &LabelSet) -> u32 {
         let pairs: Vec<u32> = labels.iter().map(|(name, value)| self.intern_pair(name, value)).collect();
-        self.insert_pairs(pairs)
+        self.insert_pairs(&pairs)
+    }
+
+    /// Like [`Index::find`], noting in the cache what was found.
+    pub(crate) fn find_cached(&self, labels: &LabelSet, cache: &mut PairCache) -> Option<u32> {
+        let PairCache { generation, labels: last, pairs, found } = cache;
+        let last = last.as_ref().filter(|_| *generation == self.generation);
+        let mut previous = last.into_iter().flat_map(LabelSet::iter).zip(pairs.iter()).peekable();
+        found.clear();
+        for (name, value) in labels {
+            while previous.next_if(|((other, _), _)| *other < name).is_some() {}
+            let same = previous.next_if(|((other, held), _)| *other == name && *held == value).map(|(_, pair)| *pair);
+            found.push(same.or_else(|| self.find_pair(name, value)).unwrap_or(NO_PAIR));
+        }
+        if found.contains(&NO_PAIR) {
+            return None;
+        }
+        let hash = self.hasher.hash_one(found.as_slice());
+        let id = self.series_table.find(hash, |id| self.pairs_of(*id) == found).copied();
+        if id.is_some() {
+            cache.keep(labels, self.generation);
+        }
+        id
+    }
+
+    /// Like [`Index::find_or_insert`], after [`Index::find_cached`] found nothing for these labels.
+    pub(crate) fn insert_cached(&mut self, labels: &LabelSet, cache: &mut PairCache) -> u32 {
+        for ((name, value), pair) in labels.iter().zip(&mut cache.found) {
+            if *pair == NO_PAIR {
+                *pair = self.intern_pair(name, value);
+            }
+        }
+        let id = self.insert_pairs(&cache.found);
+        cache.keep(labels, self.generation);
+        id
     }
 
     /// Likewise, with labels as [`Index::intern`] numbered them, sorted by name. Those with an empty value do not count.
     pub(crate) fn find_or_insert_symbols(&mut self, labels: impl Iterator<Item = (u32, u32)>) -> u32 {
         let pairs: Vec<u32> = labels.map(|key| self.pair_of(key)).collect();
-        self.insert_pairs(pairs)
+        self.insert_pairs(&pairs)
     }
 
-    fn insert_pairs(&mut self, pairs: Vec<u32>) -> u32 {
-        let hash = self.hasher.hash_one(pairs.as_slice());
+    fn insert_pairs(&mut self, pairs: &[u32]) -> u32 {
+        let hash = self.hasher.hash_one(pairs);
         if let Some(id) = self.series_table.find(hash, |id| self.pairs_of(*id) == pairs) {
             return *id;
         }
         let id = self.series.len() as u32;
-        let (piece, start) = self.store_pairs(&pairs);
+        let (piece, start) = self.store_pairs(pairs);
         reserve(&mut self.series);
         self.series.push(Entry { piece, start, len: pairs.len() as u32, place: Place { group: NO_GROUP, slot: 0 } });
         self.register(id, hash);
@@ -212,7 +262,7 @@ impl Index {
 
     /// Removes the series that `keep` does not name, by building the index anew; ids stay.
     pub(crate) fn retain(&mut self, keep: impl Fn(u32) -> bool) {
-        let mut new = Self { hasher: self.hasher.clone(), ..Self::default() };
+        let mut new = Self { hasher: self.hasher.clone(), generation: self.generation.wrapping_add(1), ..Self::default() };
         for id in 0..self.series.len() as u32 {
             let old = self.series[id as usize];
             if old.piece == GONE || !keep(id) {
@@ -264,6 +314,21 @@ fn reserve<T>(list: &mut Vec<T>) {
     }
 }
 
+impl PairCache {
+    fn keep(&mut self, labels: &LabelSet, generation: u32) {
+        self.generation = generation;
+        self.labels = Some(labels.clone());
+        std::mem::swap(&mut self.pairs, &mut self.found);
+    }
+
+    /// Gives memory back.
+    pub(crate) fn clear(&mut self) {
+        if self.labels.is_some() {
+            *self = Self::default();
+        }
+    }
+}
+
 fn pairs_in<'a>(series: &[Entry], pieces: &'a [Vec<u32>], id: u32) -> &'a [u32] {
     let entry = series[id as usize];
     if entry.piece == GONE {
@@ -293,6 +358,28 @@ mod tests {
         }
         assert_eq!(index.len(), 4);
         assert_eq!(index.find(&set(&[("a", "a")])), None);
+    }
+
+    #[test]
+    fn a_cache_changes_nothing() {
+        let (mut index, mut cache) = (Index::default(), PairCache::default());
+        let sets: Vec<LabelSet> = (0..60_u32)
+            .map(|n| {
+                let values = [n % 2, n / 2 % 3, n / 6 % 5].map(|value| if value == 0 { String::new() } else { value.to_string() });
+                LabelSet::from_pairs(["a", "b", "c"].into_iter().zip(values))
+            })
+            .collect();
+        for round in 0..3 {
+            for labels in &sets {
+                let known = index.find(labels);
+                assert_eq!(index.find_cached(labels, &mut cache), known, "{labels}");
+                let id = known.unwrap_or_else(|| index.insert_cached(labels, &mut cache));
+                assert_eq!((index.find(labels), &index.labels(id)), (Some(id), labels));
+            }
+            if round == 1 {
+                index.retain(|id| id % 3 != 0);
+            }
+        }
     }
 
     #[test]

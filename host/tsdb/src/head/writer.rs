@@ -13,7 +13,7 @@ use super::rows::Record;
 use crate::column::bits::get;
 use crate::column::storable_bits;
 use crate::db::Inner;
-use crate::index::Place;
+use crate::index::{PairCache, Place};
 use crate::wal::log::{Write, WriteError};
 use crate::wal::payload::{Encoded, Frame, GroupEncoder};
 use crate::wal::row::RowChange;
@@ -70,6 +70,8 @@ pub(crate) struct GroupWriter {
     newest_differs: bool,
     /// Start timestamps by slot, as the open segment has them.
     starts: HashMap<u32, StartTimestampMs>,
+    /// While columns are asked for.
+    cache: PairCache,
 }
 
 /// Which slots are open.
@@ -113,6 +115,7 @@ impl GroupWriter {
             newest_unacknowledged: unacknowledged > TimestampMs::MIN && unacknowledged == newest,
             newest_differs: false,
             starts: HashMap::new(),
+            cache: PairCache::default(),
         }
     }
 
@@ -418,7 +421,7 @@ impl GroupAppend for GroupWriter {
     fn column(&mut self, labels: &LabelSet) -> Result<ColumnId, ColumnError> {
         // Keeps the collection of unused series away until the slot is claimed.
         let _gate = self.db.new_columns();
-        let series = self.db.series_of(labels)?;
+        let series = self.db.series_of(labels, &mut self.cache)?;
         let hint = self.db.index().slot(series, self.group.id);
         let (slot, fresh) = self.group.head().slots.claim(series, hint);
         if hint != Some(slot) {
@@ -438,6 +441,7 @@ impl GroupAppend for GroupWriter {
         if let Some(report) = self.refuse_by_time(&row) {
             return Ok(self.count(report));
         }
+        self.cache.clear();
         let mut scratch = self.db.take_scratch();
         let result = self.append_with(&row, &mut scratch);
         self.db.give_scratch(scratch);
