@@ -1,11 +1,13 @@
 //! The head: samples in memory, by group. Recent rows as they came, older ones in compressed pages.
 
+mod check;
 pub(crate) mod cut;
 pub(crate) mod group;
 pub(crate) mod late;
 pub(crate) mod page;
 pub(crate) mod raw;
 pub(crate) mod read;
+pub(crate) mod records;
 pub(crate) mod rows;
 pub(crate) mod slots;
 pub(crate) mod writer;

@@ -63,7 +63,7 @@ impl Builder {
 
     fn column(&mut self, encode: impl FnOnce(&mut ChunkEncoder, &mut Vec<u8>)) {
         let start = self.data.len();
-        if self.lens.len() % STRIDE == 0 {
+        if self.lens.len().is_multiple_of(STRIDE) {
             self.starts.push(start as u32);
         }
         encode(&mut self.encoder, &mut self.data);

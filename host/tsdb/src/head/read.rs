@@ -8,7 +8,7 @@ use model::{ABSENT_BITS, HISTOGRAM_BITS, Histogram, StartTimestampMs, TimeRange,
 use super::group::{Group, PAGE_ROWS};
 use super::late::LateRow;
 use super::page::Page;
-use super::rows::Snapshot;
+use super::records::Snapshot;
 use super::slots::Layout;
 use crate::column::bits::get;
 use crate::wal::sections::read_histograms;

@@ -3,7 +3,7 @@
 
 use model::ABSENT_BITS;
 
-use crate::column::bits::{bytes_for, get, put_bitmap};
+use crate::column::bits::{bytes_for, low_ones, ones, put_bitmap_of, put_bitmap_of_pairs, put_ones};
 use crate::column::bytes::{Reader, from_zigzag, put_varint, zigzag};
 use crate::column::decimal::{SCALE_MAX, known_mantissa, mantissa, value_of};
 use crate::column::{SCALE_NONE, put_item, read_item};
@@ -293,20 +293,6 @@ impl RowState {
     }
 }
 
-/// Where a bitmap has ones.
-fn ones(bitmap: &[u8]) -> impl Iterator<Item = usize> {
-    bitmap.iter().enumerate().flat_map(|(at, &byte)| {
-        let mut rest = byte;
-        std::iter::from_fn(move || {
-            (rest != 0).then(|| {
-                let bit = rest.trailing_zeros() as usize;
-                rest &= rest - 1;
-                at * 8 + bit
-            })
-        })
-    })
-}
-
 /// Bytes in memory for a slot that is unset.
 const PACKED_UNSET: u8 = 252;
 
@@ -329,47 +315,6 @@ pub(crate) fn read_late_row(reader: &mut Reader<'_>, row: &mut Vec<u64>) -> Opti
         (*row.get_mut(slot)?, _) = read_item(reader)?;
     }
     reader.is_empty().then_some(())
-}
-
-/// The bits of a bitmap's last byte that lie below its end.
-fn low_ones(bits: usize) -> u8 {
-    match bits % 8 {
-        0 => u8::MAX,
-        rest => (1 << rest) - 1,
-    }
-}
-
-fn put_ones(out: &mut Vec<u8>, bits: usize) {
-    out.resize(out.len() + bytes_for(bits), u8::MAX);
-    if let Some(last) = out.last_mut().filter(|_| bits > 0) {
-        *last = low_ones(bits);
-    }
-}
-
-/// Appends a bitmap over pairs of the row's slots with what each had last, which are not fewer.
-#[inline]
-fn put_bitmap_of_pairs(out: &mut Vec<u8>, row: &[u64], last: &[u64], is_set: impl Fn(u64, u64) -> bool) {
-    let last = &last[..row.len()];
-    let ((eights, rest), (last_eights, last_rest)) = (row.as_chunks::<8>(), last.as_chunks::<8>());
-    out.reserve(bytes_for(row.len()));
-    let byte = |(eight, last): (&[u64; 8], &[u64; 8])| (0..8).fold(0_u8, |byte, bit| byte | u8::from(is_set(eight[bit], last[bit])) << bit);
-    out.extend(eights.iter().zip(last_eights).map(byte));
-    put_bitmap(out, rest.iter().zip(last_rest).map(|(&bits, &last)| is_set(bits, last)));
-}
-
-/// Appends a bitmap over the row's slots, eight at a time.
-fn put_bitmap_of(out: &mut Vec<u8>, row: &[u64], is_set: impl Fn(usize, u64) -> bool) {
-    let (eights, rest) = row.as_chunks::<8>();
-    out.reserve(bytes_for(row.len()));
-    for (at, eight) in eights.iter().enumerate() {
-        let mut byte = 0_u8;
-        for (bit, &bits) in eight.iter().enumerate() {
-            byte |= u8::from(is_set(at * 8 + bit, bits)) << bit;
-        }
-        out.push(byte);
-    }
-    let from = eights.len() * 8;
-    put_bitmap(out, rest.iter().enumerate().map(|(bit, &bits)| is_set(from + bit, bits)));
 }
 
 /// The row, then absent slots up to the target's length, which is not less.
