@@ -1,4 +1,4 @@
-//! Keeps samples: a write-ahead log, the head in memory, and recovery of the one from the other.
+//! Keeps samples: a write-ahead log, the head in memory, recovery of the one from the other, and blocks on disk.
 //!
 //! Start at [`Db`]: it implements [`model::seams::Append`], [`model::seams::Select`] and [`model::seams::Tail`]. Then follow a row:
 //! `head/writer.rs` checks it, `wal/log.rs` writes it, `head/group.rs` shows it, `select.rs` finds it. `FORMAT.md` has the
@@ -10,7 +10,7 @@
 //!
 //! **Blocks** (`block`): what the head has of two hours goes into an immutable file, which `life` merges, cuts and removes.
 //!
-//! This crate does not know threads (the caller drives [`Db::maintain`]), wall time (it is passed in), PromQL or HTTP. All
+//! This crate does not know threads (the caller drives [`Db::maintain`] and [`Db::tend`]), wall time (it is passed in), PromQL or HTTP. All
 //! access to files of ours goes through [`disk::Disk`].
 
 pub mod backfill;
