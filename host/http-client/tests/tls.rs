@@ -184,3 +184,56 @@ async fn refused_now(client: &http_client::Client, url: &str, part: &str) {
     let result = get(client, url).await;
     assert!(matches!(&result, Err(HttpError::Tls(text)) if text.contains(part)), "wanted {part:?}: {result:?}");
 }
+
+/// A server behind TLS that serves any number of requests on a connection; says how many it had.
+fn keeping_server(signed: &Signed, h2: bool) -> (std::net::SocketAddr, Arc<std::sync::atomic::AtomicUsize>) {
+    use rustls::pki_types::pem::PemObject;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from_pem_slice(signed.key.as_bytes()).expect("a key");
+    let mut config = builder.with_no_client_auth().with_single_cert(common::der(&signed.cert), key.into()).expect("a certificate");
+    config.alpn_protocols = if h2 { vec![b"h2".to_vec()] } else { vec![b"http/1.1".to_vec()] };
+    let (acceptor, connections) = (tokio_rustls::TlsAcceptor::from(Arc::new(config)), Arc::new(std::sync::atomic::AtomicUsize::new(0)));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.set_nonblocking(true).expect("a socket");
+    let address = listener.local_addr().expect("bound");
+    let (listener, counter) = (tokio::net::TcpListener::from_std(listener).expect("on a runtime"), Arc::clone(&connections));
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let (acceptor, counter) = (acceptor.clone(), Arc::clone(&counter));
+            tokio::spawn(async move {
+                let Ok(stream) = acceptor.accept(tcp).await else { return };
+                counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let io = hyper_util::rt::TokioIo::new(stream);
+                let fine = hyper::service::service_fn(|_: http::Request<hyper::body::Incoming>| async {
+                    Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Full::new(hyper::body::Bytes::from("fine"))))
+                });
+                let _ = if h2 {
+                    hyper::server::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new()).serve_connection(io, fine).await
+                } else {
+                    hyper::server::conn::http1::Builder::new().serve_connection(io, fine).await
+                };
+            });
+        }
+    });
+    (address, connections)
+}
+
+#[tokio::test]
+async fn connections_are_kept_with_tls_and_http2_where_offered() {
+    let ca = Authority::new("our CA");
+    let signed = ca.sign(&["127.0.0.1"], |_| {});
+    for (h2, version) in [(true, "2"), (false, "1.1")] {
+        let (address, connections) = keeping_server(&signed, h2);
+        let client = client(&trusting(&ca.pem(), ""));
+        let request = http_client::Request::get(format!("https://{address}/"));
+        let prepared = client.prepare(request).expect("it can be asked for");
+        for _ in 0..20 {
+            let mut body = Vec::new();
+            let response = client.send_prepared(&prepared, &mut body).await.expect("an answer");
+            assert_eq!((response.status, response.http_version, body.as_slice()), (200, version, b"fine".as_slice()));
+            assert!(response.certificate_not_after.is_some());
+        }
+        assert_eq!(connections.load(std::sync::atomic::Ordering::Relaxed), 1, "HTTP/{version}");
+    }
+}
