@@ -56,9 +56,12 @@ pub(crate) fn from_classic(value: &protobuf::Value<'_>, gauge: bool) -> Result<O
             protobuf::Part::Sum => sum = float.value,
             protobuf::Part::Bucket(bound) => {
                 good &= bounds.last().is_none_or(|last: &f64| *last < bound) && float.value >= last && float.value.is_finite();
-                counts.push(float.value - last);
+                good &= bounds.len() <= protobuf::BUCKETS_MAX;
+                if good {
+                    counts.push(float.value - last);
+                    bounds.push(bound);
+                }
                 last = float.value;
-                bounds.push(bound);
             }
             _ => {}
         }

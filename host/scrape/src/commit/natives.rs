@@ -9,8 +9,11 @@ use model::{Histogram, StartTimestampMs};
 
 use crate::layout::Slot;
 
-/// Buckets of all native histograms of a scrape, which wait until the row is written.
+/// Buckets of all native histograms of a scrape, which wait until the row is written. Each histogram counts as some more, for what it
+/// takes without any.
 pub(super) const BUCKETS_MAX: usize = 4 << 20;
+
+const HISTOGRAM_AS_BUCKETS: usize = 32;
 
 /// The series of a target that are native histograms. There are few of them, each in the place of many: so they are found by a
 /// hash, not by their place in the body.
@@ -18,6 +21,8 @@ pub(super) const BUCKETS_MAX: usize = 4 << 20;
 pub(crate) struct Natives {
     /// By the key of what names the metric.
     known: HashMap<u64, Known, FixedState>,
+    /// Columns of the target's group that these lead to.
+    columns: HashSet<ColumnId, FixedState>,
     /// Counts scrapes.
     scrape: u32,
     /// To be written with the next row.
@@ -77,6 +82,9 @@ impl Natives {
     }
 
     pub(super) fn learn(&mut self, key: u64, slot: Slot) {
+        if let Slot::Column(column) = slot {
+            self.columns.insert(column);
+        }
         self.refused += u64::from(slot == Slot::Refused);
         self.new = true;
         self.known.insert(key, Known { slot, seen: self.scrape });
@@ -85,13 +93,22 @@ impl Natives {
     /// Whether the row has room for its buckets.
     #[must_use]
     pub(super) fn fits(&mut self, histogram: &Histogram) -> bool {
-        self.buckets += histogram.bucket_count() + histogram.custom_bounds.len();
+        self.buckets += HISTOGRAM_AS_BUCKETS + histogram.bucket_count() + histogram.custom_bounds.len();
         self.buckets <= BUCKETS_MAX
     }
 
     /// Whether a column of the target's group is one of a histogram.
     pub(super) fn has(&self, column: ColumnId) -> bool {
-        self.pending.iter().any(|(other, _)| *other == column)
+        self.columns.contains(&column)
+    }
+
+    /// A metric no longer leads there: it came without a time and has one now.
+    pub(super) fn leave(&mut self, slot: Slot, ended: &mut Vec<ColumnId>) {
+        if let Slot::Column(column) = slot
+            && self.columns.remove(&column)
+        {
+            ended.push(column);
+        }
     }
 
     /// Takes out what has one of these columns too: a target that writes floats and a histogram under the same labels. Returns how
@@ -102,6 +119,7 @@ impl Natives {
         }
         let columns: HashSet<ColumnId, FixedState> = columns.iter().copied().collect();
         self.known.retain(|_, known| !matches!(known.slot, Slot::Column(column) if columns.contains(&column)));
+        self.columns.retain(|column| !columns.contains(column));
         let before = self.pending.len();
         self.pending.retain(|(column, _)| !columns.contains(column));
         (before - self.pending.len()) as u64
@@ -109,14 +127,24 @@ impl Natives {
 
     /// The columns of series that did not come in this scrape, or of all: they end.
     pub(super) fn end(&mut self, all: bool, ended: &mut Vec<ColumnId>) {
-        let scrape = self.scrape;
+        let (scrape, columns, before) = (self.scrape, &mut self.columns, ended.len());
         self.known.retain(|_, known| {
             let stays = known.seen == scrape && !all;
-            if let (Slot::Column(column), false) = (known.slot, stays) {
+            if let (Slot::Column(column), false) = (known.slot, stays)
+                && columns.remove(&column)
+            {
                 ended.push(column);
             }
             stays
         });
+        if ended.len() > before {
+            // What had the labels of one that ended may have them alone now.
+            self.known.retain(|_, known| known.slot != Slot::Duplicate);
+        }
+        if self.new {
+            // What ended before and could not be told of came again.
+            ended.retain(|column| !columns.contains(column));
+        }
         if all {
             self.pending.clear();
         }

@@ -15,6 +15,9 @@ use crate::native::from_classic;
 use crate::sample_labels::labels_of;
 use crate::timed::Taken;
 
+/// Exemplars of one native histogram that are looked at. Prometheus' libraries keep ten.
+const NATIVE_EXEMPLARS_MAX: usize = 64;
+
 /// Walks over a body beside the layout of the last one.
 struct Walk<'k> {
     known: &'k Layout,
@@ -206,7 +209,10 @@ impl Committer {
                 return Ok(());
             }
             Found::Slot(slot) if self.take_native(scan, named, slot, &native) => slot,
-            _ => {
+            found => {
+                if let Found::Slot(slot) = found {
+                    self.natives.leave(slot, &mut self.ended);
+                }
                 let slot = match self.labels(scan, named, named.metric.family.name, None)? {
                     Some(labels) => {
                         let resolved = self.resolve_native(scan, named, &labels, &native);
@@ -221,7 +227,9 @@ impl Committer {
         self.take_start(named, slot);
         let mut exemplars = Vec::new();
         read.exemplars::<protobuf::Error>(|exemplar| {
-            exemplars.push(exemplar);
+            if exemplars.len() < NATIVE_EXEMPLARS_MAX {
+                exemplars.push(exemplar);
+            }
             Ok(())
         })?;
         if exemplars.is_empty() { Ok(()) } else { self.take_messages(scan.time, named, slot, &exemplars, true) }
@@ -264,7 +272,6 @@ impl Committer {
             scan.counts.duplicates += 1;
             return Ok(Slot::Duplicate);
         }
-        self.ended.retain(|ended| *ended != column);
         scan.counts.added += 1;
         self.natives.pending.push((column, Arc::clone(native)));
         Ok(Slot::Column(column))

@@ -217,6 +217,25 @@ fn limits_fail_the_scrape() {
     assert!(failed.error.is_some_and(|error| error.contains("family \"g\": the label \"a\" comes twice")));
 }
 
+/// What a small body can make of memory is bounded.
+#[test]
+fn many_histograms_and_exemplars_are_bounded() {
+    let mut bench = Bench::new(rules(NATIVE));
+    let names: Vec<String> = (0..140_000).map(|n| n.to_string()).collect();
+    let empty = message().span(12, 0, 0);
+    let many: Vec<Message> = names.iter().map(|name| metric(&[("n", name)], 7, &empty)).collect();
+    let failed = bench.scrape(Ok((&family("h", "", HISTOGRAM, &many), Format::Protobuf)));
+    assert!(failed.error.is_some_and(|error| error.contains("native histograms of more than")));
+    let one = (0..1000).fold(message().span(12, 0, 0), |one, n| one.nested(16, &exemplar("t", f64::from(n), Some(i64::from(n) + 1))));
+    bench.good(&family("h", "", HISTOGRAM, &[metric(&[], 7, &one)]));
+    assert_eq!(bench.row().exemplars.len(), 64);
+    // Classic buckets that say nothing.
+    let classic = (0..1000).fold(message(), |classic, _| classic.nested(3, &message()));
+    let mut bench = Bench::new(rules(HistogramRules { native: false, custom_buckets: true, ..NATIVE }));
+    let committed = bench.good(&family("c", "", HISTOGRAM, &[metric(&[], 7, &classic)]));
+    assert_eq!((committed.lines, committed.duplicates, bench.histograms().len()), (1003, 999, 0));
+}
+
 #[test]
 fn series_that_come_and_go_and_come_twice() {
     let mut bench = Bench::new(rules(NATIVE));
