@@ -5,10 +5,16 @@ use std::sync::LazyLock;
 
 type Reader = fn(&[u8]);
 
-/// Kept in step with the tests that replay the corpora: `host/*/tests/corpus.rs`.
+/// Kept in step with the tests that replay the corpora: `host/{tsdb,exposition,remote}/tests/corpus.rs`.
 const READERS: &[(&str, Reader)] = &[
-    ("log", tsdb::fuzzing::log),
-    ("log_payloads", tsdb::fuzzing::log_payloads),
+    ("segment", tsdb::fuzzing::segment),
+    ("block", tsdb::fuzzing::block),
+    ("block_parts", tsdb::fuzzing::block_parts),
+    ("prometheus_chunk", tsdb::fuzzing::prometheus_chunk),
+    ("prometheus_index", tsdb::fuzzing::prometheus_index),
+    ("prometheus_wal", tsdb::fuzzing::prometheus_wal),
+    ("remote_v1", remote::fuzzing::v1),
+    ("remote_v2", remote::fuzzing::v2),
     ("protobuf", |bytes| drop(exposition::fuzzing::protobuf(bytes))),
 ];
 
