@@ -30,7 +30,7 @@ pub(crate) struct Stored<'a> {
     values: &'a [u8],
 }
 
-impl Stored<'_> {
+impl<'a> Stored<'a> {
     /// Takes the row over into the state of the record before. Returns its width, and the bitmap of changed slots.
     pub(crate) fn decode(&self, state: &mut RowState) -> Option<(usize, &[u8])> {
         self.unset.iter().for_each(|slot| state.unset(*slot as usize));
@@ -38,7 +38,7 @@ impl Stored<'_> {
     }
 
     /// The bitmap of the row's slots, if it is not the same as that of the record before.
-    pub(crate) fn presence(&self) -> Option<&[u8]> {
+    pub(crate) fn presence(&self) -> Option<&'a [u8]> {
         let mut reader = Reader::new(self.values);
         let width = reader.count(8)?;
         if self.presence { reader.take(bytes_for(width)) } else { None }

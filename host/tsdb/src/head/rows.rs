@@ -85,9 +85,23 @@ impl OpenRows {
         self.rows > 0 && get(&self.used, slot)
     }
 
-    /// Slots of the newest record.
+    /// Whether the newest row has a sample in the slot. Walks over all rows.
     pub(crate) fn last_uses(&self, slot: usize) -> bool {
-        self.rows > 0 && get(&self.present, slot)
+        let snapshot = self.snapshot();
+        let Some(base) = snapshot.base() else { return true };
+        let mut present = base.last_row().0;
+        for record in snapshot.records() {
+            let Some(record) = record else { return true };
+            let (time, own) = (record.time, record.presence());
+            let uses = get(own.unwrap_or(present), slot);
+            if time == self.last_time && uses {
+                return true;
+            }
+            if own.is_some() {
+                present = own.unwrap_or(present);
+            }
+        }
+        false
     }
 
     /// Adds a row, which is not older than the others; one of the same time adds samples to the newest.
