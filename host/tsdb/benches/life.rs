@@ -1,6 +1,6 @@
 //! What the life cycle costs: `cargo bench -p tsdb --bench life`. Prints figures; asserts nothing.
 //!
-//! 20 targets (or `SKOPOS_BENCH_TARGETS`) of 1,000 series, a row each 15 s for eight hours, on the real disk (`TMPDIR`). A third of the
+//! 20 targets (or `SKOPOS_BENCH_TARGETS`) of 1,000 series, a row each 15 s for ten hours, on the real disk (`TMPDIR`). A third of the
 //! series never change, a third are counters, a third gauges of several kinds, as in the bench of appending.
 
 #![expect(clippy::print_stdout, reason = "figures are the purpose")]
@@ -89,7 +89,7 @@ fn run(dir: &Path) -> Result<(), Box<dyn Error>> {
     let (db, _) = Db::open(dir, Options::new(clock.clone()), Arc::new(RealDisk), START)?;
     let mut targets = (0..count).map(|number| Target::open(&db, number)).collect::<Result<Vec<_>, _>>()?;
     let (mut append, mut flush, mut merge, mut slowest) = (Duration::ZERO, Duration::ZERO, Duration::ZERO, Duration::ZERO);
-    for row in 0..8 * HOUR_MS / STEP_MS {
+    for row in 0..10 * HOUR_MS / STEP_MS {
         let now = START + row * STEP_MS;
         clock.set(now);
         let began = cpu_time();
