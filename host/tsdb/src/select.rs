@@ -114,10 +114,13 @@ enum Column {
     Head(Wanted),
 }
 
+/// Parts, the series that are in all of them, and of each part their columns.
+type Together = (Vec<u32>, Vec<LabelSet>, Vec<Vec<Column>>);
+
 impl Table {
     /// Series with the same parts become one group.
-    fn into_groups(self) -> Vec<(Vec<u32>, Vec<LabelSet>, Vec<Vec<Column>>)> {
-        let mut groups: Vec<(Vec<u32>, Vec<LabelSet>, Vec<Vec<Column>>)> = Vec::new();
+    fn into_groups(self) -> Vec<Together> {
+        let mut groups: Vec<Together> = Vec::new();
         let mut group_of: HashMap<Vec<u32>, usize> = HashMap::new();
         let mut last: Option<usize> = None;
         for (labels, places) in self.series {
@@ -146,6 +149,9 @@ enum Place {
     Block(Arc<Loaded>, u32),
     Head(u32),
 }
+
+/// Is handed the labels of one series after the other.
+type EachLabels<'a> = dyn FnMut(&mut dyn Iterator<Item = (&str, &str)>) + 'a;
 
 impl Db {
     fn table(&self, request: &SelectRequest<'_>, places: &mut Vec<Place>) -> Result<Table, SelectError> {
@@ -187,12 +193,7 @@ impl Db {
     }
 
     /// Label sets in the range: of the head first, because rows go from there to blocks and never back.
-    fn each_labels(
-        &self,
-        sets: &[Vec<Matcher>],
-        range: TimeRange,
-        each: &mut dyn FnMut(&mut dyn Iterator<Item = (&str, &str)>),
-    ) -> Result<(), SelectError> {
+    fn each_labels(&self, sets: &[Vec<Matcher>], range: TimeRange, each: &mut EachLabels<'_>) -> Result<(), SelectError> {
         if range.start > range.end {
             return Ok(());
         }

@@ -416,11 +416,11 @@ fn f3_a_full_disk_keeps_head_and_log_and_it_goes_on_by_itself() {
 fn f11_a_week_with_churn_late_rows_deletion_and_restarts_is_as_written() {
     for seed in support::seeds(3) {
         println!("SKOPOS_SEED={seed}");
-        week(seed);
+        println!("{}", week(seed));
     }
 }
 
-fn week(seed: u64) {
+fn week(seed: u64) -> String {
     let mut dice = Dice(seed);
     let retention = 3 * 24 * H;
     let mut life = Life::new(SimDisk::default(), |options| {
@@ -494,10 +494,10 @@ fn week(seed: u64) {
     let range = TimeRange { start: life.clock.now() - retention, end: i64::MAX };
     assert_same(&read(life.db(), &[], range), &kept(&naive, &life, retention, &[]), seed, "the end");
     let stats = life.db().stats();
-    println!(
+    format!(
         "{} restarts, {} deletions, {} blocks cleaned, {} snapshots; since the last restart {} flushes and {} merges; {} blocks",
         told.0, told.1, told.2, told.3, stats.flushes, stats.compactions, stats.blocks
-    );
+    )
 }
 
 fn kept(naive: &Naive, life: &Life, retention: i64, matchers: &[Matcher]) -> Stored {

@@ -90,11 +90,14 @@ pub struct State {
     pub limits: Limits,
 }
 
+/// Deletes the series that satisfy all matchers of any of the sets, in a range.
+type DeleteSeries = dyn Fn(&[Vec<Matcher>], TimeRange) -> Result<(), String> + Send + Sync;
+
 /// What changes storage by request. These wait for the disk; an error is a text for people.
 #[derive(Clone)]
 pub struct Admin {
     /// Deletes samples in a range of the series that satisfy all matchers of any of the sets.
-    pub delete: Arc<dyn Fn(&[Vec<Matcher>], TimeRange) -> Result<(), String> + Send + Sync>,
+    pub delete: Arc<DeleteSeries>,
     /// Gives back the room of what was deleted.
     pub clean: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// Makes a snapshot, without what is only in memory and log if told so, and answers its name.

@@ -33,9 +33,12 @@ pub(crate) struct Flush {
     leaving: Vec<Leaving>,
 }
 
+/// Rows of groups that become a block.
+pub(crate) type Cuts = Vec<(Arc<Group>, GroupCut)>;
+
 struct Leaving {
     queries: Weak<()>,
-    cuts: Vec<(Arc<Group>, GroupCut)>,
+    cuts: Cuts,
 }
 
 /// Held by selections: rows that they count on stay in the head.
@@ -174,12 +177,7 @@ impl Inner {
     }
 
     /// Writes a block of the head's rows before `end` into a directory. Without rows there is none.
-    pub(crate) fn write_head(
-        &self,
-        dir: &Path,
-        source: BlockSource,
-        end: TimestampMs,
-    ) -> Result<(Option<BlockMeta>, Vec<(Arc<Group>, GroupCut)>), FlushError> {
+    pub(crate) fn write_head(&self, dir: &Path, source: BlockSource, end: TimestampMs) -> Result<(Option<BlockMeta>, Cuts), FlushError> {
         let mut cuts = Vec::new();
         for group in self.groups() {
             let cut = group.cut(end).map_err(|_| page_damaged(&group))?;

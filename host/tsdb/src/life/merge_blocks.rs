@@ -64,6 +64,9 @@ pub(crate) struct Merge<'a> {
     pub(crate) left_out: Option<&'a mut Vec<BlockDamage>>,
 }
 
+/// Times, and columns with an entry for each.
+type Columns = (Vec<TimestampMs>, Vec<Cells>);
+
 /// The samples of a series that has columns in several groups, where the groups may say different things of one time: for each time the
 /// group, by its place among the keys, that wrote first.
 type Winners = HashMap<TimestampMs, (u64, u32, usize)>;
@@ -288,7 +291,7 @@ impl Merger<'_, '_> {
     }
 
     /// Times and columns of a part without what was deleted. None: damaged, and left out.
-    fn read(&mut self, part: Part, ids: &[u32]) -> Result<Option<(Vec<TimestampMs>, Vec<Cells>)>, MergeError> {
+    fn read(&mut self, part: Part, ids: &[u32]) -> Result<Option<Columns>, MergeError> {
         match self.merge.inputs[part.input].block.read(part.group, ids, ALL) {
             Ok(rows) => {
                 let tombstones = &self.tombstones[part.input];

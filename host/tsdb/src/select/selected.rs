@@ -112,8 +112,11 @@ fn told(loaded: &Loaded, damage: &BlockDamage) -> String {
     format!("samples between {} and {} are missing: {damage}", crate::life::time::utc(range.start), crate::life::time::utc(range.end))
 }
 
+/// Times, columns with an entry for each, and what is missing.
+type MergedRows = (Vec<TimestampMs>, Vec<Cells>, Vec<String>);
+
 impl Selected {
-    fn merged(&self) -> Result<(Vec<TimestampMs>, Vec<Cells>, Vec<String>), SelectError> {
+    fn merged(&self) -> Result<MergedRows, SelectError> {
         let mut warnings = Vec::new();
         let mut reads = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
