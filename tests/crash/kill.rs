@@ -87,7 +87,8 @@ fn f1_kill9_loses_nothing_that_was_shown() {
         }
         // Deleting makes a block of the head; the blocks are then written anew. Neither need come to its end.
         if random.below(2) == 0 {
-            let urls = ["delete_series?match%5B%5D=doomed", "clean_tombstones"].map(|call| skopos.url(&format!("/api/v1/admin/tsdb/{call}")));
+            let urls =
+                ["delete_series?match%5B%5D=doomed", "clean_tombstones"].map(|call| skopos.url(&format!("/api/v1/admin/tsdb/{call}")));
             let calls = calls.clone();
             std::thread::spawn(move || {
                 for url in urls {

@@ -241,7 +241,8 @@ fn f9_two_processes_the_second_names_the_holder() {
 #[test]
 fn f13_fd_limit_of_64() {
     let server = target(10);
-    let mut config = "global: {scrape_interval: 500ms, scrape_timeout: 500ms}\nscrape_configs:\n  - job_name: many\n    static_configs:\n".to_owned();
+    let mut config =
+        "global: {scrape_interval: 500ms, scrape_timeout: 500ms}\nscrape_configs:\n  - job_name: many\n    static_configs:\n".to_owned();
     for n in 0..20 {
         config.push_str(&format!("      - {{targets: ['{}'], labels: {{instance: i{n}}}}}\n", server.address()));
     }
@@ -257,9 +258,7 @@ fn f13_fd_limit_of_64() {
     drop(idle);
     wait_for("it to answer again", LIMIT, || (skopos.get("/-/ready").status == 200).then_some(()));
     let rows = skopos.query_value("sum(count_over_time(load_total[1h]))");
-    wait_for("samples to be stored again", LIMIT, || {
-        (skopos.query_value("sum(count_over_time(load_total[1h]))") > rows).then_some(())
-    });
+    wait_for("samples to be stored again", LIMIT, || (skopos.query_value("sum(count_over_time(load_total[1h]))") > rows).then_some(()));
     skopos.kill_and_restart();
     assert!(skopos.query_value("sum(count_over_time(load_total[1h]))") >= rows);
 }
@@ -306,7 +305,8 @@ fn f14_mem_limit_of_256_mib_sheds_series_and_lives() {
     let seconds: u64 = std::env::var("SKOPOS_MEM_SECONDS").ok().and_then(|t| t.parse().ok()).unwrap_or(45);
     // Ten targets, so that what one scrape holds is not the question.
     let server = target(series / 10);
-    let mut config = "global: {scrape_interval: 5s, scrape_timeout: 5s}\nscrape_configs:\n  - job_name: load\n    static_configs:\n".to_owned();
+    let mut config =
+        "global: {scrape_interval: 5s, scrape_timeout: 5s}\nscrape_configs:\n  - job_name: load\n    static_configs:\n".to_owned();
     for n in 0..10 {
         config.push_str(&format!("      - {{targets: ['{}'], labels: {{instance: i{n}}}}}\n", server.address()));
     }

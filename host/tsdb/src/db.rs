@@ -286,6 +286,13 @@ impl Inner {
             self.counters.series_refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             return Err(ColumnError::Refused(reason));
         }
+        if index.is_full() {
+            drop(index);
+            self.counters.series_refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            return Err(ColumnError::Refused(
+                "four thousand million series have come and gone since the start: restart to go on".to_owned(),
+            ));
+        }
         Ok(index.insert_cached(labels, cache))
     }
 }

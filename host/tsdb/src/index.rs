@@ -1,5 +1,6 @@
 //! Which series there are, and which satisfy matchers.
 
+mod entries;
 mod matching;
 mod postings;
 mod symbols;
@@ -10,6 +11,7 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use model::LabelSet;
 
+use entries::{Entries, Entry, GONE};
 use postings::Postings;
 use symbols::Symbols;
 
@@ -26,7 +28,7 @@ pub(crate) struct Index {
     pair_table: HashTable<u32>,
     /// The pairs of a label name.
     names: HashMap<u32, Vec<u32>>,
-    series: Vec<Entry>,
+    series: Entries,
     /// Pairs of all series, in pieces so that growing copies nothing.
     pieces: Vec<Vec<u32>>,
     series_table: HashTable<u32>,
@@ -43,15 +45,6 @@ struct Pair {
     name: u32,
     value: u32,
     postings: Postings,
-}
-
-#[derive(Clone, Copy)]
-struct Entry {
-    /// Piece, and place in it.
-    piece: u16,
-    start: u16,
-    len: u32,
-    place: Place,
 }
 
 /// Where a series has a column. The slot is a hint: it may have gone to another series since.
@@ -74,13 +67,15 @@ pub(crate) struct PairCache {
 /// No pair.
 const NO_PAIR: u32 = u32::MAX;
 
-/// A series that left the index.
-const GONE: u16 = u16::MAX;
-
 impl Index {
     /// Series there are.
     pub(crate) fn len(&self) -> usize {
         self.live
+    }
+
+    /// Whether no series can be added any more before a restart.
+    pub(crate) fn is_full(&self) -> bool {
+        self.series.is_full()
     }
 
     /// The series with these labels.
@@ -144,7 +139,6 @@ impl Index {
         }
         let id = self.series.len() as u32;
         let (piece, start) = self.store_pairs(pairs);
-        reserve(&mut self.series);
         self.series.push(Entry { piece, start, len: pairs.len() as u32, place: Place { group: NO_GROUP, slot: 0 } });
         self.register(id, hash);
         id
@@ -236,7 +230,7 @@ impl Index {
 
     /// Where a series has columns, in the order in which it got them.
     pub(crate) fn places(&self, id: u32) -> impl Iterator<Item = Place> {
-        let first = self.series[id as usize].place;
+        let first = self.series.get(id).place;
         let first = (first.group != NO_GROUP).then_some(first);
         first.into_iter().chain(self.more_places.get(&id).into_iter().flatten().copied())
     }
@@ -248,7 +242,7 @@ impl Index {
 
     /// Notes where a series has a column.
     pub(crate) fn set_place(&mut self, id: u32, place: Place) {
-        let first = &mut self.series[id as usize].place;
+        let Some(first) = self.series.place_mut(id) else { return };
         if first.group == NO_GROUP || first.group == place.group {
             *first = place;
             return;
@@ -264,16 +258,14 @@ impl Index {
     pub(crate) fn retain(&mut self, keep: impl Fn(u32) -> bool) {
         let mut new = Self { hasher: self.hasher.clone(), generation: self.generation.wrapping_add(1), ..Self::default() };
         for id in 0..self.series.len() as u32 {
-            let old = self.series[id as usize];
+            let old = self.series.get(id);
             if old.piece == GONE || !keep(id) {
-                reserve(&mut new.series);
-                new.series.push(Entry { piece: GONE, start: 0, len: 0, place: Place { group: NO_GROUP, slot: 0 } });
+                new.series.push_gone();
                 continue;
             }
             let pairs: Vec<u32> = self.label_pairs(id).map(|(name, value)| new.intern_pair(name, value)).collect();
             let hash = new.hasher.hash_one(pairs.as_slice());
             let (piece, start) = new.store_pairs(&pairs);
-            reserve(&mut new.series);
             new.series.push(Entry { piece, start, ..old });
             new.register(id, hash);
             if let Some(more) = self.more_places.remove(&id) {
@@ -290,7 +282,7 @@ impl Index {
 
     /// Ids of all series, ascending.
     fn all(&self) -> impl Iterator<Item = u32> {
-        self.series.iter().enumerate().filter(|(_, entry)| entry.piece != GONE).map(|(id, _)| id as u32)
+        self.series.live()
     }
 
     /// Bytes that the index takes, about.
@@ -301,7 +293,7 @@ impl Index {
             + postings
             + (self.pair_table.allocation_size() + self.series_table.allocation_size())
             + self.names.values().map(|pairs| pairs.capacity() * 4 + 48).sum::<usize>()
-            + self.series.capacity() * size_of::<Entry>()
+            + self.series.heap_bytes()
             + self.pieces.iter().map(|piece| piece.len() * 4).sum::<usize>()
             + self.more_places.len() * 80
     }
@@ -329,8 +321,8 @@ impl PairCache {
     }
 }
 
-fn pairs_in<'a>(series: &[Entry], pieces: &'a [Vec<u32>], id: u32) -> &'a [u32] {
-    let entry = series[id as usize];
+fn pairs_in<'a>(series: &Entries, pieces: &'a [Vec<u32>], id: u32) -> &'a [u32] {
+    let entry = series.get(id);
     if entry.piece == GONE {
         return &[];
     }
