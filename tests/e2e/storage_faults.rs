@@ -1,6 +1,8 @@
 //! Faults of disk and machine below the whole binary: F3, F9, F13 and F14 of the list of faults. What needs root (a small file
 //! system, a control group) is skipped with a message where it is refused.
 
+#![allow(clippy::print_stdout, reason = "seeds and counts are for people")]
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

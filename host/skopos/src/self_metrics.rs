@@ -245,8 +245,11 @@ fn alerts(out: &mut Families, rules: &rules::Stats, alerting: &alerting::Stats) 
     );
 }
 
+/// A further label with its value, if any, and the figure.
+type SenderFigure<'a> = (&'a str, &'a str, fn(&remote::SenderStats) -> u64);
+
 fn received(out: &mut Families, stats: &remote::Stats) {
-    let by_sender = |fields: &[(&str, &str, fn(&remote::SenderStats) -> u64)]| -> Vec<(LabelSet, f64, Option<i64>)> {
+    let by_sender = |fields: &[SenderFigure<'_>]| -> Vec<(LabelSet, f64, Option<i64>)> {
         let of = |sender: &remote::SenderStats| -> Vec<(LabelSet, f64, Option<i64>)> {
             let labels = |name: &str, value: &str| match name {
                 "" => LabelSet::from_pairs([("sender", sender.name.as_str())]),

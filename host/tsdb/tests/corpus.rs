@@ -1,5 +1,7 @@
 //! Replays what fuzzing found: the corpora in `tests/fuzz/corpus`, crashes of the past included. `tests/fuzz/run` makes more.
 
+#![allow(clippy::print_stdout, reason = "seeds and counts are for people")]
+
 use std::path::Path;
 
 fn replay(target: &str, reader: fn(&[u8])) {

@@ -3,6 +3,8 @@
 //! `SKOPOS_KILLS` and `SKOPOS_CUTS` set how many ends are looked at (thousands take a release build), `SKOPOS_SEED` repeats a
 //! run: `SKOPOS_CUTS=100000 cargo test -p tsdb --release --test cuts -- --nocapture`.
 
+#![allow(clippy::print_stdout, reason = "seeds and counts are for people")]
+
 mod support;
 
 use std::sync::Arc;

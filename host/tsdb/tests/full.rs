@@ -3,6 +3,8 @@
 //!
 //! Every call is hit with `SKOPOS_EVERY_CALL=1`; else some.
 
+#![allow(clippy::print_stdout, reason = "seeds and counts are for people")]
+
 mod support;
 
 use support::scenario::{GROUPS, Plan, Scenario};
@@ -129,8 +131,8 @@ fn f5_eio_fsync_is_never_taken_for_clean_later() {
 
 #[test]
 fn f5_eio_on_names_and_lengths() {
-    at_each_call("f5 eio-names, once", &NAMES, Failure::Io, true);
-    at_each_call("f5 eio-names, lasting", &NAMES, Failure::Io, false);
+    at_each_call("f5 eio-names, once", NAMES, Failure::Io, true);
+    at_each_call("f5 eio-names, lasting", NAMES, Failure::Io, false);
 }
 
 #[test]

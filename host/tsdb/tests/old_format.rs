@@ -36,8 +36,11 @@ fn write_v1(db: &Db) {
     }
 }
 
+/// Times and histograms of a series.
+type Histograms = Vec<(i64, Option<Histogram>)>;
+
 /// Times and histograms of `h`, and the start timestamps of `f`.
-fn read_v1(db: &Db) -> (Vec<(i64, Option<Histogram>)>, Vec<(i64, i64)>) {
+fn read_v1(db: &Db) -> (Histograms, Vec<(i64, i64)>) {
     let select = |name: &str| {
         db.select(&SelectRequest { matchers: &[Matcher::equal("__name__", name)], range: support::ALWAYS }).expect("it selects")
     };

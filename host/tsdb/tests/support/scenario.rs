@@ -1,6 +1,8 @@
 //! A random life of a database on a simulated disk: rows, late rows, histograms, series that come and go, the life cycle; and
 //! an end by kill or power cut at any call.
 
+#![allow(clippy::print_stdout, reason = "seeds and counts are for people")]
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
