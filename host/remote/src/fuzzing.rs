@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, GroupAppend, Row};
 use model::{LabelSet, ManualClock};
 
-use crate::{Options, Receiver, Request};
+use crate::{Options, OtlpOptions, Receiver, Request, Translation};
 
 /// Storage that takes everything and checks what it relies on.
 struct Sink;
@@ -55,4 +55,24 @@ pub fn v1(message: &[u8]) {
 /// `io.prometheus.write.v2.Request`.
 pub fn v2(message: &[u8]) {
     run("application/x-protobuf;proto=io.prometheus.write.v2.Request", message);
+}
+
+/// `opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceRequest`, twice, with both ways that names go.
+pub fn otlp(message: &[u8]) {
+    let receiver = Receiver::new(Arc::new(Sink), Arc::new(ManualClock::at(1_700_000_000_000)), Options::default());
+    let request = Request { content_type: Some("application/x-protobuf"), ..Request::default() };
+    let first = receiver.write_otlp(&request, message);
+    let options = OtlpOptions {
+        strategy: Translation::NoTranslation,
+        custom_buckets: true,
+        promote_all: true,
+        promote_scope: true,
+        ..OtlpOptions::default()
+    };
+    receiver.set_otlp(options);
+    let again = receiver.write_otlp(&request, message);
+    // What is no message stays none. What one makes of labels may be too much with one way of names and not with the other.
+    assert!(matches!(first.status, 200 | 400) && matches!(again.status, 200 | 400), "{first:?} {again:?}");
+    let gzip = Request { content_encoding: Some("gzip"), ..request };
+    let _ = receiver.write_otlp(&gzip, message);
 }

@@ -104,7 +104,7 @@ impl Count {
 }
 
 /// What upstream refuses beside what storage cannot hold: counts that do not add up.
-fn check_counts(histogram: &Histogram) -> Result<(), String> {
+pub(crate) fn check_counts(histogram: &Histogram) -> Result<(), String> {
     match &histogram.counts {
         HistogramCounts::Integer { count, zero, positive, negative } => {
             let all = positive.iter().chain(negative).fold(u128::from(*zero), |sum, count| sum + u128::from(*count));

@@ -1,8 +1,9 @@
 //! Samples from other servers: the receiving side of Prometheus' remote write, 1.0
 //! (<https://prometheus.io/docs/specs/prw/remote_write_spec/>) and 2.0
-//! (<https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/>).
+//! (<https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/>), and OTLP's metrics.
 //!
-//! [`Receiver::write`] takes the headers and the body of one request and says what to answer. It blocks, and knows no HTTP server.
+//! [`Receiver::write`] takes the headers and the body of one request and says what to answer, and
+//! [`Receiver::write_otlp`] likewise. They block, and know no HTTP server.
 //!
 //! How a request goes through: the body is decompressed into a buffer that is used again (`body`); series are found by a keyed hash
 //! of their labels' bytes, most often as the one that followed the same series last time (`cache`); nothing is stored before the
@@ -20,6 +21,7 @@ mod labels;
 mod lanes;
 mod message;
 mod metadata;
+mod otlp;
 mod receiver;
 mod rows;
 mod sender;
@@ -32,5 +34,6 @@ pub mod fuzzing;
 
 pub use answer::Answer;
 pub use metadata::Family;
+pub use otlp::{OtlpAnswer, OtlpOptions, OtlpStats, Translation};
 pub use receiver::{Options, Receiver, Request};
 pub use stats::{Ahead, SenderStats, Stats};

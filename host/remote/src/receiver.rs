@@ -14,6 +14,7 @@ use crate::content::{self, Encoding, Message};
 use crate::hash::{Hasher, Wide};
 use crate::message::{Labels, MessageError, Parsed};
 use crate::metadata::{Family, Metadata};
+use crate::otlp::Otlp;
 use crate::sender::{Recent, State};
 use crate::stats::{SenderStats, Stats};
 use crate::v2::Symbols;
@@ -21,7 +22,7 @@ use crate::{v1, v2};
 
 /// The sender of requests without a user. Neither the address nor a header tells senders apart: groups are to be the same after a
 /// sender was started again elsewhere. Series of several senders without users are told apart by job and instance.
-const ANONYMOUS: &str = "anonymous";
+pub(crate) const ANONYMOUS: &str = "anonymous";
 
 /// Buffers that are kept for the next requests, and bytes of a body for which one keeps its room.
 const SCRATCH_KEPT_MAX: usize = 4;
@@ -58,16 +59,17 @@ pub struct Request<'a> {
 /// The receiver. Requests may come from several threads; those of one sender are written one after the other.
 pub struct Receiver {
     append: Arc<dyn Append>,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     options: Options,
-    hasher: Hasher,
+    pub(crate) hasher: Hasher,
     senders: Mutex<BTreeMap<Box<str>, Arc<Sender>>>,
     metadata: Mutex<Metadata>,
-    scratch: Mutex<Vec<Scratch>>,
+    pub(crate) scratch: Mutex<Vec<Scratch>>,
     deferred: AtomicU64,
+    pub(crate) otlp: Mutex<Otlp>,
 }
 
-struct Sender {
+pub(crate) struct Sender {
     name: Box<str>,
     state: Mutex<State>,
     recent: Mutex<Recent>,
@@ -76,10 +78,10 @@ struct Sender {
 
 /// Buffers of a request.
 #[derive(Default)]
-struct Scratch {
-    body: Vec<u8>,
+pub(crate) struct Scratch {
+    pub(crate) body: Vec<u8>,
     snappy: snap::raw::Decoder,
-    parsed: Parsed,
+    pub(crate) parsed: Parsed,
     symbols: Symbols,
 }
 
@@ -96,6 +98,7 @@ impl Receiver {
             metadata: Mutex::default(),
             scratch: Mutex::default(),
             deferred: AtomicU64::new(0),
+            otlp: Mutex::default(),
         }
     }
 
@@ -177,17 +180,28 @@ impl Receiver {
                 outcome
             }
         };
+        self.keep_metadata(families);
+        sender.count(&outcome);
+        answer(outcome)
+    }
+
+    pub(crate) fn keep_metadata(&self, families: Vec<Family>) {
         if !families.is_empty() {
             let mut metadata = lock(&self.metadata);
             for family in families {
                 metadata.put(family);
             }
         }
-        sender.count(&outcome);
-        answer(outcome)
     }
 
-    fn commit(&self, state: &mut State, parsed: &Parsed, labels: &dyn Labels, sender: &Sender, request: &Request<'_>) -> Outcome {
+    pub(crate) fn commit(
+        &self,
+        state: &mut State,
+        parsed: &Parsed,
+        labels: &dyn Labels,
+        sender: &Sender,
+        request: &Request<'_>,
+    ) -> Outcome {
         let now = self.clock.now();
         let time_max = now.saturating_add(self.options.future_max_ms);
         let context = Context { append: &*self.append, labels, sender: &sender.name, address: request.address, now, time_max };
@@ -199,7 +213,7 @@ impl Receiver {
         (low ^ u64::from(message == Message::V2), high)
     }
 
-    fn sender(&self, name: &str) -> Arc<Sender> {
+    pub(crate) fn sender(&self, name: &str) -> Arc<Sender> {
         let mut senders = lock(&self.senders);
         if let Some(sender) = senders.get(name) {
             return Arc::clone(sender);
@@ -211,7 +225,7 @@ impl Receiver {
         sender
     }
 
-    fn give_back(&self, mut scratch: Scratch) {
+    pub(crate) fn give_back(&self, mut scratch: Scratch) {
         scratch.parsed.clear();
         scratch.symbols.clear();
         if scratch.body.capacity() > SCRATCH_BYTES_MAX {
@@ -261,7 +275,7 @@ impl Receiver {
 
 impl Sender {
     /// What requests change. What a panic left half done is begun anew, and groups are opened again.
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| {
             let mut state = poisoned.into_inner();
             *state = State::default();
@@ -270,7 +284,7 @@ impl Sender {
         })
     }
 
-    fn count(&self, outcome: &Outcome) {
+    pub(crate) fn count(&self, outcome: &Outcome) {
         let mut counts = lock(&self.counts);
         counts.samples += outcome.samples;
         counts.histograms += outcome.histograms;
@@ -312,7 +326,7 @@ fn answer(outcome: Outcome) -> Answer {
     Answer { status, text, samples, histograms, exemplars, retry_after_s: None }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What these hold is changed in steps that each leave it usable.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

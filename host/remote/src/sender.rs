@@ -9,6 +9,7 @@ use crate::cache::Cache;
 use crate::commit::Waiting;
 use crate::hash::Wide;
 use crate::lanes::Lanes;
+use crate::otlp::Claims;
 use crate::rows::Rows;
 
 /// How long a series or a group that nothing comes for is kept, in milliseconds.
@@ -27,11 +28,13 @@ pub(crate) struct State {
     pub(crate) lanes: Lanes,
     pub(crate) rows: Rows,
     pub(crate) waiting: Vec<Waiting>,
+    pub(crate) claims: Claims,
 }
 
 impl State {
     /// Forgets series that have not come for long, and closes groups that nobody needs so.
     pub(crate) fn tend(&mut self, now: TimestampMs) {
+        self.claims.tend(now);
         let idle = |used: TimestampMs| used < now.saturating_sub(IDLE_MS_MAX);
         let mut closed: Vec<u32> = self.lanes.open().filter(|(_, lane)| idle(lane.used)).map(|(number, _)| number).collect();
         let mut kept = vec![0_usize; self.lanes.open().map(|(number, _)| number as usize + 1).max().unwrap_or_default()];
@@ -56,7 +59,7 @@ impl State {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.cache.heap_bytes() + self.lanes.heap_bytes() + self.waiting.capacity() * size_of::<Waiting>()
+        self.cache.heap_bytes() + self.lanes.heap_bytes() + self.waiting.capacity() * size_of::<Waiting>() + self.claims.heap_bytes()
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct Rooms {
     pub(crate) scraper: Scraper,
     pub(crate) rules: Arc<Rules>,
     pub(crate) alerting: Arc<Alerting>,
-    /// Where `--web.enable-remote-write-receiver` allows it.
+    /// Where `--web.enable-remote-write-receiver` or `--web.enable-otlp-receiver` allows it.
     pub(crate) remote: Option<Arc<remote::Receiver>>,
 }
 
@@ -72,6 +72,11 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn reload_facts(&self) -> MutexGuard<'_, ReloadFacts> {
         self.reload_facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What takes samples from other servers, where a flag allows this way.
+    fn receiver(&self, allowed: bool) -> Option<Arc<remote::Receiver>> {
+        self.rooms.get().filter(|_| allowed).and_then(|rooms| rooms.remote.clone())
     }
 
     /// What the web interface asks.
@@ -141,7 +146,8 @@ impl App {
                 compiler: String::new(),
             },
             enable_lifecycle: self.flags.enable_lifecycle,
-            remote_write: ask(app(), |app| app.rooms.get().and_then(|r| r.remote.clone())),
+            remote_write: ask(app(), |app| app.receiver(app.flags.enable_remote_write_receiver)),
+            otlp: ask(app(), |app| app.receiver(app.flags.enable_otlp_receiver)),
             access,
             external_url: self.external_url.clone(),
             route_prefix: self.flags.prefix(),
@@ -171,6 +177,7 @@ impl App {
             rules: rooms.map(|r| r.rules.stats()).unwrap_or_default(),
             alerting: rooms.map(|r| r.alerting.stats()).unwrap_or_default(),
             remote: rooms.and_then(|r| r.remote.as_ref()).map(|remote| remote.stats()),
+            otlp: rooms.and_then(|r| r.remote.as_ref()).filter(|_| self.flags.enable_otlp_receiver).map(|remote| remote.otlp_stats()),
             plugins: self.host.stats(),
             plugin_metrics: self.host.all_metrics(),
         }

@@ -100,6 +100,9 @@ pub(crate) struct ServerFlags {
     /// Lets other servers write samples: POST /api/v1/write takes remote write 1.0 and 2.0.
     #[arg(long = "web.enable-remote-write-receiver")]
     pub(crate) enable_remote_write_receiver: bool,
+    /// Lets OpenTelemetry's senders write metrics: POST /api/v1/otlp/v1/metrics takes OTLP/HTTP, protobuf.
+    #[arg(long = "web.enable-otlp-receiver")]
+    pub(crate) enable_otlp_receiver: bool,
     /// Longest time a query may take.
     #[arg(long = "query.timeout", value_name = "DURATION", default_value = "2m", value_parser = duration)]
     pub(crate) query_timeout_ms: u64,
@@ -153,6 +156,7 @@ impl ServerFlags {
             ("web.enable-lifecycle", self.enable_lifecycle.to_string()),
             ("web.enable-admin-api", self.enable_admin_api.to_string()),
             ("web.enable-remote-write-receiver", self.enable_remote_write_receiver.to_string()),
+            ("web.enable-otlp-receiver", self.enable_otlp_receiver.to_string()),
             ("query.timeout", format_duration(self.query_timeout_ms)),
             ("query.max-concurrency", self.query_concurrency.to_string()),
             ("query.max-samples", self.query_samples_max.to_string()),

@@ -72,6 +72,8 @@ pub(crate) struct Config {
     pub(crate) dashboard_errors: Vec<String>,
     pub(crate) plugins: PluginsConfig,
     pub(crate) resolver: Vec<String>,
+    /// The section `otlp`.
+    pub(crate) otlp: remote::OtlpOptions,
     /// The section `storage`, which counts before the flags.
     pub(crate) storage: Storage,
     /// What is accepted and has no effect, or less than it says, each with file and place.

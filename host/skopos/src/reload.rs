@@ -103,6 +103,9 @@ impl App {
         }
         let interval = config.scrape.global.evaluation_interval_ms;
         rooms.rules.reload(config.rules, interval).await;
+        if let Some(remote) = &rooms.remote {
+            remote.set_otlp(config.otlp);
+        }
         self.listeners.apply(bound, &wanted, &self.host);
         for warning in &config.warnings {
             tracing::warn!("{warning}");

@@ -18,6 +18,7 @@ pub(crate) struct Sources {
     pub(crate) alerting: alerting::Stats,
     /// None where nothing is received.
     pub(crate) remote: Option<remote::Stats>,
+    pub(crate) otlp: Option<remote::OtlpStats>,
     pub(crate) plugins: plugin_host::Stats,
     pub(crate) plugin_metrics: Vec<MetricFamily>,
 }
@@ -42,6 +43,9 @@ pub(crate) fn families(sources: &Sources) -> Vec<MetricFamily> {
     alerts(&mut out, &sources.rules, &sources.alerting);
     if let Some(remote) = &sources.remote {
         received(&mut out, remote);
+    }
+    if let Some(otlp) = &sources.otlp {
+        received_otlp(&mut out, otlp);
     }
     plugins(&mut out, &sources.plugins);
     out.0.extend(sources.plugin_metrics.iter().cloned());
@@ -245,9 +249,21 @@ fn alerts(out: &mut Families, rules: &rules::Stats, alerting: &alerting::Stats) 
     );
 }
 
+fn received_otlp(out: &mut Families, stats: &remote::OtlpStats) {
+    let requests = [("stored", stats.requests), ("refused", stats.requests_refused), ("failed", stats.requests_failed)];
+    out.labelled_counter("skopos_otlp_requests_total", "Requests of OTLP, by outcome.", "outcome", &requests);
+    out.counter("skopos_otlp_points_total", "Data points that came by OTLP.", stats.points as f64);
+    let rejected: Vec<(&str, u64)> = stats.rejected.iter().map(|(reason, count)| (*reason, *count)).collect();
+    out.labelled_counter("skopos_otlp_points_rejected_total", "Data points of OTLP that were not stored, by reason.", "reason", &rejected);
+    out.counter(
+        "skopos_otlp_collisions_total",
+        "Series of OTLP that were not stored: another metric has the same labels after translation, and keeps them.",
+        stats.collisions as f64,
+    );
+}
+
 /// A further label with its value, if any, and the figure.
 type SenderFigure<'a> = (&'a str, &'a str, fn(&remote::SenderStats) -> u64);
-
 fn received(out: &mut Families, stats: &remote::Stats) {
     let by_sender = |fields: &[SenderFigure<'_>]| -> Vec<(LabelSet, f64, Option<i64>)> {
         let of = |sender: &remote::SenderStats| -> Vec<(LabelSet, f64, Option<i64>)> {

@@ -335,9 +335,7 @@ fn rooms(app: &Arc<App>, db: &tsdb::Db, resolver: &Arc<Resolver>, config: &Confi
         hash_seed: random_seed(),
         external_host: None,
     });
-    let remote = app
-        .flags
-        .enable_remote_write_receiver
+    let remote = (app.flags.enable_remote_write_receiver || app.flags.enable_otlp_receiver)
         .then(|| Arc::new(remote::Receiver::new(Arc::new(db.clone()), Arc::clone(&app.clock), remote::Options::default())));
     Ok(Rooms { scraper, rules: Arc::new(rules), alerting, remote })
 }

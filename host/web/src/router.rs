@@ -116,7 +116,7 @@ fn api() -> Router<App> {
         .route("/status/self_metrics", any(status::not_yet))
         .route("/search/{what}", any(status::not_yet))
         .route("/read", any(status::not_yet))
-        .route("/otlp/v1/metrics", any(status::not_yet))
+        .route("/otlp/v1/metrics", post(write::otlp))
         .route("/notifications", any(status::not_yet))
         .route("/notifications/live", any(status::not_yet))
         .route("/features", any(status::not_yet))

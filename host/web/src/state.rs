@@ -74,6 +74,8 @@ pub struct State {
     pub enable_lifecycle: bool,
     /// Takes samples from other servers; none without `--web.enable-remote-write-receiver`.
     pub remote_write: Ask<Option<Arc<remote::Receiver>>>,
+    /// Takes OTLP; none without `--web.enable-otlp-receiver`.
+    pub otlp: Ask<Option<Arc<remote::Receiver>>>,
     /// Who may come in and who may change something.
     pub access: Arc<Access>,
     /// Where others reach this server, as `https://monitor.example/skopos`; empty if it was not told.

@@ -88,16 +88,20 @@ fn changed_messages_break_nothing() {
     let turns: u64 = std::env::var("SKOPOS_TURNS").ok().and_then(|text| text.parse().ok()).unwrap_or(3000);
     println!("seed {seed}: SKOPOS_SEED={seed} repeats this run");
     let mut random = Random(seed);
-    let seeds = seeds();
+    let (seeds, otlp) = (seeds(), crate::otlp::seed());
     for _ in 0..turns {
         remote::fuzzing::v1(&mutate(&mut random, &seeds[0]));
         remote::fuzzing::v2(&mutate(&mut random, &seeds[1]));
+        remote::fuzzing::otlp(&mutate(&mut random, &otlp));
     }
     // Against real storage, where what one request leaves behind meets the next.
     let server = Server::new();
     for turn in 0..turns / 3 {
         let answers = [server.v1(&mutate(&mut random, &seeds[0])), server.v2(&mutate(&mut random, &seeds[1]))];
         assert!(answers.iter().all(|answer| matches!(answer.status, 204 | 400)), "turn {turn}: {answers:?}");
+        let request = remote::Request { content_type: Some(crate::support::V1), ..Default::default() };
+        let answer = server.receiver.write_otlp(&request, &mutate(&mut random, &otlp));
+        assert!(matches!(answer.status, 200 | 400), "turn {turn}: {answer:?}");
         if turn % 50 == 0 {
             server.clock.set(NOW + turn as i64 * 100_000);
             server.receiver.tend();

@@ -4,5 +4,6 @@ mod distributions;
 mod faults;
 mod hostile;
 mod lanes;
+mod otlp;
 mod samples;
 mod support;

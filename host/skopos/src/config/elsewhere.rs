@@ -19,11 +19,13 @@ pub(super) struct Elsewhere<'a> {
     pub(super) warnings: Vec<ConfigError>,
     /// Plugins that are named and not there, where that is allowed.
     pub(super) missing: Vec<String>,
+    /// How OTLP becomes series.
+    pub(super) otlp: ::remote::OtlpOptions,
 }
 
 impl<'a> Elsewhere<'a> {
     pub(super) fn new(base_dir: &'a Path, plugins: &'a dyn Plugins, allow_missing: bool) -> Self {
-        Self { base_dir, plugins, allow_missing, warnings: Vec::new(), missing: Vec::new() }
+        Self { base_dir, plugins, allow_missing, warnings: Vec::new(), missing: Vec::new(), otlp: ::remote::OtlpOptions::default() }
     }
 
     /// Takes the keys. `legacy_names`: names are limited to the classic characters. `routes_itself`: the configuration says

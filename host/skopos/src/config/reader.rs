@@ -60,6 +60,7 @@ impl<'a> Reader<'a> {
         let mut elsewhere = Elsewhere::new(&main.base_dir, self.host, self.source.allow_missing_plugins);
         elsewhere.read(&mut section, scrape.global.legacy_names(), routes_itself).map_err(located)?;
         self.missing.append(&mut elsewhere.missing);
+        let otlp = elsewhere.otlp;
         self.warn(&main.name, elsewhere.warnings);
         let mut warnings = Vec::new();
         let storage = Storage::from_node(section.optional("storage"), &mut warnings).map_err(located)?;
@@ -79,6 +80,7 @@ impl<'a> Reader<'a> {
             dashboard_errors,
             plugins: main.plugins,
             resolver: main.resolver,
+            otlp,
             storage,
             warnings: std::mem::take(&mut self.warnings),
             missing_plugins: std::mem::take(&mut self.missing),

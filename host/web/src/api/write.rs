@@ -1,4 +1,4 @@
-//! `/api/v1/write`: samples from other servers.
+//! `/api/v1/write` and `/api/v1/otlp/v1/metrics`: samples from other servers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use axum::extract::{ConnectInfo, Request, State as Shared};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
-use remote::Answer;
+use remote::{Answer, OtlpAnswer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::access::User;
@@ -88,12 +88,33 @@ pub(crate) async fn write(Shared(app): Shared<App>, request: Request) -> Respons
     let Some(receiver) = (app.state.remote_write)() else {
         return plain(StatusCode::NOT_FOUND, "remote write receiver needs to be enabled with --web.enable-remote-write-receiver");
     };
+    let later = |why: &str| respond(Answer::later(why, RETRY_AFTER_S));
+    receive(&app, receiver, request, later, |receiver, request, body| respond(receiver.write(request, body))).await
+}
+
+/// `/api/v1/otlp/v1/metrics`
+pub(crate) async fn otlp(Shared(app): Shared<App>, request: Request) -> Response {
+    let Some(receiver) = (app.state.otlp)() else {
+        return plain(StatusCode::NOT_FOUND, "otlp write receiver needs to be enabled with --web.enable-otlp-receiver");
+    };
+    let later = |why: &str| respond_otlp(OtlpAnswer::later(why, RETRY_AFTER_S));
+    receive(&app, receiver, request, later, |receiver, request, body| respond_otlp(receiver.write_otlp(request, body))).await
+}
+
+/// Reads a body, waits for a turn and hands it on. `later` answers where there is too much to do.
+async fn receive(
+    app: &App,
+    receiver: Arc<remote::Receiver>,
+    request: Request,
+    later: impl Fn(&str) -> Response,
+    write: impl FnOnce(&remote::Receiver, &remote::Request<'_>, &[u8]) -> Response + Send + 'static,
+) -> Response {
     let (content_type, content_encoding) = (text_of(&request, header::CONTENT_TYPE), text_of(&request, header::CONTENT_ENCODING));
     let user = request.extensions().get::<User>().map(|User(name)| name.clone());
     let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string()).unwrap_or_default();
     let later = |why: &str| {
         receiver.deferred();
-        respond(Answer::later(why, RETRY_AFTER_S))
+        later(why)
     };
 
     let declared = request.body().size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
@@ -120,14 +141,14 @@ pub(crate) async fn write(Shared(app): Shared<App>, request: Request) -> Respons
             user: user.as_deref(),
             address: &address,
         };
-        let answer = writing.write(&request, &body);
+        let answer = write(&writing, &request, &body);
         drop((turn, room));
         answer
     });
     match task.await {
-        Ok(answer) => respond(answer),
+        Ok(answer) => answer,
         Err(error) => {
-            tracing::error!(%error, "a request of remote write broke");
+            tracing::error!(%error, "a request with samples broke");
             plain(StatusCode::INTERNAL_SERVER_ERROR, "the request broke; the log says where")
         }
     }
@@ -185,6 +206,19 @@ fn respond(answer: Answer) -> Response {
     }
     if let Some(seconds) = answer.retry_after_s {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// Success with a message of protobuf, all else with a text.
+fn respond_otlp(answer: OtlpAnswer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if status.is_success() {
+        return (status, [(header::CONTENT_TYPE, "application/x-protobuf")], answer.body()).into_response();
+    }
+    let mut response = plain(status, answer.text);
+    if let Some(seconds) = answer.retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

@@ -150,6 +150,7 @@ pub(crate) fn state(seen: &Seen) -> State {
         build: BuildInfo { compatible_version: "3.4.0".into(), version: "0.1.0".into(), ..BuildInfo::default() },
         enable_lifecycle: true,
         remote_write: Arc::new(|| None),
+        otlp: Arc::new(|| None),
         access: Arc::new(Access::new(true).expect("random numbers")),
         external_url: String::new(),
         route_prefix: String::new(),

@@ -2,6 +2,7 @@
 
 use http_client::HttpConfig;
 use model::config::{ConfigError, Node, NodeValue, Section};
+use remote::{OtlpOptions, Translation};
 
 use super::Elsewhere;
 
@@ -15,41 +16,37 @@ impl Elsewhere<'_> {
         let all = section.optional("promote_all_resource_attributes").map_or(Ok(false), Node::as_bool)?;
         let promoted = attributes(section.optional("promote_resource_attributes"), "promoted")?;
         let ignored = attributes(section.optional("ignore_resource_attributes"), "ignored")?;
-        if all && promoted > 0 {
+        if all && !promoted.is_empty() {
             return Err(
                 node.error("'promote_all_resource_attributes' and 'promote_resource_attributes' cannot be configured simultaneously")
             );
         }
-        if !all && ignored > 0 {
+        if !all && !ignored.is_empty() {
             return Err(node.error("'ignore_resource_attributes' cannot be configured unless 'promote_all_resource_attributes' is true"));
         }
-        for key in [
-            "keep_identifying_resource_attributes",
-            "convert_histograms_to_nhcb",
-            "promote_scope_metadata",
-            "label_name_underscore_sanitization",
-            "label_name_preserve_multiple_underscores",
-        ] {
-            section.optional(key).map(Node::as_bool).transpose()?;
-        }
-        if let Some(strategy) = section.optional("translation_strategy").filter(|s| s.as_str() != Ok("")) {
+        let mut flag = |key: &str, default: bool| section.optional(key).map_or(Ok(default), Node::as_bool);
+        let mut options = OtlpOptions {
+            promoted,
+            promote_all: all,
+            ignored,
+            keep_identifying: flag("keep_identifying_resource_attributes", false)?,
+            custom_buckets: flag("convert_histograms_to_nhcb", false)?,
+            promote_scope: flag("promote_scope_metadata", false)?,
+            keep_leading_underscore: !flag("label_name_underscore_sanitization", true)?,
+            join_underscores: !flag("label_name_preserve_multiple_underscores", true)?,
+            ..OtlpOptions::default()
+        };
+        if let Some(strategy) = section.optional("translation_strategy") {
             let text = strategy.as_str()?;
-            if !STRATEGIES.contains(&text) {
-                return Err(
-                    strategy.error(format!("unsupported OTLP translation strategy {text:?}: expected one of {}", STRATEGIES.join(", ")))
-                );
-            }
+            options.strategy = Translation::parse(text).ok_or_else(|| {
+                strategy.error(format!("unsupported OTLP translation strategy {text:?}: expected one of {}", STRATEGIES.join(", ")))
+            })?;
             if legacy_names && text.starts_with("No") {
-                self.warn(
-                    strategy,
-                    format!(
-                        "OTLP translation strategy {text:?} is not allowed when UTF8 is disabled: it will be refused once OTLP is received"
-                    ),
-                );
+                return Err(strategy.error(format!("OTLP translation strategy {text:?} is not allowed when UTF8 is disabled")));
             }
         }
         section.finish()?;
-        self.warn(node, "no OTLP is received yet: senders are answered 404");
+        self.otlp = options;
         Ok(())
     }
 
@@ -92,18 +89,18 @@ impl Elsewhere<'_> {
     }
 }
 
-/// A list of attributes' names: how many there are. Empty ones and repetitions are refused, as upstream.
-fn attributes(node: Option<&Node>, what: &str) -> Result<usize, ConfigError> {
-    let mut seen: Vec<&str> = Vec::new();
+/// A list of attributes' names. Empty ones and repetitions are refused, as upstream.
+fn attributes(node: Option<&Node>, what: &str) -> Result<Vec<String>, ConfigError> {
+    let mut seen: Vec<String> = Vec::new();
     for entry in node.map_or(Ok(&[][..]), Node::as_sequence)? {
         let name = entry.as_str()?.trim();
         if name.is_empty() {
             return Err(entry.error(format!("empty {what} OTel resource attribute")));
         }
-        if seen.contains(&name) {
+        if seen.iter().any(|seen| seen == name) {
             return Err(entry.error(format!("duplicated {what} OTel resource attribute {name:?}")));
         }
-        seen.push(name);
+        seen.push(name.to_owned());
     }
-    Ok(seen.len())
+    Ok(seen)
 }
