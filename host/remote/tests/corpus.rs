@@ -29,3 +29,8 @@ fn fuzz_corpus_remote_v1() {
 fn fuzz_corpus_remote_v2() {
     replay("remote_v2", remote::fuzzing::v2);
 }
+
+#[test]
+fn fuzz_corpus_otlp() {
+    replay("otlp", remote::fuzzing::otlp);
+}

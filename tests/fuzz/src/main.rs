@@ -15,6 +15,7 @@ const READERS: &[(&str, Reader)] = &[
     ("prometheus_wal", tsdb::fuzzing::prometheus_wal),
     ("remote_v1", remote::fuzzing::v1),
     ("remote_v2", remote::fuzzing::v2),
+    ("otlp", remote::fuzzing::otlp),
     ("protobuf", |bytes| drop(exposition::fuzzing::protobuf(bytes))),
 ];
 

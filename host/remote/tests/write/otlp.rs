@@ -201,6 +201,18 @@ fn every_kind_of_metric_is_read_back() {
     assert_eq!(server.receiver.otlp_stats().points, 10);
 }
 
+/// What fuzzing begins with; `SKOPOS_SEEDS=tests/fuzz/corpus` writes it anew.
+#[test]
+fn the_seed_of_fuzzing_is_a_good_message() {
+    let file = "otlp/seed-all";
+    if let Ok(corpus) = std::env::var("SKOPOS_SEEDS") {
+        std::fs::create_dir_all(format!("{corpus}/otlp")).expect("a folder");
+        std::fs::write(format!("{corpus}/{file}"), seed()).expect("a file");
+    }
+    let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/corpus/otlp/seed-all");
+    assert_eq!(std::fs::read(kept).expect("it is there"), seed());
+}
+
 #[test]
 fn starts_are_kept() {
     let server = Server::new();

@@ -56,7 +56,8 @@ async fn upstreams_configurations() {
     let mut failures = Vec::new();
     for path in files(&folder) {
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        let bad = name.contains(".bad.");
+        // Names with UTF-8 for OTLP where `global` forbids them: upstream refuses these too.
+        let bad = name.contains(".bad.") || name.contains(".incompatible.");
         let outcome = load(&host, &path, false).map(drop);
         if let Err(error) = &outcome {
             if !has_place(error) {
