@@ -3,7 +3,7 @@
 mod selected;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, RwLockReadGuard};
 
 use model::seams::{Exemplar, Select, SelectError, SelectRequest, SelectedGroup, SeriesExemplars};
 use model::{LabelSet, Matcher, TimeRange};
@@ -154,7 +154,8 @@ enum Place {
 type EachLabels<'a> = dyn FnMut(&mut dyn Iterator<Item = (&str, &str)>) + 'a;
 
 impl Db {
-    fn table(&self, request: &SelectRequest<'_>, places: &mut Vec<Place>) -> Result<Table, SelectError> {
+    /// Also what keeps the head's series from being removed, taken once blocks were read.
+    fn table(&self, request: &SelectRequest<'_>, places: &mut Vec<Place>) -> Result<(Table, RwLockReadGuard<'_, ()>), SelectError> {
         let range = request.range;
         let mut table = Table::default();
         let mut by_labels: HashMap<LabelSet, usize> = HashMap::new();
@@ -173,6 +174,7 @@ impl Db {
                 }
             }
         }
+        let gate = self.0.new_columns();
         let ids = self.0.index().matching(request.matchers);
         let mut by_id: HashMap<u32, usize> = HashMap::new();
         for (group, wanted) in self.0.present(&ids, range) {
@@ -189,7 +191,7 @@ impl Db {
                 table.series[at].1.push((part, Column::Head(wanted)));
             }
         }
-        Ok(table)
+        Ok((table, gate))
     }
 
     /// Label sets in the range: of the head first, because rows go from there to blocks and never back.
@@ -197,9 +199,10 @@ impl Db {
         if range.start > range.end {
             return Ok(());
         }
-        let _gate = self.0.new_columns();
-        let ids = self.0.series_in(sets, range);
         {
+            // Not over the reading of blocks: who waits to remove series keeps all others from adding any.
+            let _gate = self.0.new_columns();
+            let ids = self.0.series_in(sets, range);
             let index = self.0.index();
             for id in ids {
                 each(&mut index.label_pairs(id));
@@ -227,9 +230,8 @@ impl Select for Db {
         }
         // In this order: what is not in a block that we see stays in the head for as long as the pin is held.
         let pin = self.0.pins.pin();
-        let _gate = self.0.new_columns();
         let mut places = Vec::new();
-        let table = self.table(request, &mut places)?;
+        let (table, _gate) = self.table(request, &mut places)?;
         let mut selected: Vec<Box<dyn SelectedGroup>> = Vec::new();
         for (parts, labels, columns) in table.into_groups() {
             let of_head = parts.iter().any(|part| matches!(places[*part as usize], Place::Head(_)));

@@ -3,14 +3,16 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use model::seams::{ColumnError, Select, SelectRequest};
 use model::{Clock, LabelSet, ManualClock, MatchOp, Matcher, TimeRange, TimestampMs};
 use support::naive::Naive;
 use support::{ALWAYS, DIR, Dice, Feeder, Stored, labels, matcher, read, read_all, stored};
-use tsdb::disk::{Disk, RealDisk, SimDisk};
+use tsdb::disk::{Disk, DiskFile, DiskLock, LockError, RealDisk, SimDisk, Space};
 use tsdb::{Db, Options, TendReport};
 
 const H: i64 = 3_600_000;
@@ -203,6 +205,86 @@ fn what_was_deleted_stays_deleted() {
     assert_eq!(life.blocks(), []);
     life.restart();
     assert_eq!(read_all(life.db()), Stored::new(), "the log does not bring it back");
+}
+
+/// A disk on which a block takes so long that a further row comes meanwhile.
+struct Busy {
+    disk: SimDisk,
+    rows: Arc<AtomicU64>,
+    blocks: AtomicU64,
+}
+
+impl Disk for Busy {
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        self.disk.create_dir_all(dir)
+    }
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        self.disk.list(dir)
+    }
+    fn create_new(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        // So that it ends also where what is tested for happens.
+        if path.to_string_lossy().contains(".block") && self.blocks.fetch_add(1, Ordering::Relaxed) < 40 {
+            let before = self.rows.load(Ordering::Relaxed);
+            while self.rows.load(Ordering::Relaxed) < before + 2 {
+                std::thread::yield_now();
+            }
+        }
+        self.disk.create_new(path)
+    }
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.disk.open(path)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.disk.hard_link(from, to)
+    }
+    fn space(&self, dir: &Path) -> Option<Space> {
+        self.disk.space(dir)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.disk.sync_dir(dir)
+    }
+    fn lock(&self, path: &Path, holder: &str) -> Result<Box<dyn DiskLock>, LockError> {
+        self.disk.lock(path, holder)
+    }
+}
+
+/// Rows come faster than blocks are made: neither a deletion nor what is due goes on for as long as they do.
+#[test]
+fn who_writes_without_pause_keeps_neither_deletion_nor_flushing_going() {
+    let rows = Arc::new(AtomicU64::new(0));
+    let disk = Busy { disk: SimDisk::default(), rows: rows.clone(), blocks: AtomicU64::new(0) };
+    let mut options = Options::new(Arc::new(ManualClock::at(NOON)));
+    options.retention_ms = 0;
+    let (db, _) = Db::open(Path::new(DIR), options, Arc::new(disk), NOON).expect("it opens");
+    Feeder::open(&db, "first").row(NOON - 6 * H, &[("__name__=a", 1.0)]);
+    let stop = AtomicBool::new(false);
+    let (due, deleted) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut feeder = Feeder::open(&db, "steady");
+            // All within one range, which is over.
+            for n in (0..2 * H).take_while(|_| !stop.load(Ordering::Relaxed)) {
+                feeder.row(NOON - 4 * H + n, &[("__name__=a", n as f64)]);
+                rows.fetch_add(1, Ordering::Relaxed);
+            }
+            // Nobody waits for more.
+            rows.store(u64::MAX / 2, Ordering::Relaxed);
+        });
+        while rows.load(Ordering::Relaxed) < 10 {
+            std::thread::yield_now();
+        }
+        let done = (db.tend(NOON), db.delete(&[vec![matcher("__name__", MatchOp::Equal, "a")]], ALWAYS));
+        stop.store(true, Ordering::Relaxed);
+        done
+    });
+    assert_eq!((due.flushed, due.errors), (2, Vec::new()), "one for each range");
+    assert!(deleted.expect("it deletes").blocks > 0);
+    assert!(db.blocks().len() <= 4, "{:?}", db.blocks());
 }
 
 #[test]

@@ -216,6 +216,14 @@ impl GroupHead {
         rows.into_iter().chain(self.late.within(ALL).next().map(|row| row.time)).min()
     }
 
+    /// The time of the first row from `time` on. Of pages only their bounds are looked at: it may be too early, but never before `time`.
+    pub(crate) fn first_from(&self, time: TimestampMs) -> Option<TimestampMs> {
+        let range = TimeRange { start: time, end: TimestampMs::MAX };
+        let page = self.pages_in(range).next().map(|page| page.time_min.max(time));
+        let open = self.open.first_time().filter(|_| time <= self.newest).map(|first| first.max(time));
+        page.into_iter().chain(open).chain(self.late.within(range).next().map(|row| row.time)).min()
+    }
+
     /// The pages that overlap with a range.
     pub(crate) fn pages_in(&self, range: TimeRange) -> impl DoubleEndedIterator<Item = &Arc<Page>> {
         let start = self.pages.partition_point(|page| page.time_max < range.start);

@@ -72,10 +72,11 @@ impl Inner {
         self.flush.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes blocks of all rows before `end`, one for each range that has any. Returns how many. Rows may stay in the head beside their
-    /// block for as long as queries run that began before.
+    /// Makes blocks of the rows before `end`, one for each range that has any. Returns how many. Each range comes once: rows that are
+    /// written to it meanwhile wait for the next call, or a sender that catches up would keep this going, a tiny block at a time. Rows may
+    /// stay in the head beside their block for as long as queries run that began before.
     pub(crate) fn flush_before(&self, flush: &mut Flush, end: TimestampMs) -> Result<u64, FlushError> {
-        let mut blocks = 0;
+        let (mut blocks, mut done) = (0, TimestampMs::MIN);
         loop {
             self.let_leave(flush);
             self.keep_covered(flush)?;
@@ -83,29 +84,44 @@ impl Inner {
                 // A range at a time: what is leaving must not be written again.
                 return Ok(blocks);
             }
-            let Some(first) = self.head_time_min().filter(|first| *first < end) else { return Ok(blocks) };
-            let range_end = first.div_euclid(self.options.block_ms).saturating_add(1).saturating_mul(self.options.block_ms);
-            if !self.flush_range(flush, range_end.min(end))? {
+            let Some(range_end) = self.next_range_end(done, end) else { return Ok(blocks) };
+            if !self.flush_range(flush, range_end)? {
                 return Ok(blocks);
             }
-            blocks += 1;
+            (blocks, done) = (blocks + 1, range_end);
         }
     }
 
-    /// Like [`Inner::flush_before`], and returns only when nothing before `end` is in the head any more.
+    /// Like [`Inner::flush_before`], and returns only when all rows before `end` that there were at the call have left the head. Those
+    /// that come meanwhile need not: there may always be some.
     pub(crate) fn flush_wholly(&self, flush: &mut Flush, end: TimestampMs) -> Result<u64, FlushError> {
         let begun = Instant::now();
-        let mut blocks = 0;
+        let newest = self.groups().iter().map(|group| group.head().newest).max().unwrap_or(TimestampMs::MIN);
+        let end = end.min(newest.saturating_add(1));
+        let (mut blocks, mut done) = (0, TimestampMs::MIN);
         loop {
-            blocks += self.flush_before(flush, end)?;
-            if flush.leaving.is_empty() && self.head_time_min().is_none_or(|first| first >= end) {
-                return Ok(blocks);
+            self.let_leave(flush);
+            self.keep_covered(flush)?;
+            if flush.leaving.is_empty() {
+                let Some(range_end) = self.next_range_end(done, end) else { return Ok(blocks) };
+                if !self.flush_range(flush, range_end)? {
+                    return Ok(blocks);
+                }
+                (blocks, done) = (blocks + 1, range_end);
+                continue;
             }
             if begun.elapsed() > QUERIES_WAIT {
                 return Err("a query that began before holds the newest samples; try again when it has ended".to_owned());
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Where the range of the oldest row from `done` on ends, or `end` if that is before.
+    fn next_range_end(&self, done: TimestampMs, end: TimestampMs) -> Option<TimestampMs> {
+        let first = self.groups().iter().filter_map(|group| group.head().first_from(done)).min().filter(|first| *first < end)?;
+        let range_end = first.div_euclid(self.options.block_ms).saturating_add(1).saturating_mul(self.options.block_ms);
+        Some(range_end.min(end))
     }
 
     /// The oldest row's time.
