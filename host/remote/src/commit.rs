@@ -251,8 +251,15 @@ impl Commit<'_> {
         if !(late && entry.lane == lane) {
             let Some(open) = lanes.get(lane) else { return false };
             match open.writer.column(labels) {
-                Ok(column) => (entry.lane, entry.column) = (lane, column),
+                Ok(column) => {
+                    (entry.lane, entry.column) = (lane, column);
+                    open.has_columns = true;
+                }
                 Err(error) => {
+                    // A group for nobody: past the budget each new instance would leave one.
+                    if !open.has_columns {
+                        lanes.close(lane);
+                    }
                     self.no_column(at, error, item);
                     return false;
                 }

@@ -29,6 +29,8 @@ pub(crate) struct Lane {
     pub(crate) turn: u64,
     /// Columns that it has for series that are not known any more.
     pub(crate) forgotten: usize,
+    /// Whether any series was given a column.
+    pub(crate) has_columns: bool,
 }
 
 /// The lanes of a job and instance.
@@ -43,6 +45,9 @@ struct Base {
 pub(crate) struct Lanes {
     lanes: Vec<Option<Lane>>,
     bases: Vec<Base>,
+    /// Numbers of lanes and bases that were given up.
+    free_lanes: Vec<u32>,
+    free_bases: Vec<u32>,
     by_key: HashMap<Box<str>, u32>,
 }
 
@@ -66,9 +71,19 @@ impl Lanes {
         if let Some(base) = self.by_key.get(key.as_str()) {
             return *base;
         }
-        let (number, key) = (self.bases.len() as u32, key.into_boxed_str());
-        self.by_key.insert(key.clone(), number);
-        self.bases.push(Base { key, has_instance: !instance.is_empty(), lanes: Vec::new() });
+        let key = key.into_boxed_str();
+        let base = Base { key: key.clone(), has_instance: !instance.is_empty(), lanes: Vec::new() };
+        let number = match self.free_bases.pop() {
+            Some(number) => {
+                self.bases[number as usize] = base;
+                number
+            }
+            None => {
+                self.bases.push(base);
+                (self.bases.len() - 1) as u32
+            }
+        };
+        self.by_key.insert(key, number);
         number
     }
 
@@ -103,13 +118,17 @@ impl Lanes {
         }
         let key = if place == 0 { key.to_string() } else { format!("{key}#{}", place + 1) };
         let writer = append.open_group(&key).map_err(|error| LaneError::Storage(ColumnError::Failed(error.to_string())))?;
-        let lane = Lane { writer, base, newest: TimestampMs::MIN, used: TimestampMs::MIN, row: u32::MAX, turn: 0, forgotten: 0 };
-        let at = self.lanes.iter().position(Option::is_none).unwrap_or(self.lanes.len());
-        if at == self.lanes.len() {
-            self.lanes.push(Some(lane));
-        } else {
-            self.lanes[at] = Some(lane);
-        }
+        let lane = Lane { writer, base, newest: TimestampMs::MIN, used: TimestampMs::MIN, row: u32::MAX, turn: 0, forgotten: 0, has_columns: false };
+        let at = match self.free_lanes.pop() {
+            Some(at) => {
+                self.lanes[at as usize] = Some(lane);
+                at as usize
+            }
+            None => {
+                self.lanes.push(Some(lane));
+                self.lanes.len() - 1
+            }
+        };
         if place == lanes.len() {
             lanes.push(Some(at as u32));
         } else {
@@ -128,11 +147,27 @@ impl Lanes {
         let Some(closed) = self.lanes.get_mut(lane as usize).and_then(Option::take) else { return };
         let lanes = &mut self.bases[closed.base as usize].lanes;
         lanes.iter_mut().filter(|place| **place == Some(lane)).for_each(|place| *place = None);
+        self.free_lanes.push(lane);
+    }
+
+    /// Forgets the jobs and instances without an open group, or instances that come and go would add up.
+    pub(crate) fn forget_closed(&mut self) {
+        let Self { bases, free_bases, by_key, .. } = self;
+        by_key.retain(|_, number| {
+            let base = &mut bases[*number as usize];
+            let open = base.lanes.iter().any(Option::is_some);
+            if !open {
+                *base = Base { key: Box::default(), has_instance: false, lanes: Vec::new() };
+                free_bases.push(*number);
+            }
+            open
+        });
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
         let keys: usize = self.bases.iter().map(|base| base.key.len() * 2 + base.lanes.capacity() * 8).sum();
         self.lanes.capacity() * size_of::<Option<Lane>>() + self.bases.capacity() * size_of::<Base>() + self.by_key.capacity() * 24 + keys
+            + (self.free_lanes.capacity() + self.free_bases.capacity()) * 4
     }
 }
 

@@ -56,6 +56,7 @@ impl State {
             self.cache.forget_where(|entry| closed.contains(&entry.lane));
             closed.iter().for_each(|lane| self.lanes.close(*lane));
         }
+        self.lanes.forget_closed();
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {

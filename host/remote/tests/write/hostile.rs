@@ -1,5 +1,7 @@
 //! Good messages with bytes changed at random: nothing breaks, and no column comes twice in a row.
 
+use model::Clock;
+
 use crate::support::{NOW, Server, V2Writer, bytes, double, labels_v1, number, set, v1, v2, varint, zigzag};
 
 /// Splitmix64.
@@ -110,4 +112,24 @@ fn changed_messages_break_nothing() {
     // As text, because a stale marker is not equal to itself.
     let before = format!("{:?}", server.stored());
     assert_eq!(format!("{:?}", server.restarted().stored()), before);
+}
+
+#[test]
+fn instances_that_come_and_go_or_are_refused_leave_nothing() {
+    let server = Server::on(tsdb::disk::SimDisk::new(), |options| options.series_max = 50);
+    let mut bytes = Vec::new();
+    for round in 0..20 {
+        for n in 0..100 {
+            // Beyond 50 there is no room, and in the second half all are too old.
+            let labels = format!("__name__=a,job=j,instance={}-{round}-{n}", "long".repeat(20));
+            let time = if n < 50 { server.clock.now() } else { 1 };
+            server.v1(&v1(&[(labels.as_str(), &[(time, 1.0)])]));
+        }
+        let groups: u64 = server.receiver.stats().senders.iter().map(|sender| sender.groups).sum();
+        assert!(groups <= 50, "{groups} groups are open for 50 series");
+        server.clock.set(server.clock.now() + 2 * 3_600_000);
+        server.receiver.tend();
+        bytes.push(server.receiver.stats().bytes);
+    }
+    assert!(bytes[19] < bytes[0] + 10_000, "{bytes:?}");
 }
