@@ -173,6 +173,8 @@ impl Blocks {
                     remove(disk.as_ref(), &path);
                 }
             } else if let Some(of) = name.strip_suffix(SUFFIX) {
+                // Nor is this number used again: what is left here would count for another block.
+                highest = highest.max(block::sequence_of(of).unwrap_or(0));
                 // The block's removal first outlasts a power cut: it must not come back without this.
                 if !there.contains(of) && tidy && disk.sync_dir(&dir).is_ok() {
                     remove(disk.as_ref(), &path);
