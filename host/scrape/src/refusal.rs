@@ -24,7 +24,7 @@ pub struct RefusedSeries {
     pub limit: String,
     /// The label whose values are many among them; empty if none stands out. `__name__` if it is names of metrics.
     pub label: String,
-    /// About how many different values it has among them.
+    /// About how many different values it had in all series that were refused so far; it may be more than `series`.
     pub label_values: u64,
     /// One of these.
     pub example: String,
