@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(240);
 
 const MIB: u64 = 1 << 20;
 
-/// What a million series may take until part 3 brings a budget; what they do take is printed.
+/// What a million series may take, as a guard; what they do take is printed.
 const MILLION_MAX: u64 = 2048 * MIB;
 
 fn job(name: &str, target: &str, more: &str) -> String {

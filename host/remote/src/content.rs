@@ -53,9 +53,10 @@ pub(crate) fn encoding(content_encoding: Option<&str>) -> Result<Encoding, Answe
     match content_encoding.unwrap_or_default().trim() {
         text if text.is_empty() || text.eq_ignore_ascii_case("snappy") => Ok(Encoding::Snappy),
         text if text.eq_ignore_ascii_case("zstd") => Ok(Encoding::Zstd),
-        text => {
-            Err(Answer::refused(415, format!("{text} encoding (compression) is not accepted by this server; only snappy is acceptable")))
-        }
+        text => Err(Answer::refused(
+            415,
+            format!("{text} encoding (compression) is not accepted by this server; only snappy and zstd are acceptable"),
+        )),
     }
 }
 

@@ -91,10 +91,12 @@ pub(crate) fn open(dir: &Path, options: tsdb::Options) -> Result<(Db, RecoveryRe
         tracing::warn!("the log ended in the middle of a record, which was never acknowledged: {tail}");
     }
     for damage in &report.damage {
-        tracing::error!("the log is damaged, what lies there is lost, the rest is served: {damage}");
+        tracing::error!("stored data is damaged, what lies there is lost, the rest is served: {damage}");
     }
     for file in &report.foreign_files {
-        tracing::warn!("{file} in the data directory is none of ours and is left alone");
+        tracing::warn!(
+            "{file} in the data directory is none of ours and is left alone; `skopos tsdb import` brings in what a Prometheus stored"
+        );
     }
     Ok((db, report))
 }

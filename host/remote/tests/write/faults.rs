@@ -249,7 +249,7 @@ fn b7_rw_type_that_is_not_the_bodys_stores_nothing() {
     let answer = server.send_raw("", V1, "gzip", b"");
     assert_eq!(
         (answer.status, answer.text.as_str()),
-        (415, "gzip encoding (compression) is not accepted by this server; only snappy is acceptable")
+        (415, "gzip encoding (compression) is not accepted by this server; only snappy and zstd are acceptable")
     );
     assert!(server.stored().is_empty());
 }
