@@ -111,6 +111,7 @@ impl Receiver {
             parsed,
             now,
             labels: Vec::new(),
+            labels_made: 0,
             families: Vec::new(),
             rejected: Rejected::default(),
         };

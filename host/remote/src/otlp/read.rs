@@ -33,6 +33,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) now: TimestampMs,
     /// Labels of the series.
     pub(crate) labels: Vec<u8>,
+    /// Bytes of all that were made, of collisions too: what they cost in time.
+    pub(crate) labels_made: usize,
     pub(crate) families: Vec<Family>,
     pub(crate) rejected: Rejected,
 }
@@ -237,7 +239,8 @@ impl Reader<'_> {
         let len = self.labels.len() - at;
         // So that the labels end here.
         self.labels.push(0);
-        if self.labels.len() > LABELS_ROOM {
+        self.labels_made += len + 1;
+        if self.labels_made > LABELS_ROOM {
             return Err(MessageError(format!("the series of the request have more than {LABELS_ROOM} bytes of labels: send smaller ones")));
         }
         let key = self.hasher.key(&self.labels[at..at + len]);
