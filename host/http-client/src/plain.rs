@@ -36,6 +36,9 @@ const FIRST_READ_BYTES: usize = 4 << 10;
 const READ_BYTES: usize = 64 << 10;
 const TRUSTED_BYTES: u64 = 1 << 20;
 
+/// Provisional responses (1xx) before the one that counts. Without a limit they keep a thread busy for as long as they come.
+const PROVISIONAL_MAX: usize = 32;
+
 /// A head that has come so far is looked at as a whole only when its end may have come.
 const HEAD_READ_AGAIN_BYTES: usize = 8 << 10;
 
@@ -234,7 +237,7 @@ impl Plain {
 async fn exchange(mut stream: TcpStream, remote: SocketAddr, question: &Question, body: &mut Vec<u8>) -> Result<Answer, Failed> {
     body.clear();
     stream.write_all(&question.head).await.map_err(closed_or_failed)?;
-    let (mut wanted, mut looked_at) = (FIRST_READ_BYTES, 0);
+    let (mut wanted, mut looked_at, mut provisional) = (FIRST_READ_BYTES, 0, 0);
     loop {
         if body.len() >= BUFFER_BYTES_MAX {
             return Err(HttpError::Protocol("message head is too large".to_owned()).into());
@@ -259,6 +262,10 @@ async fn exchange(mut stream: TcpStream, remote: SocketAddr, question: &Question
                     looked_at = 0;
                     if let Some(head) = head {
                         return Ok(Answer { head, remote, stream });
+                    }
+                    provisional += 1;
+                    if provisional > PROVISIONAL_MAX {
+                        return Err(HttpError::Protocol(format!("more than {PROVISIONAL_MAX} provisional responses (1xx)")).into());
                     }
                     if body.is_empty() {
                         break;

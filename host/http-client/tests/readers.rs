@@ -282,3 +282,23 @@ async fn a_connection_that_speaks_unasked_is_not_used_again() {
     }
     assert_eq!(connections.load(Ordering::Relaxed), 3);
 }
+
+#[tokio::test]
+async fn a17_provisional_responses_without_end_are_refused() {
+    let address = listen(|mut stream: TcpStream| {
+        let provisional = "HTTP/1.1 100 Continue\r\n\r\n";
+        let few = read_head(&mut stream).starts_with("GET /few ");
+        let _ = stream.write_all(provisional.repeat(20).as_bytes());
+        if few {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            let _ = read_head(&mut stream);
+        }
+        let many = provisional.repeat(2000);
+        while stream.write_all(many.as_bytes()).is_ok() {}
+    });
+    let client = client("{}");
+    let response = common::get(&client, format!("http://{address}/few")).await.expect("an answer");
+    assert_eq!(response.body, b"ok");
+    let error = common::get(&client, format!("http://{address}/many")).await.expect_err("no answer");
+    assert!(error.to_string().contains("provisional"), "{error}");
+}
