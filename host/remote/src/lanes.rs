@@ -118,7 +118,16 @@ impl Lanes {
         }
         let key = if place == 0 { key.to_string() } else { format!("{key}#{}", place + 1) };
         let writer = append.open_group(&key).map_err(|error| LaneError::Storage(ColumnError::Failed(error.to_string())))?;
-        let lane = Lane { writer, base, newest: TimestampMs::MIN, used: TimestampMs::MIN, row: u32::MAX, turn: 0, forgotten: 0, has_columns: false };
+        let lane = Lane {
+            writer,
+            base,
+            newest: TimestampMs::MIN,
+            used: TimestampMs::MIN,
+            row: u32::MAX,
+            turn: 0,
+            forgotten: 0,
+            has_columns: false,
+        };
         let at = match self.free_lanes.pop() {
             Some(at) => {
                 self.lanes[at as usize] = Some(lane);
@@ -166,7 +175,10 @@ impl Lanes {
 
     pub(crate) fn heap_bytes(&self) -> usize {
         let keys: usize = self.bases.iter().map(|base| base.key.len() * 2 + base.lanes.capacity() * 8).sum();
-        self.lanes.capacity() * size_of::<Option<Lane>>() + self.bases.capacity() * size_of::<Base>() + self.by_key.capacity() * 24 + keys
+        self.lanes.capacity() * size_of::<Option<Lane>>()
+            + self.bases.capacity() * size_of::<Base>()
+            + self.by_key.capacity() * 24
+            + keys
             + (self.free_lanes.capacity() + self.free_bases.capacity()) * 4
     }
 }
