@@ -11,6 +11,7 @@ use super::page::Page;
 use super::rows::{OpenRows, Record};
 use super::slots::{Layout, NO_SERIES, Slots};
 use crate::wal::row::RowState;
+use crate::wal::payload::Numbered;
 
 /// Rows that are sealed together: more compress better, fewer take less room while open.
 pub(crate) const PAGE_ROWS: usize = 64;
@@ -33,6 +34,8 @@ pub(crate) struct Group {
     /// Time of the newest row that is in the log without having been acknowledged: recovery may show it, so that no later writer
     /// may log a row before it or add to it.
     pub(crate) unacknowledged: AtomicI64,
+    /// How far the last writer's frames were numbered.
+    pub(crate) numbered: Mutex<Option<Numbered>>,
     /// Memory of the writer, for figures.
     pub(crate) writer_bytes: AtomicUsize,
     head: Mutex<GroupHead>,
@@ -70,6 +73,7 @@ impl Group {
             key,
             has_writer: AtomicBool::new(false),
             unacknowledged: AtomicI64::new(TimestampMs::MIN),
+            numbered: Mutex::new(None),
             writer_bytes: AtomicUsize::new(0),
             head: Mutex::new(head),
         }

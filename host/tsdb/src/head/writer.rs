@@ -76,11 +76,12 @@ impl GroupWriter {
     pub(crate) fn new(db: Arc<Inner>, group: Arc<Group>) -> Self {
         let unacknowledged = group.unacknowledged.load(Ordering::Acquire);
         let shown = group.head().newest;
+        let numbered = *group.numbered.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = shown.max(unacknowledged);
         Self {
             db,
             group,
-            encoder: GroupEncoder::default(),
+            encoder: GroupEncoder::after(numbered),
             new_columns: Vec::new(),
             claimed: Claimed::default(),
             newest,
@@ -300,6 +301,7 @@ impl GroupAppend for GroupWriter {
 
 impl Drop for GroupWriter {
     fn drop(&mut self) {
+        *self.group.numbered.lock().unwrap_or_else(PoisonError::into_inner) = self.encoder.numbered();
         self.group.end_writing();
     }
 }

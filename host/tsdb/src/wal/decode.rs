@@ -86,7 +86,7 @@ impl SegmentDecoder {
         let head = read_head(&mut reader).ok_or(Unreadable::Malformed)?;
         let decoder = self.groups.entry(head.group).or_default();
         if head.flags & KEY != 0 {
-            *decoder = GroupDecoder { in_step: true, ..GroupDecoder::default() };
+            *decoder = GroupDecoder { in_step: true, row_number: head.row_number, ..GroupDecoder::default() };
         }
         self.row.clear();
         let values = if self.without_values { None } else { Some(&mut self.row) };
@@ -146,9 +146,13 @@ impl GroupDecoder {
         let has = |flag: u8| head.flags & flag != 0;
         let (full, late) = (has(FULL), has(LATE));
         let columns = if has(COLUMNS) { Columns::read(reader)? } else { Columns::default() };
-        let layout = self.layout + u64::from(has(COLUMNS));
-        if (full || late) && reader.varint()? != layout {
-            return if expected { None } else { Some(None) };
+        let mut layout = self.layout.wrapping_add(u64::from(has(COLUMNS)));
+        if full || late {
+            let told = reader.varint()?;
+            if head.flags & KEY == 0 && told != layout {
+                return if expected { None } else { Some(None) };
+            }
+            layout = told;
         }
         let base = if full || late { 0 } else { self.time };
         let time = base.wrapping_add(reader.zigzag()?);
@@ -175,7 +179,7 @@ impl GroupDecoder {
         self.layout = layout;
         if late {
             // Whoever is out of step stays so.
-            self.row_number += u64::from(expected);
+            self.row_number = self.row_number.wrapping_add(u64::from(expected));
         } else {
             if !full && !self.based {
                 return None;
@@ -184,7 +188,7 @@ impl GroupDecoder {
                 let (width, _) = self.state.decode(reader, full, has(PRESENCE))?;
                 self.state.copy_to(width, row);
             }
-            (self.time, self.samples, self.row_number) = (time, samples, head.row_number + 1);
+            (self.time, self.samples, self.row_number) = (time, samples, head.row_number.wrapping_add(1));
             (self.in_step, self.based) = (true, true);
         }
         Some(Some(DecodedRow {

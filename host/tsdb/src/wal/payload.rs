@@ -30,6 +30,7 @@ pub(crate) struct GroupEncoder {
     segment: Option<u64>,
     row_number: u64,
     layout: u64,
+    before: Option<Numbered>,
     /// Rows since the last full one; none if there was none in this segment.
     rows_since_full: Option<u64>,
     time: TimestampMs,
@@ -79,7 +80,27 @@ pub(crate) struct Encoded {
     pub(crate) presence: bool,
 }
 
+/// How far the frames of a group were numbered in a segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Numbered {
+    segment: u64,
+    row_number: u64,
+    layout: u64,
+}
+
 impl GroupEncoder {
+    /// An encoder whose numbers go on after those of the group's last one: no frame passes for one of an earlier writer's, should
+    /// that between them be lost.
+    pub(crate) fn after(before: Option<Numbered>) -> Self {
+        Self { before, ..Self::default() }
+    }
+
+    /// For the group's next encoder.
+    pub(crate) fn numbered(&self) -> Option<Numbered> {
+        let mine = self.segment.map(|segment| Numbered { segment, row_number: self.row_number, layout: self.layout });
+        mine.or(self.before)
+    }
+
     /// Whether a frame for this segment has to define the whole group.
     pub(crate) fn is_new_to(&self, segment: u64) -> bool {
         self.segment != Some(segment)
@@ -102,7 +123,11 @@ impl GroupEncoder {
         let new = self.is_new_to(segment);
         if new {
             self.state.clear();
-            (self.segment, self.row_number, self.layout, self.rows_since_full) = (None, 0, 0, None);
+            (self.segment, self.rows_since_full) = (None, None);
+            (self.row_number, self.layout) = match self.before {
+                Some(before) if before.segment == segment => (before.row_number, before.layout),
+                _ => (0, 0),
+            };
         }
         let full = !late && self.rows_since_full.is_none_or(|rows| rows + 1 >= FULL_ROW_INTERVAL);
         if !late {
