@@ -126,7 +126,8 @@ impl Witness {
         self.settle(row, |all, at| {
             let first = all[..at].iter().any(|other| other.group == row.group && other.fate == Fate::Acknowledged);
             // Which ones were not taken is not said, and need not be the ones with a first: that may have been deleted since.
-            (!first).then_some(if whole { Fate::Acknowledged } else { Fate::Open })
+            // One that stands behind a first shows only should that one go.
+            Some(if whole && !first { Fate::Acknowledged } else { Fate::Open })
         });
     }
 
