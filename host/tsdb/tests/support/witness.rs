@@ -240,9 +240,13 @@ impl Witness {
             let found = shown.get(labels);
             times.retain(|time, candidates| {
                 let value = found.and_then(|found| found.get(time));
+                // What stands behind the one that is shown may be there still.
+                let mut behind = false;
                 candidates.retain_mut(|candidate| {
-                    candidate.fate = Fate::Acknowledged;
-                    Some(&candidate.value) == value
+                    let is_shown = Some(&candidate.value) == value;
+                    candidate.fate = if is_shown { Fate::Acknowledged } else { Fate::Open };
+                    behind |= is_shown;
+                    behind
                 });
                 !candidates.is_empty()
             });
