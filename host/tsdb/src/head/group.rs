@@ -10,8 +10,8 @@ use super::late::LateRows;
 use super::page::Page;
 use super::rows::{OpenRows, Record};
 use super::slots::{Layout, NO_SERIES, Slots};
-use crate::wal::row::RowState;
 use crate::wal::payload::Numbered;
+use crate::wal::row::RowState;
 
 /// Rows that are sealed together: more compress better, fewer take less room while open.
 pub(crate) const PAGE_ROWS: usize = 64;
