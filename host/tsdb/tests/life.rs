@@ -472,6 +472,54 @@ fn near_the_budget_the_head_becomes_blocks_early() {
     assert_eq!(read_all(life.db()).values().map(Vec::len).sum::<usize>(), count);
 }
 
+/// After an explosion of long labels samples are few and labels are what fills the budget.
+#[test]
+fn near_the_budget_series_that_ended_leave_although_their_samples_are_few() {
+    let life = Life::new(SimDisk::default(), |options| options.memory_budget = 3_000_000);
+    let long = "x".repeat(240);
+    let mut pods = 0;
+    while {
+        let mut feeder = Feeder::open(life.db(), &format!("pod-{pods}"));
+        let series = |n: usize| labels(&format!("pod={pods},path={long}{pods}/{n}"));
+        let time = life.clock.now();
+        (0..100).all(|n| feeder.writer.column(&series(n)).is_ok() && feeder.append(time, &[(series(n), 1.0)]).is_ok())
+    } {
+        pods += 1;
+        life.pass(1000);
+        assert!(pods < 1000, "never refused");
+    }
+    for _ in 0..6 {
+        life.pass(60_000);
+    }
+    assert!(life.db().stats().series < 1000, "{:?}", life.db().stats());
+    let mut feeder = Feeder::open(life.db(), "healthy");
+    assert!(feeder.writer.column(&labels("__name__=up")).is_ok());
+}
+
+/// To copy blocks between data directories is a habit from Prometheus.
+#[test]
+fn a_block_from_elsewhere_says_nothing_about_the_log_here() {
+    let elsewhere = Life::new(SimDisk::default(), |_| {});
+    let mut feeder = Feeder::open(elsewhere.db(), "g");
+    feed(&elsewhere, &mut feeder, 4 * H, &["theirs"]);
+    assert!(elsewhere.pass(0).flushed > 0);
+    let mut life = Life::new(SimDisk::default(), |_| {});
+    let mut feeder = Feeder::open(life.db(), "g");
+    feed(&life, &mut feeder, H, &["ours"]);
+    drop(feeder);
+    for (path, bytes) in elsewhere.disk.files().into_iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "block")) {
+        life.disk.put(&path, bytes);
+    }
+    life.restart();
+    let found = read_all(life.db());
+    assert_eq!(found[&labels("__name__=ours")].len(), 240);
+    assert!(found[&labels("__name__=theirs")].len() >= 480);
+    life.clock.set(life.clock.now() + 4 * H);
+    life.pass(0);
+    life.restart();
+    assert_eq!(read_all(life.db()), found, "and their own block covers them later");
+}
+
 #[test]
 fn f3_a_full_disk_keeps_head_and_log_and_it_goes_on_by_itself() {
     let mut life = Life::new(SimDisk::default(), |_| {});

@@ -176,7 +176,7 @@ impl Backfill {
         for group in groups {
             if writer.is_none() {
                 self.sequence += 1;
-                let source = BlockSource { sequence: self.sequence, level: 1, sources: vec![self.sequence], flushed: None };
+                let source = BlockSource { sequence: self.sequence, level: 1, sources: vec![self.sequence], flushed: None, database: 0 };
                 *writer = Some(BlockWriter::create(self.disk.clone(), &self.blocks, source).map_err(|error| self.failed(error))?);
             }
             let Some(writer) = writer.as_mut() else { continue };

@@ -15,6 +15,8 @@ pub(crate) struct BlockSource {
     pub(crate) sources: Vec<u64>,
     /// Flushed from the head: rows of the log before this time and at a place before this position are in it.
     pub(crate) flushed: Option<(TimestampMs, u64)>,
+    /// The database whose log `flushed` is about; 0 for none.
+    pub(crate) database: u64,
 }
 
 /// Statistics of a block and where it comes from.
@@ -84,6 +86,7 @@ impl BlockMeta {
         ] {
             put_varint(&mut out, number);
         }
+        out.extend_from_slice(&self.source.database.to_le_bytes());
         out
     }
 
@@ -99,8 +102,8 @@ impl BlockMeta {
             1 => Some((reader.zigzag()?, reader.varint()?)),
             _ => return None,
         };
-        Some(Self {
-            source: BlockSource { sequence, level, sources, flushed },
+        let mut meta = Self {
+            source: BlockSource { sequence, level, sources, flushed, database: 0 },
             version: super::sections::VERSION,
             time_min: reader.zigzag()?,
             time_max: reader.zigzag()?,
@@ -114,6 +117,11 @@ impl BlockMeta {
             pairs: reader.varint()?,
             data_bytes: reader.varint()?,
             file_bytes: 0,
-        })
+        };
+        // The first blocks end here.
+        if !reader.is_empty() {
+            meta.source.database = reader.u64()?;
+        }
+        Some(meta)
     }
 }

@@ -23,7 +23,7 @@ fn disk() -> (Arc<dyn Disk>, SimDisk) {
 }
 
 fn writer(disk: &Arc<dyn Disk>, sequence: u64) -> BlockWriter {
-    let source = BlockSource { sequence, level: 1, sources: vec![sequence], flushed: Some((7_200_000, 99)) };
+    let source = BlockSource { sequence, level: 1, sources: vec![sequence], flushed: Some((7_200_000, 99)), database: 7 };
     BlockWriter::create(disk.clone(), Path::new("/d/blocks"), source).expect("a new block")
 }
 

@@ -131,6 +131,13 @@ pub(crate) struct Found {
     pub(crate) foreign: Vec<String>,
 }
 
+impl Found {
+    /// The file is not there, or of no use: the next flush writes it before any block can name the database.
+    fn begin_covered(&mut self) {
+        (self.covered, self.covered_dirty) = (Covered::of_new_database(), true);
+    }
+}
+
 impl Blocks {
     /// Opens all blocks below `dir`. With `tidy`, removes what a crash left over: unfinished files and blocks that were merged into
     /// another. Damaged blocks stay as they are.
@@ -193,17 +200,25 @@ impl Blocks {
             remove(disk.as_ref(), &gone.path);
         }
         match files::read(disk.as_ref(), &dir.join(covered::FILE)) {
-            Ok(None) => {}
+            Ok(None) => found.begin_covered(),
             Ok(Some(bytes)) => match Covered::decode(&bytes) {
                 Some(covered) => found.covered = covered,
                 None => {
-                    unusable.push(whole_file(covered::FILE, "is damaged: what was deleted since the last flush may come back from the log"))
+                    found.begin_covered();
+                    unusable
+                        .push(whole_file(covered::FILE, "is damaged: what was deleted since the last flush may come back from the log"));
                 }
             },
-            Err(error) => unusable.push(whole_file(covered::FILE, &format!("cannot be read: {error}"))),
+            Err(error) => {
+                found.begin_covered();
+                unusable.push(whole_file(covered::FILE, &format!("cannot be read: {error}")));
+            }
         }
         for one in &loaded {
-            if let Some((end, position)) = one.meta().source.flushed {
+            // A block that was copied here speaks of another log.
+            if one.meta().source.database == found.covered.database()
+                && let Some((end, position)) = one.meta().source.flushed
+            {
                 found.covered_dirty |= found.covered.add(end, position_of(position));
             }
         }

@@ -64,7 +64,7 @@ impl Inner {
         sources.sort_unstable();
         sources.dedup();
         let level = inputs.iter().map(|input| input.meta().source.level).max().unwrap_or(0).saturating_add(1);
-        let source = BlockSource { sequence, level, sources, flushed: None };
+        let source = BlockSource { sequence, level, sources, flushed: None, database: 0 };
         let mut looked = Instant::now();
         let mut go_on = || {
             if looked.elapsed() >= LOOK_EVERY {

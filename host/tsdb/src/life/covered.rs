@@ -1,5 +1,8 @@
 //! Which rows of the log are in blocks.
 
+use std::hash::{BuildHasher, RandomState};
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use model::TimestampMs;
 use model::seams::TailPosition;
 
@@ -12,45 +15,64 @@ pub(crate) const FILE: &str = "covered";
 
 /// Pairs of a time and a place in the log: rows before both are in blocks, or were deleted. Each flush adds one. Those of blocks
 /// outlive them here, so that the log never brings back what was taken out of a block.
+///
+/// What a block says of the log counts only where it names the same database: a block that was copied here from elsewhere speaks of
+/// another log, and believing it would drop samples that no block has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Covered(Vec<(TimestampMs, TailPosition)>);
+pub(crate) struct Covered {
+    database: u64,
+    pairs: Vec<(TimestampMs, TailPosition)>,
+}
 
 impl Covered {
+    /// Of a database that has no file of this kind yet: nothing is covered.
+    pub(crate) fn of_new_database() -> Self {
+        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        // Both by chance and by time, and never 0, which stands for no database.
+        let database = RandomState::new().hash_one((nanos, std::process::id())).max(1);
+        Self { database, pairs: Vec::new() }
+    }
+
+    /// What tells this database from all others.
+    pub(crate) fn database(&self) -> u64 {
+        self.database
+    }
+
     /// Whether a row that begins at `position` is in a block.
     #[cfg(test)]
     pub(crate) fn covers(&self, time: TimestampMs, position: TailPosition) -> bool {
-        self.0.iter().any(|(end, before)| time < *end && position < *before)
+        self.pairs.iter().any(|(end, before)| time < *end && position < *before)
     }
 
     /// Adds a pair, unless one says more. Returns whether that changed anything.
     pub(crate) fn add(&mut self, end: TimestampMs, before: TailPosition) -> bool {
-        if self.0.iter().any(|held| held.0 >= end && held.1 >= before) {
+        if self.pairs.iter().any(|held| held.0 >= end && held.1 >= before) {
             return false;
         }
-        self.0.retain(|held| !(held.0 <= end && held.1 <= before));
-        self.0.push((end, before));
+        self.pairs.retain(|held| !(held.0 <= end && held.1 <= before));
+        self.pairs.push((end, before));
         true
     }
 
     /// Forgets what is about rows before the oldest segment.
     pub(crate) fn forget_before(&mut self, oldest: u64) {
-        self.0.retain(|(_, before)| before.segment >= oldest);
+        self.pairs.retain(|(_, before)| before.segment >= oldest);
     }
 
     /// Whether all rows of a segment are in blocks: its newest row and its end.
     pub(crate) fn covers_segment(&self, time_max: TimestampMs, end: TailPosition) -> bool {
-        self.0.iter().any(|(time_end, before)| time_max < *time_end && end <= *before)
+        self.pairs.iter().any(|(time_end, before)| time_max < *time_end && end <= *before)
     }
 
     pub(crate) fn pairs(&self) -> &[(TimestampMs, TailPosition)] {
-        &self.0
+        &self.pairs
     }
 
-    /// The file: magic, version, a varint of how many, for each the time (zigzag), segment and offset (varints), a checksum.
+    /// The file: magic, version, eight bytes that tell the database from others, a varint of how many, for each the time (zigzag), segment and offset (varints), a checksum.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut body = Vec::new();
-        put_varint(&mut body, self.0.len() as u64);
-        for (end, before) in &self.0 {
+        let mut body = self.database.to_le_bytes().to_vec();
+        put_varint(&mut body, self.pairs.len() as u64);
+        for (end, before) in &self.pairs {
             put_zigzag(&mut body, *end);
             put_varint(&mut body, before.segment);
             put_varint(&mut body, before.offset);
@@ -61,13 +83,14 @@ impl Covered {
     /// None if the bytes are not such a file.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(unseal(MAGIC, bytes)?);
+        let database = reader.u64()?;
         let count = reader.varint()?;
         let mut pairs = Vec::new();
         for _ in 0..count {
             let end = reader.zigzag()?;
             pairs.push((end, TailPosition { segment: reader.varint()?, offset: reader.varint()? }));
         }
-        reader.is_empty().then_some(Self(pairs))
+        reader.is_empty().then_some(Self { database, pairs })
     }
 }
 
@@ -95,7 +118,8 @@ mod tests {
 
     #[test]
     fn the_file_comes_back_and_damage_is_noticed() {
-        let mut covered = Covered::default();
+        let mut covered = Covered::of_new_database();
+        assert_ne!(covered.database(), Covered::of_new_database().database());
         covered.add(i64::MAX, at(1, 2));
         covered.add(-5, at(7, u64::MAX));
         let bytes = covered.encode();

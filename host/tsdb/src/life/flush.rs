@@ -134,7 +134,7 @@ impl Inner {
         let position = self.visible_end();
         let sequence = self.blocks.take_sequence();
         let flushed = Some((end, stamp(position.segment, position.offset) as u64));
-        let source = BlockSource { sequence, level: 1, sources: vec![sequence], flushed };
+        let source = BlockSource { sequence, level: 1, sources: vec![sequence], flushed, database: flush.covered.database() };
         let begun = Instant::now();
         let (meta, cuts) = self.write_head(&self.blocks.dir, source, end)?;
         let Some(meta) = meta else { return Ok(false) };

@@ -47,7 +47,7 @@ impl Inner {
             }
         }
         if !skip_head {
-            let source = BlockSource { sequence, level: 1, sources: vec![sequence], flushed: None };
+            let source = BlockSource { sequence, level: 1, sources: vec![sequence], flushed: None, database: 0 };
             self.write_head(&blocks_dir, source, i64::MAX)?;
         }
         drop(flush);

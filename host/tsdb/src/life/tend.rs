@@ -168,7 +168,9 @@ impl Inner {
         self.let_leave(&mut self.flush_state());
         let (samples, total) = self.measure();
         let budget = self.options.memory_budget;
-        let near = budget > 0 && total >= budget / 100 * NEAR_PERCENT && samples >= budget / 100 * USEFUL_PERCENT;
+        let near = budget > 0
+            && total >= budget / 100 * NEAR_PERCENT
+            && (samples >= budget / 100 * USEFUL_PERCENT || self.ended_percent() >= USEFUL_PERCENT);
         let log_limit = self.size_limit().map(|limit| limit / 2);
         let log_long = log_limit.is_some_and(|limit| self.log.segments().values().sum::<u64>() > limit);
         if !near && !log_long {
@@ -193,6 +195,13 @@ impl Inner {
         drop(flush);
         self.remove_unused(true);
         self.measure();
+    }
+
+    /// The share of series, in percent, that nobody writes to any more: they leave the index with their samples.
+    fn ended_percent(&self) -> u64 {
+        let series = self.index().len() as u64;
+        let written: u64 = self.groups().iter().map(|group| group.head().slots.claimed().count() as u64).sum();
+        series.saturating_sub(written) * 100 / series.max(1)
     }
 
     /// Memory of samples, and of samples and index together.

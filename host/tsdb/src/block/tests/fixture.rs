@@ -127,7 +127,7 @@ fn content() -> Vec<(String, Vec<i64>, Vec<Content>)> {
 }
 
 fn source() -> BlockSource {
-    BlockSource { sequence: 41, level: 2, sources: vec![3, 40], flushed: Some((1_800_007_200_000, 123_456)) }
+    BlockSource { sequence: 41, level: 2, sources: vec![3, 40], flushed: Some((1_800_007_200_000, 123_456)), database: 0 }
 }
 
 #[test]
