@@ -4,7 +4,7 @@
 //! Prometheus 3: ranges and lookback are open on the left, names may be any UTF-8. The whole grammar is read; what is not
 //! evaluated yet is refused by name and position ([`plan::supported`]).
 //!
-//! Pure: the same expression over the same data gives the same answer. Bounded: depth, samples in memory, a deadline and
+//! Pure: the same expression over the same data gives the same answer. Bounded: depth, samples and bytes in memory, a deadline and
 //! a flag to cancel come in as [`Limits`]. Everything blocks; callers on the async side use a blocking thread.
 //!
 //! This crate does not know how samples are stored, HTTP, or the time of day.
@@ -17,6 +17,7 @@ mod functions;
 mod lex;
 mod limits;
 mod memory;
+mod meter;
 mod notes;
 mod parse;
 pub mod plan;
@@ -30,8 +31,9 @@ mod value;
 
 pub use error::{EvalError, ParseError};
 pub use eval::{instant, range};
-pub use limits::{Limits, Stats};
+pub use limits::Limits;
 pub use memory::Memory;
+pub use meter::{Hold, Meter, Stats};
 pub use parse::{parse, parse_series};
 pub use text::quote;
 pub use value::{Point, QueryResult, Sample, Series, Value};

@@ -1,6 +1,6 @@
 use model::{LabelSet, TimestampMs};
 
-use crate::limits::Stats;
+use crate::meter::Stats;
 
 /// The answer to a query.
 #[derive(Clone, Debug, PartialEq)]

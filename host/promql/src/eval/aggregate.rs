@@ -240,7 +240,7 @@ impl Query<'_> {
                         match places.get(&labels) {
                             Some(place) => *place,
                             None => {
-                                self.budget.add(&mut columns.charge, steps.count)?;
+                                self.budget.add_column(&mut columns.charge, steps.count)?;
                                 columns.series.push(Column {
                                     labels: labels.clone(),
                                     drop_name: false,

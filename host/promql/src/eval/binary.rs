@@ -259,7 +259,7 @@ impl Joined<'_, '_> {
         if let Some(place) = self.places.get(&labels) {
             return Ok(*place);
         }
-        self.query.budget.add(&mut self.columns.charge, self.steps.count)?;
+        self.query.budget.add_column(&mut self.columns.charge, self.steps.count)?;
         let values = vec![model::absent(); self.steps.count];
         self.columns.series.push(Column { labels: labels.clone(), drop_name: self.step.return_bool, values });
         self.touched.push((0, 0));

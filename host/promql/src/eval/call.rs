@@ -92,7 +92,7 @@ impl Query<'_> {
                 if counter {
                     self.check_counter(labels, range.span);
                 }
-                self.budget.add(&mut columns.charge, steps.count)?;
+                self.budget.add_column(&mut columns.charge, steps.count)?;
                 columns.series.push(Column { labels: labels.clone(), drop_name, values });
             }
             Ok(())
@@ -342,8 +342,7 @@ impl Query<'_> {
             let message = format!("a label value of {length} bytes would come out, more than the limit of {LABEL_BYTES_MAX}");
             return Err(EvalError::TooLarge(message));
         }
-        // A sample is eight bytes.
-        self.budget.add(charge, length / 8)
+        self.budget.add_bytes(charge, length)
     }
 
     fn label_join(&self, args: &[Expr], span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {

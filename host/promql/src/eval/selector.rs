@@ -22,6 +22,7 @@ impl Query<'_> {
         for group in self.select(selector, range)? {
             let samples = self.read(group.as_ref())?;
             let ends = ends(&samples.samples.times, (0..steps.count).map(|at| look.from(steps.at(at))));
+            let mut looked_at = 0;
             for (labels, values) in group.labels().iter().zip(&samples.samples.columns) {
                 self.note_histograms(values, span);
                 let values = values.floats();
@@ -33,10 +34,12 @@ impl Query<'_> {
                     pick(&samples.samples.times, values, &ends, lookback, bound, times)
                 };
                 if let Some(values) = picked {
-                    self.budget.add(&mut columns.charge, steps.count)?;
+                    looked_at += values.iter().filter(|v| !is_absent(**v)).count();
+                    self.budget.add_column(&mut columns.charge, steps.count)?;
                     columns.series.push(Column { labels: labels.clone(), drop_name: false, values });
                 }
             }
+            self.budget.count_looked_at(looked_at);
         }
         Ok(columns)
     }

@@ -43,6 +43,11 @@ pub(crate) struct Frame {
 }
 
 impl<'a> Windows<'a> {
+    /// Samples in all windows together, each as often as it comes into one.
+    fn looked_at(&self) -> usize {
+        self.borders.iter().map(|(from, to)| to.saturating_sub(*from)).sum()
+    }
+
     /// The window at each step.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Window<'a>> + '_ {
         self.borders.iter().enumerate().map(|(step, (from, to))| {
@@ -98,12 +103,17 @@ impl Query<'_> {
                 for group in self.select(&range.selector, span)? {
                     let held = self.read(group.as_ref())?;
                     let mut walk = Walk { frame: &frame, shared: None, times: Vec::new(), values: Vec::new() };
+                    let mut looked_at = 0;
                     for (labels, column) in group.labels().iter().zip(&held.samples.columns) {
                         self.note_histograms(column, expr.span);
                         let values = column.floats();
                         self.budget.work(values.len())?;
-                        walk.series(&held.samples.times, values, |windows| visit(labels, false, windows))?;
+                        walk.series(&held.samples.times, values, |windows| {
+                            looked_at += windows.looked_at();
+                            visit(labels, false, windows)
+                        })?;
                     }
+                    self.budget.count_looked_at(looked_at);
                 }
                 Ok(())
             }
