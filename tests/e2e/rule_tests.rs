@@ -83,3 +83,20 @@ fn the_peers_files() {
     println!("rule unit tests: promtool {} passed, 0 failed, 1 skipped (3 checks need native histograms)", good.len() + bad.len());
     println!("rule unit tests: kubernetes-mixin {} files passed, 0 failed", mixin.len());
 }
+
+/// `skopos test promql`: what fails is told with its line, the last line counts, the code says whether all held.
+#[test]
+fn scripts_of_ones_own() {
+    let folder = test_support::TempFolder::new("scripts");
+    let good = folder.write("good.test", "load 10s\n  a{b=\"c\"} 1+1x10\n\neval instant at 20s a * 2\n  {b=\"c\"} 6\n");
+    folder.write("bad.test", "load 10s\n  a 1+1x10\n\neval instant at 20s a\n  a 3\n\neval instant at 20s a\n  a 4\n");
+    let run = |path: &Path| Command::new(env!("CARGO_BIN_EXE_skopos")).args(["test", "promql"]).arg(path).output().expect("it starts");
+    let output = run(&good);
+    assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), "promqltest: 1 passed, 0 failed\n"));
+    let output = run(folder.path());
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stdout).as_ref()), (Some(1), "promqltest: 2 passed, 1 failed\n"));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.starts_with(&format!("{}:7: a: ", folder.path().join("bad.test").display())), "{error}");
+    let output = run(&folder.path().join("absent.test"));
+    assert!(output.status.code() == Some(1) && said(&output).contains("absent.test"), "{}", said(&output));
+}

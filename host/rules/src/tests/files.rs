@@ -47,7 +47,7 @@ fn files_in_real_use() {
             Err(error) => failures.push(format!("{}: {error}", path.display())),
         }
     }
-    println!("rule files in real use: {} passed, {} failed ({rules} rules)", paths.len() - failures.len(), failures.len());
+    println!("rule files: {} passed, {} failed; {rules} rules", paths.len() - failures.len(), failures.len());
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
@@ -74,7 +74,7 @@ fn rulefmt() {
             failures.push(format!("{name}: expected {wanted:?}, found {:?}", result.err()));
         }
     }
-    println!("rulefmt: {} passed, {} failed", paths.len() - failures.len(), failures.len());
+    println!("rule files, upstream's own: {} passed, {} failed", paths.len() - failures.len(), failures.len());
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 

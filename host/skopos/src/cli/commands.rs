@@ -329,4 +329,16 @@ A test file names its rules in `rule_files`, relative to itself. Ends with 0 if 
         #[arg(long, value_name = "REGEX")]
         run: Vec<regex::Regex>,
     },
+    /// Scripts in the language that Prometheus tests its own queries with: `load` puts series in, `eval` says what must come out.
+    #[command(after_help = "Examples:
+  skopos test promql operators.test
+  skopos test promql ../shared/conformance/promql/promqltest
+
+Of a folder all *.test are run. What fails is told with file and line; the last line counts. Functions that are experimental are on.
+Ends with 0 if all hold, 1 if one does not.")]
+    Promql {
+        /// The scripts, or folders of them.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
 }

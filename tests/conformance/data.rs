@@ -16,14 +16,12 @@ pub(crate) fn path(below: &str) -> Option<PathBuf> {
 }
 
 /// A JSON document of the conformance data.
-#[allow(dead_code, reason = "each test binary uses its part of this module")]
 pub(crate) fn json(below: &str) -> Option<serde_json::Value> {
     let text = std::fs::read_to_string(path(below)?).expect("the file can be read");
     Some(serde_json::from_str(&text).expect("the file is JSON"))
 }
 
 /// All files below a folder whose names end so.
-#[allow(dead_code, reason = "each test binary uses its part of this module")]
 pub(crate) fn files(folder: &std::path::Path, endings: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("the folder can be read") {
