@@ -36,6 +36,12 @@ pub trait GroupAppend: Send {
     /// the series must ask again before its next sample.
     fn column(&mut self, labels: &LabelSet) -> Result<ColumnId, ColumnError>;
 
+    /// Like [`GroupAppend::column`], for the few series that say how a target does (`up` and its like): limits on new series do not
+    /// hold for them, because they are what tells of the refusal.
+    fn report_column(&mut self, labels: &LabelSet) -> Result<ColumnId, ColumnError> {
+        self.column(labels)
+    }
+
     /// Appends one row: the values of some of the group's columns at one time. The stale marker is a value like others.
     ///
     /// When this returns, the accepted samples are acknowledged: their record is in the log file, and queries see all of

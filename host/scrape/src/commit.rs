@@ -312,7 +312,7 @@ impl Committer {
             if self.report_columns.iter().any(|(known, _)| *known == at) {
                 continue;
             }
-            match main.column(&self.rules.target_labels.with(METRIC_NAME, name)) {
+            match main.report_column(&self.rules.target_labels.with(METRIC_NAME, name)) {
                 Ok(column) => {
                     self.report_columns.push((at, column));
                     self.columns.truncate(self.sample_columns);

@@ -10,6 +10,9 @@ use crate::layout::KeyHasher;
 /// Labels that are looked at.
 const LABELS_MAX: usize = 48;
 
+/// Series of one body from which on their number alone says that something explodes; of fewer only when further ones keep coming.
+const MANY_IN_A_BODY: u64 = 500;
+
 /// Bytes of an example that are kept.
 const EXAMPLE_BYTES_MAX: usize = 120;
 
@@ -127,6 +130,10 @@ impl Exploding {
     pub(crate) fn conclude(&self, series: u64, reason: &str) -> RefusedSeries {
         let plain = RefusedSeries { series, reason: reason.to_owned(), limit: limit_name(reason), ..RefusedSeries::default() };
         let all = self.series.count();
+        // The few series of a target that came when there was no room left are not the cause.
+        if all < self.most_in_scrape.saturating_mul(2) && self.most_in_scrape < MANY_IN_A_BODY {
+            return plain;
+        }
         let stands_out = |label: &&Label| {
             // What a kind of family brings along is not what explodes.
             if matches!(label.name.as_str(), "le" | "quantile") {
@@ -336,6 +343,17 @@ mod tests {
         found = concluded([pairs([("__name__", "one")])], false);
         assert_eq!((found.label.as_str(), found.rule.as_str()), ("", ""));
         assert!(found.sentence().contains("no label of theirs stands out"));
+    }
+
+    #[test]
+    fn a_small_target_that_came_when_there_was_no_room_is_not_blamed() {
+        let mut exploding = Exploding::new(KeyHasher::new(9));
+        for _ in 0..20 {
+            exploding.begin();
+            (0..50).for_each(|n| exploding.take(&LabelSet::from_pairs([("__name__", "req_total"), ("path", &format!("/{n}"))])));
+        }
+        let found = exploding.conclude(50, "--storage.memory-budget=1 bytes is used up");
+        assert_eq!((found.label.as_str(), found.rule.as_str(), found.series), ("", "", 50));
     }
 
     #[test]

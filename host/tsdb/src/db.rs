@@ -266,20 +266,21 @@ impl Inner {
         self.groups.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The id of a series, made within the limit if it is not there.
+    /// The id of a series, made if it is not there, within the limits or (`limited: false`) past them.
     /// The caller keeps series from being removed.
-    pub(crate) fn series_of(&self, labels: &LabelSet, cache: &mut PairCache) -> Result<u32, ColumnError> {
+    pub(crate) fn series_of(&self, labels: &LabelSet, cache: &mut PairCache, limited: bool) -> Result<u32, ColumnError> {
         if let Some(id) = self.index().find_cached(labels, cache) {
             return Ok(id);
         }
-        let max = self.options.series_max;
+        let max = if limited { self.options.series_max } else { 0 };
         let mut index = self.index_mut();
         if max > 0 && index.len() >= max && index.find(labels).is_none() {
             drop(index);
             self.counters.series_refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             return Err(ColumnError::Refused(format!("storage holds {max} series, its limit (series_max)")));
         }
-        if let Some(reason) = self.no_room(index.len())
+        if limited
+            && let Some(reason) = self.no_room(index.len())
             && index.find(labels).is_none()
         {
             drop(index);

@@ -443,6 +443,7 @@ fn past_the_budget_new_series_are_refused_by_name_and_known_ones_go_on() {
     };
     let ColumnError::Refused(reason) = refusal else { panic!("{refusal}") };
     assert!(reason.contains("--storage.memory-budget=3000000 bytes is used up"), "{reason}");
+    assert!(feeder.writer.report_column(&labels("__name__=up")).is_ok(), "what tells of it is taken all the same");
     let stats = life.db().stats();
     let used = stats.head_bytes + stats.index_bytes;
     assert!(used < budget * 12 / 10 && used > budget / 2, "{used} bytes of {budget}");

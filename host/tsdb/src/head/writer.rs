@@ -265,13 +265,12 @@ impl GroupWriter {
         }
         report
     }
-}
 
-impl GroupAppend for GroupWriter {
-    fn column(&mut self, labels: &LabelSet) -> Result<ColumnId, ColumnError> {
+    /// The column of a series, within the limits on new series or past them.
+    fn claim(&mut self, labels: &LabelSet, limited: bool) -> Result<ColumnId, ColumnError> {
         // Keeps the collection of unused series away until the slot is claimed.
         let _gate = self.db.new_columns();
-        let series = self.db.series_of(labels, &mut self.cache)?;
+        let series = self.db.series_of(labels, &mut self.cache, limited)?;
         let hint = self.db.index().slot(series, self.group.id);
         let (slot, fresh) = self.group.head().slots.claim(series, hint);
         if hint != Some(slot) {
@@ -285,6 +284,16 @@ impl GroupAppend for GroupWriter {
             self.new_columns.push((slot, series));
         }
         Ok(ColumnId(slot))
+    }
+}
+
+impl GroupAppend for GroupWriter {
+    fn column(&mut self, labels: &LabelSet) -> Result<ColumnId, ColumnError> {
+        self.claim(labels, true)
+    }
+
+    fn report_column(&mut self, labels: &LabelSet) -> Result<ColumnId, ColumnError> {
+        self.claim(labels, false)
     }
 
     fn append(&mut self, row: Row<'_>) -> Result<AppendReport, AppendError> {
