@@ -334,3 +334,41 @@ fn f14_mem_limit_of_256_mib_sheds_series_and_lives() {
     assert!(!skopos.query("count(last_over_time(load_total[10m]))").is_empty(), "and it starts within the limit");
     drop(skopos);
 }
+
+/// Point 6 of issue 4: what tells how a target does is there past the budget too, and whoever came late is not blamed for it.
+#[test]
+fn a6_a_small_target_past_the_budget_has_up_and_no_blame() {
+    let rounds = Arc::new(AtomicU64::new(0));
+    let server = Server::start(move |asked| {
+        if asked.path == "/small" {
+            return Answer::metrics((0..30).map(|n| format!("small{{path=\"/{n}\"}} {n}\n")).collect::<String>());
+        }
+        let round = rounds.fetch_add(1, Ordering::Relaxed);
+        Answer::metrics((0..20_000).map(|user| format!("req_total{{user_id=\"r{round}-{user}\"}} 1\n")).collect::<String>())
+    });
+    let address = server.address();
+    let config = |more: &str| {
+        format!(
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n  - {{job_name: big, static_configs: [{{targets: ['{address}']}}]}}\n{more}"
+        )
+    };
+    let setup = Setup::new(BINARY, "a6-small-target").config(&config("")).argument("--storage.memory-budget=24MiB");
+    let skopos = setup.start();
+    let target = |job: &str| {
+        let targets = skopos.get("/api/v1/targets?state=active").json()["data"]["activeTargets"].clone();
+        targets.as_array()?.iter().find(|target| target["scrapePool"] == job).cloned()
+    };
+    wait_for("the budget to be used up", LIMIT, || (target("big")?["refused"]["label"] == "user_id").then_some(()));
+
+    let small = config(&format!("  - {{job_name: small, metrics_path: /small, static_configs: [{{targets: ['{address}']}}]}}\n"));
+    fs::write(skopos.folder().path().join("skopos.yml"), small).expect("the configuration is written");
+    skopos.signal("HUP");
+    skopos.wait_query("up{job=\"small\"} == 1 and on() scrape_samples_scraped{job=\"small\"} == 30", LIMIT, |r| r.len() == 1);
+    let refused =
+        wait_for("its series to be refused", LIMIT, || Some(target("small")?["refused"].clone()).filter(|refused| !refused.is_null()));
+    assert_eq!((refused["series"].as_u64(), refused["limit"].as_str()), (Some(30), Some("--storage.memory-budget")), "{refused}");
+    assert_eq!((refused["label"].as_str(), refused["rule"].as_str()), (Some(""), Some("")), "{refused}");
+    // `up` goes on, and still the other one is named.
+    skopos.wait_query("count_over_time(up{job=\"small\"}[1m]) >= 3", LIMIT, |r| r.len() == 1);
+    assert_eq!(target("big").map(|big| big["refused"]["label"].clone()), Some("user_id".into()));
+}
