@@ -16,11 +16,12 @@ use std::collections::HashMap;
 use model::seams::Select;
 use model::{LabelSet, METRIC_NAME};
 
-pub(crate) use columns::{Column, Columns, Data, Scalars, Steps};
+pub(crate) use columns::{Column, Columns, Data, Element, Histograms, Scalars, Steps};
 pub(crate) use windows::Window;
 
 use crate::ast::{Expr, ExprKind, ValueType};
 use crate::error::EvalError;
+use crate::histogram::HistogramPoint;
 use crate::limits::{Budget, Limits};
 use crate::notes::Notes;
 use crate::position::Span;
@@ -71,7 +72,7 @@ pub fn range(expr: &Expr, start: i64, end: i64, step: i64, select: &dyn Select, 
     let mut series = match query.eval(expr, steps)? {
         Data::Scalar(scalars) => {
             let points = scalars.values.into_iter().enumerate().map(|(at, value)| Point { time: steps.at(at), value }).collect();
-            vec![Series { labels: LabelSet::empty(), points }]
+            vec![Series { labels: LabelSet::empty(), points, histograms: Vec::new() }]
         }
         Data::Vector(columns) => all_series(query.finish(columns)?, steps),
         Data::String(_) => Vec::new(),
@@ -83,8 +84,11 @@ pub fn range(expr: &Expr, start: i64, end: i64, step: i64, select: &dyn Select, 
 
 fn samples(columns: Columns<'_>, time: i64) -> Vec<Sample> {
     let present = columns.series.into_iter().filter_map(|column| {
-        let value = column.values.first().copied().filter(|v| !model::is_absent(*v))?;
-        Some(Sample { labels: column.labels, point: Point { time, value } })
+        let (value, histogram) = match column.element(0)? {
+            Element::Float(value) => (value, None),
+            Element::Histogram(histogram) => (f64::NAN, Some(histogram)),
+        };
+        Some(Sample { labels: column.labels, point: Point { time, value }, histogram })
     });
     present.collect()
 }
@@ -93,9 +97,11 @@ fn all_series(columns: Columns<'_>, steps: Steps) -> Vec<Series> {
     let series = columns.series.into_iter().map(|column| {
         let present = column.values.iter().enumerate().filter(|(_, v)| !model::is_absent(**v));
         let points = present.map(|(at, value)| Point { time: steps.at(at), value: *value }).collect();
-        Series { labels: column.labels, points }
+        let histograms = column.histograms.into_iter().flatten().enumerate();
+        let histograms = histograms.filter_map(|(at, h)| Some(HistogramPoint { time: steps.at(at), histogram: h? })).collect();
+        Series { labels: column.labels, points, histograms }
     });
-    series.filter(|series| !series.points.is_empty()).collect()
+    series.filter(|series| !series.points.is_empty() || !series.histograms.is_empty()).collect()
 }
 
 /// One running query.
@@ -155,6 +161,10 @@ impl<'a> Query<'a> {
                 for column in &mut columns.series {
                     let value = column.values.first().copied().unwrap_or_else(model::absent);
                     column.values = vec![value; steps.count];
+                    if let Some(histograms) = &mut column.histograms {
+                        let histogram = histograms.first().cloned().flatten();
+                        *histograms = vec![histogram; steps.count];
+                    }
                 }
                 Data::Vector(columns)
             }
@@ -219,6 +229,8 @@ impl<'a> Query<'a> {
     pub(crate) fn map<'b>(&self, mut columns: Columns<'b>, f: impl Fn(f64) -> f64) -> Result<Columns<'b>, EvalError> {
         for column in &mut columns.series {
             self.budget.work(column.values.len())?;
+            // Functions of numbers leave histograms out.
+            column.histograms = None;
             for value in column.values.iter_mut().filter(|v| !model::is_absent(**v)) {
                 *value = clean(f(*value));
             }
@@ -250,6 +262,16 @@ impl<'a> Query<'a> {
             };
             let into = &mut merged[*place];
             self.budget.work(column.values.len())?;
+            if into.histograms.is_some() || column.histograms.is_some() {
+                for at in 0..column.values.len() {
+                    let Some(element) = column.element(at) else { continue };
+                    if into.has(at) {
+                        return Err(same_labels());
+                    }
+                    into.set(at, element);
+                }
+                continue;
+            }
             for (old, new) in into.values.iter_mut().zip(&column.values).filter(|(_, new)| !model::is_absent(**new)) {
                 if !model::is_absent(*old) {
                     return Err(same_labels());

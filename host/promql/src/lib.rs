@@ -14,6 +14,7 @@ mod check;
 mod error;
 mod eval;
 mod functions;
+mod histogram;
 mod lex;
 mod limits;
 mod memory;
@@ -31,6 +32,7 @@ mod value;
 
 pub use error::{EvalError, ParseError};
 pub use eval::{instant, range};
+pub use histogram::{Bucket, BucketRange, FloatHistogram, HistogramPoint};
 pub use limits::Limits;
 pub use memory::Memory;
 pub use meter::{Hold, Meter, Stats};

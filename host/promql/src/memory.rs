@@ -5,13 +5,20 @@ use model::seams::{
     Append, AppendError, AppendReport, ColumnError, ColumnId, ColumnSamples, GroupAppend, GroupSamples, Row, Select, SelectError,
     SelectRequest, SelectedGroup,
 };
-use model::{LabelSet, Matcher, TimeRange, TimestampMs, absent};
+use model::{Histogram, LabelSet, Matcher, TimeRange, TimestampMs, absent};
 
 /// Series in memory, for tests of whoever queries or writes: scripts, rules, panels. Clones share the series.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<RwLock<Stored>>);
 
-type Samples = BTreeMap<TimestampMs, f64>;
+type Samples = BTreeMap<TimestampMs, Held>;
+
+/// A sample as it was added.
+#[derive(Clone, Debug)]
+enum Held {
+    Float(f64),
+    Histogram(Arc<Histogram>),
+}
 
 type Stored = BTreeMap<LabelSet, Samples>;
 
@@ -24,12 +31,17 @@ impl Memory {
 
     /// Adds a sample; one that is there at the same time is replaced. The stale marker is a value like others.
     pub fn add(&self, labels: &LabelSet, time: TimestampMs, value: f64) {
-        self.write().entry(labels.clone()).or_default().insert(time, value);
+        self.write().entry(labels.clone()).or_default().insert(time, Held::Float(value));
     }
 
     /// Adds samples of one series.
     pub fn load(&self, labels: &LabelSet, samples: impl IntoIterator<Item = (TimestampMs, f64)>) {
-        self.write().entry(labels.clone()).or_default().extend(samples);
+        self.write().entry(labels.clone()).or_default().extend(samples.into_iter().map(|(time, value)| (time, Held::Float(value))));
+    }
+
+    /// Adds histograms of one series, likewise.
+    pub fn load_histograms(&self, labels: &LabelSet, samples: impl IntoIterator<Item = (TimestampMs, Arc<Histogram>)>) {
+        self.write().entry(labels.clone()).or_default().extend(samples.into_iter().map(|(time, value)| (time, Held::Histogram(value))));
     }
 
     /// Adds a series as test scripts write it, `up{job="a"}` and `0+1x10 _ stale`, its points `step_ms` apart from time 0.
@@ -88,6 +100,23 @@ impl SelectedGroup for Group {
     }
 }
 
+/// The samples at some times.
+fn column(times: &BTreeSet<i64>, samples: &Samples) -> ColumnSamples {
+    let floats = times.iter().map(|time| match samples.get(time) {
+        Some(Held::Float(value)) => *value,
+        _ => absent(),
+    });
+    let floats = floats.collect();
+    if !samples.values().any(|held| matches!(held, Held::Histogram(_))) {
+        return ColumnSamples::Floats(floats);
+    }
+    let histograms = times.iter().map(|time| match samples.get(time) {
+        Some(Held::Histogram(histogram)) => Some(Arc::clone(histogram)),
+        _ => None,
+    });
+    ColumnSamples::Mixed { floats, histograms: histograms.collect() }
+}
+
 impl Select for Memory {
     fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Box<dyn SelectedGroup>>, SelectError> {
         let range = request.range;
@@ -104,9 +133,7 @@ impl Select for Memory {
         }
         let groups = groups.into_values().map(|series| {
             let times: BTreeSet<i64> = series.iter().flat_map(|(_, s)| s.range(range.start..=range.end).map(|(time, _)| *time)).collect();
-            let columns = series.iter().map(|(_, samples)| {
-                ColumnSamples::Floats(times.iter().map(|time| samples.get(time).copied().unwrap_or_else(absent)).collect())
-            });
+            let columns = series.iter().map(|(_, samples)| column(&times, samples));
             let samples = GroupSamples { columns: columns.collect(), times: times.into_iter().collect(), warnings: Vec::new() };
             Box::new(Group { labels: series.iter().map(|(labels, _)| (*labels).clone()).collect(), samples }) as Box<dyn SelectedGroup>
         });
@@ -156,10 +183,16 @@ impl GroupAppend for Writer {
 
     fn append(&mut self, row: Row<'_>) -> Result<AppendReport, AppendError> {
         let mut report = AppendReport::default();
-        for (column, value) in row.columns.iter().zip(row.values) {
+        let labels_of = |column: &ColumnId| {
             let labels = usize::try_from(column.0).ok().and_then(|at| self.columns.get(at));
-            let labels = labels.ok_or_else(|| AppendError::Failed(format!("column {} is not of this group", column.0)))?;
-            self.memory.add(labels, row.time, *value);
+            labels.ok_or_else(|| AppendError::Failed(format!("column {} is not of this group", column.0)))
+        };
+        for (column, value) in row.columns.iter().zip(row.values) {
+            self.memory.add(labels_of(column)?, row.time, *value);
+            report.accepted += 1;
+        }
+        for (column, histogram) in row.histograms {
+            self.memory.load_histograms(labels_of(column)?, [(row.time, Arc::clone(histogram))]);
             report.accepted += 1;
         }
         Ok(report)

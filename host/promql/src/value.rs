@@ -1,5 +1,8 @@
+use std::sync::Arc;
+
 use model::{LabelSet, TimestampMs};
 
+use crate::histogram::{FloatHistogram, HistogramPoint};
 use crate::meter::Stats;
 
 /// The answer to a query.
@@ -42,8 +45,10 @@ pub struct Point {
 pub struct Sample {
     /// The series.
     pub labels: LabelSet,
-    /// Its value at the time of evaluation.
+    /// Its value at the time of evaluation; NaN where it is a histogram.
     pub point: Point,
+    /// The value, if it is a histogram.
+    pub histogram: Option<Arc<FloatHistogram>>,
 }
 
 /// A series with several values.
@@ -51,6 +56,8 @@ pub struct Sample {
 pub struct Series {
     /// The series.
     pub labels: LabelSet,
-    /// Its values by time; never empty.
+    /// Its floats by time.
     pub points: Vec<Point>,
+    /// Its histograms by time. A series is never without both, and no time is in both.
+    pub histograms: Vec<HistogramPoint>,
 }

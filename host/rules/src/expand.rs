@@ -73,7 +73,10 @@ pub(crate) fn evaluate(expr: &promql::ast::Expr, at: TimestampMs, context: &Cont
         ..QueryLimits::default()
     };
     match promql::instant(expr, at, context.select.as_ref(), &limits).map_err(|error| error.to_string())?.value {
-        QueryValue::Vector(samples) => Ok(samples.into_iter().map(|sample| (sample.labels, sample.point.value)).collect()),
+        QueryValue::Vector(samples) => {
+            let floats = samples.into_iter().filter(|sample| sample.histogram.is_none());
+            Ok(floats.map(|sample| (sample.labels, sample.point.value)).collect())
+        }
         QueryValue::Scalar(point) => Ok(vec![(LabelSet::empty(), point.value)]),
         QueryValue::String(..) | QueryValue::Matrix(_) => Err("rule result is not a vector or scalar".to_owned()),
     }

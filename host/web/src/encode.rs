@@ -5,7 +5,7 @@ use std::io;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use model::{LabelSet, TimestampMs};
-use promql::{Point, Value};
+use promql::{FloatHistogram, Point, Value};
 use serde::Serialize;
 
 use crate::error::ApiError;
@@ -101,6 +101,18 @@ impl Writer {
         self.raw("\"]");
     }
 
+    /// A histogram with its time; its buckets are `[boundaries, lower, upper, count]`, numbers in texts, as upstream.
+    fn histogram(&mut self, time: TimestampMs, histogram: &FloatHistogram) {
+        self.raw(&format!(r#"[{},{{"count":"{}","sum":"{}""#, seconds(time), float(histogram.count), float(histogram.sum)));
+        let mut before = r#","buckets":["#;
+        for bucket in histogram.buckets() {
+            let (lower, upper) = (float(bucket.lower), float(bucket.upper));
+            self.raw(&format!(r#"{before}[{},"{lower}","{upper}","{}"]"#, bucket.boundaries(), float(bucket.count)));
+            before = ",";
+        }
+        self.raw(if before == "," { "]}]" } else { "}]" });
+    }
+
     /// `"resultType":…,"result":…` of a query.
     pub(crate) fn result(&mut self, value: &Value) -> Result<(), ApiError> {
         match value {
@@ -123,8 +135,16 @@ impl Writer {
                 for (at, sample) in samples.iter().enumerate() {
                     self.raw(if at == 0 { r#"{"metric":"# } else { r#",{"metric":"# });
                     self.labels(&sample.labels)?;
-                    self.raw(r#","value":"#);
-                    self.point(sample.point.time, sample.point.value);
+                    match &sample.histogram {
+                        None => {
+                            self.raw(r#","value":"#);
+                            self.point(sample.point.time, sample.point.value);
+                        }
+                        Some(histogram) => {
+                            self.raw(r#","histogram":"#);
+                            self.histogram(sample.point.time, histogram);
+                        }
+                    }
                     self.raw("}");
                     self.check()?;
                 }
@@ -135,14 +155,27 @@ impl Writer {
                 for (at, series) in series.iter().enumerate() {
                     self.raw(if at == 0 { r#"{"metric":"# } else { r#",{"metric":"# });
                     self.labels(&series.labels)?;
-                    self.raw(r#","values":["#);
-                    for (at, point) in series.points.iter().enumerate() {
-                        if at > 0 {
-                            self.raw(",");
+                    if !series.points.is_empty() {
+                        self.raw(r#","values":["#);
+                        for (at, point) in series.points.iter().enumerate() {
+                            if at > 0 {
+                                self.raw(",");
+                            }
+                            self.point(point.time, point.value);
                         }
-                        self.point(point.time, point.value);
+                        self.raw("]");
                     }
-                    self.raw("]}");
+                    if !series.histograms.is_empty() {
+                        self.raw(r#","histograms":["#);
+                        for (at, point) in series.histograms.iter().enumerate() {
+                            if at > 0 {
+                                self.raw(",");
+                            }
+                            self.histogram(point.time, &point.histogram);
+                        }
+                        self.raw("]");
+                    }
+                    self.raw("}");
                     self.check()?;
                 }
                 self.raw("]");

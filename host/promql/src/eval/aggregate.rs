@@ -88,7 +88,7 @@ impl Query<'_> {
                 let mut members = group.members.iter().map(|m| &input.series[*m].values);
                 values.push(f(&mut members, at, &mut scratch).map_or_else(model::absent, clean));
             }
-            columns.series.push(Column { labels: group.labels.clone(), drop_name: drops_name(group, input), values });
+            columns.series.push(Column::floats(group.labels.clone(), drops_name(group, input), values));
         }
         Ok(columns)
     }
@@ -158,7 +158,7 @@ impl Query<'_> {
                 }
             }
             let values = states.iter().map(|(seen, state)| if *seen { clean(value(state)) } else { model::absent() }).collect();
-            columns.series.push(Column { labels: group.labels.clone(), drop_name: drops_name(group, input), values });
+            columns.series.push(Column::floats(group.labels.clone(), drops_name(group, input), values));
         }
         Ok(columns)
     }
@@ -241,11 +241,7 @@ impl Query<'_> {
                             Some(place) => *place,
                             None => {
                                 self.budget.add_column(&mut columns.charge, steps.count)?;
-                                columns.series.push(Column {
-                                    labels: labels.clone(),
-                                    drop_name: false,
-                                    values: vec![model::absent(); steps.count],
-                                });
+                                columns.series.push(Column::empty(labels.clone(), false, steps.count));
                                 places.insert(labels, columns.series.len() - 1);
                                 columns.series.len() - 1
                             }

@@ -53,7 +53,7 @@ impl Query<'_> {
         if !kept {
             return self.without_names(vector);
         }
-        vector.series.retain(|column| column.values.iter().any(|v| !is_absent(*v)));
+        vector.series.retain(Column::has_any);
         Ok(vector)
     }
 
@@ -66,21 +66,19 @@ impl Query<'_> {
         for column in &deciding.series {
             self.budget.work(steps.count)?;
             let group = present.entry(signature(matching, &column.labels)).or_insert_with(|| vec![false; steps.count]);
-            for (present, _) in group.iter_mut().zip(&column.values).filter(|(_, v)| !is_absent(**v)) {
-                *present = true;
-            }
+            column.mark(group);
         }
         let filter = |columns: &mut Columns<'b>, keep: bool| -> Result<(), EvalError> {
             for column in &mut columns.series {
                 self.budget.work(steps.count)?;
                 let group = present.get(&signature(matching, &column.labels));
-                for (at, value) in column.values.iter_mut().enumerate() {
+                for at in 0..steps.count {
                     if group.is_some_and(|g| g[at]) != keep {
-                        *value = model::absent();
+                        column.clear(at);
                     }
                 }
             }
-            columns.series.retain(|column| column.values.iter().any(|v| !is_absent(*v)));
+            columns.series.retain(Column::has_any);
             Ok(())
         };
         match step.op {
@@ -137,7 +135,7 @@ impl Query<'_> {
                 joined.group(&key, &many, &one, swapped)?;
             }
         }
-        joined.columns.series.retain(|column| column.values.iter().any(|v| !is_absent(*v)));
+        joined.columns.series.retain(Column::has_any);
         Ok(joined.columns)
     }
 }
@@ -260,8 +258,7 @@ impl Joined<'_, '_> {
             return Ok(*place);
         }
         self.query.budget.add_column(&mut self.columns.charge, self.steps.count)?;
-        let values = vec![model::absent(); self.steps.count];
-        self.columns.series.push(Column { labels: labels.clone(), drop_name: self.step.return_bool, values });
+        self.columns.series.push(Column::empty(labels.clone(), self.step.return_bool, self.steps.count));
         self.touched.push((0, 0));
         self.places.insert(labels, self.columns.series.len() - 1);
         Ok(self.columns.series.len() - 1)
@@ -271,9 +268,7 @@ impl Joined<'_, '_> {
 fn present_at(columns: &Columns<'_>, steps: Steps) -> Vec<bool> {
     let mut present = vec![false; steps.count];
     for column in &columns.series {
-        for (present, _) in present.iter_mut().zip(&column.values).filter(|(_, v)| !is_absent(**v)) {
-            *present = true;
-        }
+        column.mark(&mut present);
     }
     present
 }

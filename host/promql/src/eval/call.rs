@@ -42,7 +42,7 @@ impl Query<'_> {
             "scalar" => self.scalar_of(argument(args, 0, span)?, steps),
             "vector" => {
                 let scalars = self.eval_scalar(argument(args, 0, span)?, steps)?;
-                let column = Column { labels: LabelSet::empty(), drop_name: false, values: scalars.values };
+                let column = Column::floats(LabelSet::empty(), false, scalars.values);
                 Ok(Data::Vector(Columns { series: vec![column], charge: scalars.charge }))
             }
             "timestamp" => self.timestamp(argument(args, 0, span)?, steps).map(Data::Vector),
@@ -93,7 +93,7 @@ impl Query<'_> {
                     self.check_counter(labels, range.span);
                 }
                 self.budget.add_column(&mut columns.charge, steps.count)?;
-                columns.series.push(Column { labels: labels.clone(), drop_name, values });
+                columns.series.push(Column::floats(labels.clone(), drop_name, values));
             }
             Ok(())
         })?;
@@ -149,7 +149,7 @@ impl Query<'_> {
             return self.map(self.eval_vector(arg, steps)?, part);
         }
         let now = self.scalars(steps, |at| part(steps.at(at) as f64 / 1000.0))?;
-        Ok(Columns { series: vec![Column { labels: LabelSet::empty(), drop_name: false, values: now.values }], charge: now.charge })
+        Ok(Columns { series: vec![Column::floats(LabelSet::empty(), false, now.values)], charge: now.charge })
     }
 
     fn scalar_of(&self, arg: &Expr, steps: Steps) -> Result<Data<'_>, EvalError> {
@@ -190,9 +190,7 @@ impl Query<'_> {
         let columns = self.eval_vector(arg, steps)?;
         let mut present = vec![false; steps.count];
         for column in &columns.series {
-            for (present, _) in present.iter_mut().zip(&column.values).filter(|(_, v)| !is_absent(**v)) {
-                *present = true;
-            }
+            column.mark(&mut present);
         }
         self.absence(arg, &present)
     }
@@ -201,7 +199,7 @@ impl Query<'_> {
         let mut present = vec![false; steps.count];
         self.each_series(arg, steps, &mut |_, _, windows| {
             for (present, window) in present.iter_mut().zip(windows.iter()) {
-                *present |= !window.values.is_empty();
+                *present |= !window.values.is_empty() || !window.histograms.is_empty();
             }
             Ok(())
         })?;
@@ -231,7 +229,7 @@ impl Query<'_> {
             }
         }
         let values = present.iter().map(|present| if *present { model::absent() } else { 1.0 }).collect();
-        columns.series.push(Column { labels: labels.build(), drop_name: false, values });
+        columns.series.push(Column::floats(labels.build(), false, values));
         Ok(columns)
     }
 
@@ -412,7 +410,7 @@ impl Query<'_> {
                 values.push(clean(value));
             }
             let labels = if delayed { labels } else { without_metadata(&labels) };
-            columns.series.push(Column { labels, drop_name: delayed, values });
+            columns.series.push(Column::floats(labels, delayed, values));
         }
         if delayed { Ok(columns) } else { self.merge_equal(columns) }
     }

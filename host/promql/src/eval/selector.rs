@@ -1,11 +1,14 @@
 //! Instant vector selectors: for each step the newest sample that is not too old and not a stale marker.
 
-use model::seams::{ColumnSamples, GroupSamples, SelectRequest, SelectedGroup};
-use model::{TimeRange, is_absent, is_stale};
+use std::sync::Arc;
 
-use super::{Column, Columns, Query, Steps};
+use model::seams::{ColumnSamples, GroupSamples, SelectRequest, SelectedGroup};
+use model::{Histogram, TimeRange, is_absent, is_stale};
+
+use super::{Column, Columns, Histograms, Query, Steps};
 use crate::ast::{Edges, Selector};
 use crate::error::EvalError;
+use crate::histogram::FloatHistogram;
 use crate::position::Span;
 
 impl Query<'_> {
@@ -23,20 +26,22 @@ impl Query<'_> {
             let samples = self.read(group.as_ref())?;
             let ends = ends(&samples.samples.times, (0..steps.count).map(|at| look.from(steps.at(at))));
             let mut looked_at = 0;
-            for (labels, values) in group.labels().iter().zip(&samples.samples.columns) {
-                self.note_histograms(values, span);
-                let values = values.floats();
+            for (labels, column) in group.labels().iter().zip(&samples.samples.columns) {
                 self.budget.work(steps.count)?;
                 let bound = |at| look.from(steps.at(at));
-                let picked = if smoothed {
-                    between(&samples.samples.times, values, &ends, lookback, bound)
-                } else {
-                    pick(&samples.samples.times, values, &ends, lookback, bound, times)
+                let picked = match column {
+                    ColumnSamples::Mixed { floats, histograms } if !smoothed => {
+                        pick_mixed(&samples.samples.times, floats, histograms, &ends, lookback, bound, times)
+                    }
+                    column if smoothed => between(&samples.samples.times, column.floats(), &ends, lookback, bound).map(|v| (v, None)),
+                    column => pick(&samples.samples.times, column.floats(), &ends, lookback, bound, times).map(|v| (v, None)),
                 };
-                if let Some(values) = picked {
-                    looked_at += values.iter().filter(|v| !is_absent(**v)).count();
+                if let Some((values, histograms)) = picked {
+                    let column = Column { labels: labels.clone(), drop_name: false, values, histograms };
+                    looked_at += (0..steps.count).filter(|at| column.has(*at)).count();
                     self.budget.add_column(&mut columns.charge, steps.count)?;
-                    columns.series.push(Column { labels: labels.clone(), drop_name: false, values });
+                    self.budget.add_bytes(&mut columns.charge, column.histogram_bytes())?;
+                    columns.series.push(column);
                 }
             }
             self.budget.count_looked_at(looked_at);
@@ -51,13 +56,6 @@ impl Query<'_> {
         Ok(self.select.select(&SelectRequest { matchers: &matchers, range })?)
     }
 
-    /// Native histograms are left out, and not in silence.
-    pub(crate) fn note_histograms(&self, column: &ColumnSamples, span: Span) {
-        if matches!(column, ColumnSamples::Mixed { .. }) {
-            self.notes.warn(span, HISTOGRAMS);
-        }
-    }
-
     /// Decodes a group; its samples count as long as they are held.
     pub(crate) fn read(&self, group: &dyn SelectedGroup) -> Result<Held<'_>, EvalError> {
         let count = group.samples_max();
@@ -69,9 +67,6 @@ impl Query<'_> {
         Ok(Held { samples, _charge: charge })
     }
 }
-
-/// What a query says that met samples it cannot evaluate.
-const HISTOGRAMS: &str = "native histograms are stored, but queries do not evaluate them yet: they are left out";
 
 /// Samples of a group, with the memory they are charged for.
 pub(crate) struct Held<'a> {
@@ -107,6 +102,44 @@ fn pick(times: &[i64], values: &[f64], ends: &[usize], lookback: i64, bound: imp
     });
     let picked = picked.collect();
     any.then_some(picked)
+}
+
+/// The same of a series that has histograms, perhaps among floats.
+fn pick_mixed(
+    times: &[i64],
+    floats: &[f64],
+    histograms: &[Option<Arc<Histogram>>],
+    ends: &[usize],
+    lookback: i64,
+    bound: impl Fn(usize) -> i64,
+    want_times: bool,
+) -> Option<(Vec<f64>, Option<Histograms>)> {
+    let (mut values, mut picked) = (vec![model::absent(); ends.len()], vec![None; ends.len()]);
+    // One sample often stands for several steps.
+    let mut last: Option<(usize, Arc<FloatHistogram>)> = None;
+    let (mut any, mut any_histogram) = (false, false);
+    for (step, end) in ends.iter().enumerate() {
+        let oldest = bound(step).saturating_sub(lookback);
+        let there = |at: &usize| !is_absent(floats[*at]) || histograms[*at].is_some();
+        let Some(at) = (0..*end).rev().take_while(|at| times[*at] > oldest).find(there) else { continue };
+        let value = match &histograms[at] {
+            Some(histogram) if histogram.is_stale() => continue,
+            None if is_stale(floats[at]) => continue,
+            _ if want_times => times[at] as f64 / 1000.0,
+            None => super::clean(floats[at]),
+            Some(histogram) => {
+                let known = last.take().filter(|(known, _)| *known == at).map(|(_, known)| known);
+                let known = known.unwrap_or_else(|| Arc::new(FloatHistogram::from(histogram.as_ref())));
+                picked[step] = Some(Arc::clone(&known));
+                last = Some((at, known));
+                (any, any_histogram) = (true, true);
+                continue;
+            }
+        };
+        any = true;
+        values[step] = value;
+    }
+    any.then(|| (values, any_histogram.then_some(picked)))
 }
 
 /// The value between the samples before and after each time, by a straight line; where there is none after it, the last.

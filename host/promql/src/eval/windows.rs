@@ -1,12 +1,16 @@
 //! Range vectors, one series at a time: its samples, and for each step which of them are in the window.
 
+use std::sync::Arc;
+
+use model::seams::ColumnSamples;
 use model::{LabelSet, TimeRange, is_absent, is_stale};
 
 use super::selector::ends;
-use super::{Query, Steps, refuse};
+use super::{Column, Query, Steps, refuse};
 use crate::ast::{Edges, Expr, ExprKind};
 use crate::error::EvalError;
 use crate::functions::rate;
+use crate::histogram::{FloatHistogram, HistogramPoint};
 use crate::position::Span;
 use crate::value::{Point, Series};
 
@@ -15,6 +19,8 @@ use crate::value::{Point, Series};
 pub(crate) struct Window<'a> {
     pub(crate) times: &'a [i64],
     pub(crate) values: &'a [f64],
+    /// Samples that are histograms; empty as nearly always.
+    pub(crate) histograms: &'a [HistogramPoint],
     pub(crate) start: i64,
     pub(crate) end: i64,
     /// When the evaluation takes place; apart from `end` where there is an offset or a fixed time.
@@ -29,6 +35,9 @@ pub(crate) struct Windows<'a> {
     values: &'a [f64],
     frame: &'a Frame,
     borders: &'a [(usize, usize)],
+    histograms: &'a [HistogramPoint],
+    /// Of `histograms`; empty if there is none.
+    histogram_borders: &'a [(usize, usize)],
 }
 
 /// What all series of a range vector share.
@@ -45,7 +54,7 @@ pub(crate) struct Frame {
 impl<'a> Windows<'a> {
     /// Samples in all windows together, each as often as it comes into one.
     fn looked_at(&self) -> usize {
-        self.borders.iter().map(|(from, to)| to.saturating_sub(*from)).sum()
+        self.borders.iter().chain(self.histogram_borders).map(|(from, to)| to.saturating_sub(*from)).sum()
     }
 
     /// The window at each step.
@@ -55,6 +64,7 @@ impl<'a> Windows<'a> {
             Window {
                 times: &self.times[*from..*to],
                 values: &self.values[*from..*to],
+                histograms: self.histogram_borders.get(step).map_or(&[], |(from, to)| &self.histograms[*from..*to]),
                 start: end.saturating_sub(self.frame.range),
                 end,
                 now: self.frame.steps.at(step),
@@ -105,10 +115,12 @@ impl Query<'_> {
                     let mut walk = Walk { frame: &frame, shared: None, times: Vec::new(), values: Vec::new() };
                     let mut looked_at = 0;
                     for (labels, column) in group.labels().iter().zip(&held.samples.columns) {
-                        self.note_histograms(column, expr.span);
                         let values = column.floats();
                         self.budget.work(values.len())?;
-                        walk.series(&held.samples.times, values, |windows| {
+                        let histograms = stored_histograms(&held.samples.times, column);
+                        let mut charge = self.budget.charge(0)?;
+                        self.budget.add_bytes(&mut charge, histograms.iter().map(|p| p.histogram.bytes()).sum())?;
+                        walk.series(&held.samples.times, values, &histograms, |windows| {
                             looked_at += windows.looked_at();
                             visit(labels, false, windows)
                         })?;
@@ -143,7 +155,8 @@ impl Query<'_> {
         let mut walk = Walk { frame: &frame, shared: None, times: Vec::new(), values: Vec::new() };
         for column in &columns.series {
             self.budget.work(column.values.len())?;
-            walk.series(&times, &column.values, |windows| visit(&column.labels, column.drop_name, windows))?;
+            let histograms = column_histograms(&times, column);
+            walk.series(&times, &column.values, &histograms, |windows| visit(&column.labels, column.drop_name, windows))?;
         }
         Ok(())
     }
@@ -153,16 +166,17 @@ impl Query<'_> {
         let mut all: Vec<Series> = Vec::new();
         let mut charge = self.budget.charge(0)?;
         self.each_series(expr, self.steps, &mut |labels, drop_name, windows| {
-            for window in windows.iter().filter(|w| !w.times.is_empty()) {
-                self.budget.add(&mut charge, window.times.len())?;
+            for window in windows.iter().filter(|w| !w.times.is_empty() || !w.histograms.is_empty()) {
+                let bytes: usize = window.histograms.iter().map(|p| p.histogram.bytes() / 8).sum();
+                self.budget.add(&mut charge, window.times.len().saturating_add(bytes))?;
                 let extended = window.edges.map(|_| rate::extend(&window));
                 let (times, values) = extended.as_ref().map_or((window.times, window.values), |(times, values)| (times, values));
-                if times.is_empty() {
+                if times.is_empty() && window.histograms.is_empty() {
                     continue;
                 }
                 let points = times.iter().zip(values).map(|(time, value)| Point { time: *time, value: *value }).collect();
                 let labels = if drop_name { super::without_metadata(labels) } else { labels.clone() };
-                all.push(Series { labels, points });
+                all.push(Series { labels, points, histograms: window.histograms.to_vec() });
             }
             Ok(())
         })?;
@@ -172,6 +186,19 @@ impl Query<'_> {
         }
         Ok(all)
     }
+}
+
+/// The histograms of a stored series, without those that say that it ended.
+fn stored_histograms(times: &[i64], column: &ColumnSamples) -> Vec<HistogramPoint> {
+    let ColumnSamples::Mixed { histograms, .. } = column else { return Vec::new() };
+    let present = times.iter().zip(histograms).filter_map(|(time, h)| Some((*time, h.as_ref().filter(|h| !h.is_stale())?)));
+    present.map(|(time, h)| HistogramPoint { time, histogram: Arc::new(FloatHistogram::from(h.as_ref())) }).collect()
+}
+
+/// The same of an evaluated one.
+fn column_histograms(times: &[i64], column: &Column) -> Vec<HistogramPoint> {
+    let slots = times.iter().zip(column.histograms.iter().flatten());
+    slots.filter_map(|(time, h)| Some(HistogramPoint { time: *time, histogram: Arc::clone(h.as_ref()?) })).collect()
 }
 
 /// Series of one group. Those that have a sample in each row share times and borders; the others get their own.
@@ -187,8 +214,13 @@ impl Walk<'_> {
         &mut self,
         times: &[i64],
         values: &[f64],
+        histograms: &[HistogramPoint],
         visit: impl FnOnce(&Windows<'_>) -> Result<(), EvalError>,
     ) -> Result<(), EvalError> {
+        let frame = self.frame;
+        let histogram_borders =
+            if histograms.is_empty() { Vec::new() } else { frame.borders(&histograms.iter().map(|p| p.time).collect::<Vec<_>>()) };
+        let histogram_borders = histogram_borders.as_slice();
         if values.iter().any(|v| is_absent(*v) || is_stale(*v)) {
             self.times.clear();
             self.values.clear();
@@ -196,13 +228,13 @@ impl Walk<'_> {
                 self.times.push(*time);
                 self.values.push(*value);
             }
-            if self.times.is_empty() {
+            if self.times.is_empty() && histograms.is_empty() {
                 return Ok(());
             }
-            let borders = self.frame.borders(&self.times);
-            return visit(&Windows { times: &self.times, values: &self.values, frame: self.frame, borders: &borders });
+            let borders = frame.borders(&self.times);
+            return visit(&Windows { times: &self.times, values: &self.values, frame, borders: &borders, histograms, histogram_borders });
         }
-        let borders = self.shared.get_or_insert_with(|| self.frame.borders(times));
-        visit(&Windows { times, values, frame: self.frame, borders })
+        let borders = self.shared.get_or_insert_with(|| frame.borders(times));
+        visit(&Windows { times, values, frame, borders, histograms, histogram_borders })
     }
 }

@@ -271,9 +271,19 @@ impl Queries<'_> {
     }
 
     fn frames_of(&mut self, target: &Target, text: &str, result: promql::QueryResult, step: Option<u64>, several: bool) -> Vec<Frame> {
-        let notes = result.warnings.into_iter().chain(result.infos);
+        let left_out =
+            has_histograms(&result.value).then(|| "native histograms are not drawn: take histogram_quantile or the like".to_owned());
+        let notes = result.warnings.into_iter().chain(result.infos).chain(left_out);
         self.warnings.extend(notes.map(|note| format!("query {}: {note}", target.ref_id)));
         frames(target, text, series_of(result.value), step, several)
+    }
+}
+
+fn has_histograms(value: &Value) -> bool {
+    match value {
+        Value::Vector(samples) => samples.iter().any(|sample| sample.histogram.is_some()),
+        Value::Matrix(series) => series.iter().any(|series| !series.histograms.is_empty()),
+        Value::Scalar(_) | Value::String(..) => false,
     }
 }
 
@@ -281,9 +291,12 @@ fn series_of(value: Value) -> Vec<ResultSeries> {
     let single = |labels, point: promql::Point| ResultSeries { labels, times: vec![point.time], values: vec![point.value] };
     match value {
         Value::Scalar(point) => vec![single(model::LabelSet::empty(), point)],
-        Value::Vector(samples) => samples.into_iter().map(|sample| single(sample.labels, sample.point)).collect(),
+        Value::Vector(samples) => {
+            samples.into_iter().filter(|sample| sample.histogram.is_none()).map(|sample| single(sample.labels, sample.point)).collect()
+        }
         Value::Matrix(series) => series
             .into_iter()
+            .filter(|series| !series.points.is_empty())
             .map(|series| ResultSeries {
                 times: series.points.iter().map(|point| point.time).collect(),
                 values: series.points.iter().map(|point| point.value).collect(),

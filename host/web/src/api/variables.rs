@@ -124,7 +124,8 @@ impl Asking<'_> {
         let line = |labels: &str, point: promql::Point| format!("{labels} {} {}", crate::encode::float(point.value), point.time);
         match result.value {
             promql::Value::Vector(samples) => {
-                Ok(samples.into_iter().take(VALUES_MAX).map(|s| line(&s.labels.to_string(), s.point)).collect())
+                let floats = samples.into_iter().filter(|s| s.histogram.is_none());
+                Ok(floats.take(VALUES_MAX).map(|s| line(&s.labels.to_string(), s.point)).collect())
             }
             promql::Value::Scalar(point) => Ok(vec![line("{}", point)]),
             promql::Value::String(..) | promql::Value::Matrix(_) => Err("its query yields neither a vector nor a scalar".to_owned()),

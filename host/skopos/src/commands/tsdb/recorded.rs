@@ -117,6 +117,9 @@ fn evaluate(db: &Db, rule: &Recording<'_>, from: i64, to: i64, step: i64, good: 
         *good = false;
     }
     match result.value {
+        promql::Value::Matrix(series) if series.iter().any(|series| !series.histograms.is_empty()) => {
+            Err(format!("rule {} yields native histograms, which cannot be backfilled", rule.name()))
+        }
         promql::Value::Matrix(series) => Ok(series
             .into_iter()
             .map(|series| (series.labels, series.points.iter().map(|point| (point.time, point.value.to_bits())).collect()))

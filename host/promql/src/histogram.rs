@@ -1,0 +1,105 @@
+//! Native histograms as the evaluator works with them: counts are floats, buckets stand by index, so that arithmetic walks
+//! two ascending lists. `model::Histogram` is how storage keeps them.
+
+mod bounds;
+mod convert;
+mod text;
+
+use std::sync::Arc;
+
+use model::{CUSTOM_BUCKETS_SCHEMA, ResetHint};
+
+pub use bounds::BucketRange;
+
+/// A native histogram with float counts.
+#[derive(Clone, Debug)]
+pub struct FloatHistogram {
+    /// In `-4..=8`, each step doubling the resolution, or [`CUSTOM_BUCKETS_SCHEMA`].
+    pub schema: i32,
+    /// Half the width of the bucket around zero; 0 with custom buckets.
+    pub zero_threshold: f64,
+    /// Observations in that bucket.
+    pub zero_count: f64,
+    /// All observations.
+    pub count: f64,
+    /// Their sum.
+    pub sum: f64,
+    /// Buckets of positive values, or all custom ones, by ascending index, each index once.
+    pub positive: Vec<Bucket>,
+    /// Buckets of negative values, by ascending index, so by falling value.
+    pub negative: Vec<Bucket>,
+    /// Upper bounds of custom buckets, ascending, without infinity. Shared by all histograms of a series.
+    pub custom_bounds: Arc<[f64]>,
+    /// What is known of a counter reset between this one and the one before.
+    pub reset_hint: ResetHint,
+}
+
+/// One bucket of a [`FloatHistogram`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bucket {
+    /// Bounds follow from it: `base^(index-1)` to `base^index`, or the custom bounds around it.
+    pub index: i32,
+    /// Observations in it alone; not cumulative.
+    pub count: f64,
+}
+
+/// A histogram at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistogramPoint {
+    /// Unix milliseconds.
+    pub time: model::TimestampMs,
+    /// The value.
+    pub histogram: Arc<FloatHistogram>,
+}
+
+impl Default for FloatHistogram {
+    fn default() -> Self {
+        Self {
+            schema: 0,
+            zero_threshold: 0.0,
+            zero_count: 0.0,
+            count: 0.0,
+            sum: 0.0,
+            positive: Vec::new(),
+            negative: Vec::new(),
+            custom_bounds: Arc::from([]),
+            reset_hint: ResetHint::Unknown,
+        }
+    }
+}
+
+/// As upstream's comparison: bit by bit, empty buckets do not count, what is known of resets neither.
+impl PartialEq for FloatHistogram {
+    fn eq(&self, other: &Self) -> bool {
+        let filled = |buckets: &[Bucket]| -> Vec<(i32, u64)> {
+            buckets.iter().filter(|b| b.count != 0.0).map(|b| (b.index, b.count.to_bits())).collect()
+        };
+        let bits = |h: &Self| [h.count.to_bits(), h.sum.to_bits(), h.zero_count.to_bits(), h.zero_threshold.to_bits()];
+        self.schema == other.schema
+            && bits(self) == bits(other)
+            && self.same_bounds(other)
+            && filled(&self.positive) == filled(&other.positive)
+            && filled(&self.negative) == filled(&other.negative)
+    }
+}
+
+impl FloatHistogram {
+    /// Whether its bounds are written out instead of computed.
+    #[must_use]
+    pub fn is_custom(&self) -> bool {
+        self.schema == CUSTOM_BUCKETS_SCHEMA
+    }
+
+    /// Whether both have the same custom bounds, or none.
+    pub(crate) fn same_bounds(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.custom_bounds, &other.custom_bounds)
+            || self.custom_bounds.iter().map(|b| b.to_bits()).eq(other.custom_bounds.iter().map(|b| b.to_bits()))
+    }
+
+    /// Bytes it holds, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let buckets = self.positive.len() + self.negative.len();
+        std::mem::size_of::<Self>() + buckets * std::mem::size_of::<Bucket>() + self.custom_bounds.len() * 8
+    }
+}
