@@ -37,5 +37,6 @@ pub use limits::Limits;
 pub use memory::Memory;
 pub use meter::{Hold, Meter, Stats};
 pub use parse::{parse, parse_series};
+pub use signatures::functions;
 pub use text::quote;
 pub use value::{Point, QueryResult, Sample, Series, Value};

@@ -33,6 +33,11 @@ pub(crate) fn find(name: &str) -> Option<&'static Signature> {
     FUNCTIONS.binary_search_by(|f| f.name.cmp(name)).ok().map(|at| &FUNCTIONS[at])
 }
 
+/// All functions, by name.
+pub fn functions() -> impl Iterator<Item = &'static Signature> {
+    FUNCTIONS.iter()
+}
+
 const fn plain(name: &'static str, args: &'static [ValueType], returns: ValueType) -> Signature {
     Signature { name, args, more: More::No, returns, experimental: false }
 }

@@ -9,6 +9,8 @@
 //! of their labels' bytes, most often as the one that followed the same series last time (`cache`); nothing is stored before the
 //! whole message was read (`v1`, `v2`); samples become rows of groups, which are keyed by sender, job and instance (`sender`,
 //! `lanes`, `rows`).
+//!
+//! The other way, [`read`] answers servers that ask for samples.
 
 mod answer;
 mod body;
@@ -22,6 +24,7 @@ mod lanes;
 mod message;
 mod metadata;
 mod otlp;
+pub mod read;
 mod receiver;
 mod rows;
 mod sender;

@@ -109,6 +109,15 @@ impl Rule {
         Ok(rule)
     }
 
+    /// The rule as upstream's API writes it, with all fields.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "source_labels": self.source_labels, "separator": self.separator, "regex": self.regex.source(), "modulus": self.modulus,
+            "target_label": self.target_label, "replacement": self.replacement, "action": self.action_name(),
+        })
+    }
+
     /// What upstream refuses, in its words.
     fn check(&self) -> Result<(), String> {
         use Action::{DropEqual, HashMod, KeepEqual, LabelDrop, LabelKeep, LabelMap, Lowercase, Replace, Uppercase};

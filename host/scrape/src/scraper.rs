@@ -148,6 +148,12 @@ impl Scraper {
         snapshot
     }
 
+    /// The rules that targets of a job are relabelled by; None if there is no such job.
+    #[must_use]
+    pub fn relabel_rules(&self, job: &str) -> Option<Vec<crate::relabel::Rule>> {
+        self.inner.lock().iter().find(|pool| pool.job.name == job).map(|pool| pool.job.relabel.clone())
+    }
+
     /// What all targets say of their metrics, by pool and URL.
     #[must_use]
     pub fn metadata(&self) -> Vec<TargetMetadata> {

@@ -145,6 +145,16 @@ impl App {
                 date: String::new(),
                 compiler: String::new(),
             },
+            relabel_rules: {
+                let app = app();
+                Arc::new(move |pool| app.rooms.get()?.scraper.relabel_rules(pool))
+            },
+            pool_config: {
+                let app = app();
+                Arc::new(move |pool| pool_of(&app.current.load().shown, pool))
+            },
+            chunker: Arc::new(crate::storage::chunks),
+            cors_origin: self.flags.cors_origin.clone(),
             enable_lifecycle: self.flags.enable_lifecycle,
             remote_write: ask(app(), |app| app.receiver(app.flags.enable_remote_write_receiver)),
             otlp: ask(app(), |app| app.receiver(app.flags.enable_otlp_receiver)),
@@ -159,6 +169,8 @@ impl App {
                 query_timeout: std::time::Duration::from_millis(self.flags.query_timeout_ms),
                 samples_max: self.flags.query_samples_max,
                 lookback_ms: i64::try_from(self.flags.query_lookback_ms).unwrap_or(i64::MAX),
+                experimental: self.flags.experimental(),
+                delayed_name_removal: self.flags.feature("promql-delayed-name-removal"),
                 ..web::Limits::default()
             },
         }
@@ -199,6 +211,7 @@ impl App {
             started: self.started,
             reload_ok: self.reload_facts().successful,
             config_read: self.current.load().read_at,
+            reload_failed: self.reload_facts().failed_at,
             corruptions: damage,
             retention: self.retention().shown(),
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("?")).display().to_string(),
@@ -251,6 +264,14 @@ fn all_metadata(rooms: &Rooms) -> Vec<scrape::snapshot::TargetMetadata> {
         all.push(scrape::snapshot::TargetMetadata { labels: LabelSet::empty(), families: written.iter().map(family).collect() });
     }
     all
+}
+
+/// The entry of `scrape_configs` with that name, of a configuration without secrets.
+fn pool_of(shown: &str, pool: &str) -> Option<String> {
+    let root = yaml::parse(shown).ok()?;
+    let jobs = root.get("scrape_configs")?.as_sequence().ok()?;
+    let job = jobs.iter().find(|job| job.get("job_name").and_then(|name| name.as_str().ok()) == Some(pool))?;
+    Some(crate::shown::masked_yaml(job, &|_| false))
 }
 
 fn ask<T: 'static>(app: Arc<App>, question: impl Fn(&App) -> T + Send + Sync + 'static) -> Arc<dyn Fn() -> T + Send + Sync> {

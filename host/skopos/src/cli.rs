@@ -81,9 +81,10 @@ pub(crate) struct ServerFlags {
     /// Users, TLS and headers of the web interface, in upstream's format. Changes are taken up while running.
     #[arg(long = "web.config.file", value_name = "FILE")]
     pub(crate) web_config_file: Option<PathBuf>,
-    /// Refused: pages of other sites get no answers.
-    #[arg(long = "web.cors.origin", value_name = "REGEX", hide = true, value_parser = no_cors)]
-    pub(crate) cors_origin: Option<String>,
+    /// Other sites whose pages may read the API's answers, as an anchored regular expression of their origins, such as
+    /// https://(grafana|wiki)\.example. They can change nothing. [default: none]
+    #[arg(long = "web.cors.origin", value_name = "REGEX", value_parser = origins)]
+    pub(crate) cors_origin: Option<model::Pattern>,
     /// The address under which others reach this Skopos, for links in notifications. [default: the first listen address]
     #[arg(long = "web.external-url", value_name = "URL")]
     pub(crate) external_url: Option<String>,
@@ -115,6 +116,11 @@ pub(crate) struct ServerFlags {
     /// How far an instant query looks back for a sample.
     #[arg(long = "query.lookback-delta", value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub(crate) query_lookback_ms: u64,
+    /// What upstream keeps behind a flag, by its names, separated by commas: promql-experimental-functions,
+    /// promql-extended-range-selectors, promql-binop-fill-modifiers, promql-delayed-name-removal. What is on here anyway is taken and
+    /// changes nothing. May come more than once.
+    #[arg(long = "enable-feature", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) features: Vec<String>,
     /// Only lines of this level or above.
     #[arg(long = "log.level", value_enum, default_value_t = LogLevel::Info)]
     pub(crate) log_level: LogLevel,
@@ -135,6 +141,18 @@ impl ServerFlags {
         if inner.is_empty() { String::new() } else { format!("/{inner}") }
     }
 
+    /// Whether PromQL's experimental parts are on. They are one here: functions, range modifiers, `fill`.
+    pub(crate) fn experimental(&self) -> bool {
+        self.features.iter().any(|name| {
+            matches!(name.as_str(), "promql-experimental-functions" | "promql-extended-range-selectors" | "promql-binop-fill-modifiers")
+        })
+    }
+
+    /// Whether this feature is asked for.
+    pub(crate) fn feature(&self, name: &str) -> bool {
+        self.features.iter().any(|feature| feature == name)
+    }
+
     /// The values in force, by the flags' names, as `/api/v1/status/flags` shows them.
     pub(crate) fn as_map(&self) -> BTreeMap<String, String> {
         let path = |path: &Option<PathBuf>| path.as_ref().map_or_else(String::new, |p| p.display().to_string());
@@ -151,6 +169,8 @@ impl ServerFlags {
             ("storage.wal-sync", format_duration(self.wal_sync_ms)),
             ("web.listen-address", self.listen_addresses.join(",")),
             ("web.config.file", path(&self.web_config_file)),
+            ("web.cors.origin", self.cors_origin.as_ref().map_or_else(String::new, |pattern| pattern.source().to_owned())),
+            ("enable-feature", self.features.join(",")),
             ("web.external-url", self.external_url.clone().unwrap_or_default()),
             ("web.route-prefix", format!("{}/", self.prefix())),
             ("web.enable-lifecycle", self.enable_lifecycle.to_string()),
@@ -186,8 +206,8 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-fn no_cors(_: &str) -> Result<String, String> {
-    Err("pages of other sites get no answers from here: let a proxy in front put both under one address, or leave the flag out".to_owned())
+fn origins(text: &str) -> Result<model::Pattern, String> {
+    model::Pattern::new(text).map_err(|error| error.to_string())
 }
 
 fn duration(text: &str) -> Result<u64, String> {

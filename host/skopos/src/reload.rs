@@ -25,6 +25,7 @@ impl App {
         let mut facts = self.reload_facts();
         facts.attempts += 1;
         facts.successful = result.is_ok();
+        facts.failed_at = result.is_err().then(|| self.clock.now());
         match &result {
             Ok(()) => {
                 facts.success_seconds = self.clock.now() as f64 / 1000.0;

@@ -31,6 +31,8 @@ pub(crate) struct ReloadFacts {
     pub(crate) success_seconds: f64,
     pub(crate) attempts: u64,
     pub(crate) failures: u64,
+    /// When the last one failed, if it did; Unix milliseconds.
+    pub(crate) failed_at: Option<i64>,
 }
 
 /// All families, in the order people look for them.

@@ -8,8 +8,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use model::seams::{Select, SelectError, SelectRequest, SelectedGroup, SeriesExemplars};
-use model::{Clock, LabelSet, Matcher, TimeRange};
+use model::seams::{ColumnSamples, Select, SelectError, SelectRequest, SelectedGroup, SeriesExemplars};
+use model::{Clock, HISTOGRAM_BITS, LabelSet, Matcher, TimeRange};
 use tsdb::{Db, OpenError, RecoveryReport};
 
 pub(crate) use admin::{admin, blocks_json, status_json};
@@ -147,4 +147,21 @@ pub(crate) fn look_after(
             tracing::error!("the last sync of the log failed: {error}");
         }
     })
+}
+
+/// Chunks of a series for remote read.
+pub(crate) fn chunks(times: &[i64], samples: &ColumnSamples) -> Vec<remote::read::Chunk> {
+    let histograms = match samples {
+        ColumnSamples::Mixed { histograms, .. } => histograms.as_slice(),
+        _ => &[],
+    };
+    let at = |row: usize| histograms.get(row).cloned().flatten();
+    let bits = samples.floats().iter().enumerate().map(|(row, value)| if at(row).is_some() { HISTOGRAM_BITS } else { value.to_bits() });
+    let mut chunks = Vec::new();
+    let cut = tsdb::prometheus::chunks::<std::convert::Infallible>(times, bits, &at, |chunk| {
+        chunks.push(remote::read::Chunk { from: chunk.from, to: chunk.to, encoding: chunk.encoding, data: chunk.data });
+        Ok(())
+    });
+    let Ok(()) = cut;
+    chunks
 }

@@ -11,6 +11,7 @@ mod bits;
 mod block;
 mod bytes;
 mod chunk;
+mod chunking;
 mod directory;
 mod error;
 mod export;
@@ -31,6 +32,7 @@ mod xor;
 
 pub use block::Block;
 pub use chunk::Samples;
+pub use chunking::{RawChunk, chunks};
 pub use directory::Directory;
 pub use error::Error;
 pub use export::{BlockExport, ExportedBlock};

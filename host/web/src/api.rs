@@ -3,11 +3,16 @@
 pub(crate) mod admin;
 pub(crate) mod boards;
 pub(crate) mod exemplars;
+pub(crate) mod features;
 pub(crate) mod federate;
 pub(crate) mod lifecycle;
 pub(crate) mod metadata;
+pub(crate) mod notices;
+pub(crate) mod openapi;
 pub(crate) mod panel;
+pub(crate) mod parse_query;
 pub(crate) mod query;
+pub(crate) mod read;
 pub(crate) mod receivers;
 pub(crate) mod rules;
 pub(crate) mod series;

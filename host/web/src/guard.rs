@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::access::{Access, Refusal, User};
 use crate::error::ApiError;
+use model::Pattern;
 
 /// Everything comes from here; nothing frames the pages; nothing inline runs.
 pub(crate) const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; \
@@ -32,11 +33,35 @@ pub(crate) struct Guard {
     access: Arc<Access>,
     /// Where the API begins, as `/skopos/api/v1/`.
     api: String,
+    /// Sites whose pages may read the API's answers.
+    readers: Option<Pattern>,
 }
 
 impl Guard {
-    pub(crate) fn new(listen: &[String], external_url: &str, prefix: &str, access: Arc<Access>) -> Self {
-        Self { hosts: Hosts::new(listen, external_url), access, api: format!("{prefix}/api/v1/") }
+    pub(crate) fn new(listen: &[String], external_url: &str, prefix: &str, access: Arc<Access>, readers: Option<Pattern>) -> Self {
+        Self { hosts: Hosts::new(listen, external_url), access, api: format!("{prefix}/api/v1/"), readers }
+    }
+
+    /// What another site's page is told of an answer of the API, as upstream tells it: whether it may read it. Only where the operator
+    /// named sites, and never more than reading; credentials of the browser do not come along.
+    fn cors(&self, request: &Request) -> Option<[(HeaderName, HeaderValue); 5]> {
+        let readers = self.readers.as_ref()?;
+        let origin = request.headers().get(header::ORIGIN)?;
+        if !request.uri().path().starts_with(&self.api) {
+            return None;
+        }
+        let allowed = match origin.to_str() {
+            _ if readers.source() == ".*" => HeaderValue::from_static("*"),
+            Ok(text) if readers.is_match(text) => origin.clone(),
+            _ => return None,
+        };
+        Some([
+            (header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Accept, Authorization, Content-Type, Origin")),
+            (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, OPTIONS")),
+            (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Date")),
+            (header::VARY, HeaderValue::from_static("Origin")),
+        ])
     }
 
     /// Finds out whose request it is, and whether it may pass.
@@ -70,8 +95,12 @@ impl Guard {
         if is_safe(request.method()) {
             return Ok(());
         }
+        let reads = request.uri().path().strip_prefix(&self.api).is_some_and(only_reads);
+        if reads && self.cors(request).is_some() {
+            return Ok(());
+        }
         check_origin(request.headers(), host.as_deref(), &self.hosts)?;
-        if request.uri().path().strip_prefix(&self.api).is_some_and(only_reads) {
+        if reads {
             return Ok(());
         }
         if self.access.is_read_only() {
@@ -99,6 +128,7 @@ impl Guard {
 
 /// The middleware.
 pub(crate) async fn guard(guard: Arc<Guard>, mut request: Request, next: Next) -> Response {
+    let cors = guard.cors(&request);
     let mut response = match guard.admit(&mut request).await {
         Ok(()) => next.run(request).await,
         Err(response) => response,
@@ -113,6 +143,9 @@ pub(crate) async fn guard(guard: Arc<Guard>, mut request: Request, next: Next) -
         (header::X_FRAME_OPTIONS, "DENY"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    for (name, value) in cors.into_iter().flatten() {
+        headers.append(name, value);
     }
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     for (name, value) in guard.access.headers() {
@@ -165,7 +198,7 @@ fn only_reads(rest: &str) -> bool {
     let parts: Vec<&str> = rest.split('/').collect();
     matches!(
         parts[..],
-        ["query" | "query_range" | "query_exemplars" | "series" | "labels" | "format_query"] | ["dashboards", _, "panels", _, "view"]
+        ["query" | "query_range" | "query_exemplars" | "series" | "labels" | "format_query" | "parse_query" | "read"] | ["dashboards", _, "panels", _, "view"]
     )
 }
 

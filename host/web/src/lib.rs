@@ -18,6 +18,7 @@ mod router;
 mod run;
 mod serve;
 mod state;
+mod stream;
 
 pub use access::{Access, WebConfig};
 pub use axum::Router;

@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 
 use crate::api::{
-    admin, boards, exemplars, federate, lifecycle, metadata, panel, query, receivers, rules, series, session, status, targets, tsdb_status,
-    write,
+    admin, boards, exemplars, features, federate, lifecycle, metadata, notices, openapi, panel, parse_query, query, read, receivers, rules,
+    series, session, status, targets, tsdb_status, write,
 };
 use crate::compress::compress;
 use crate::error::ApiError;
@@ -20,6 +20,7 @@ use crate::pages;
 use crate::plugins::{dispatch, metrics_text, nobody};
 use crate::run::Runner;
 use crate::state::State;
+use tokio::sync::Semaphore;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -29,6 +30,8 @@ pub(crate) struct App {
     /// Held while a message is on trial.
     pub(crate) testing: Arc<tokio::sync::Mutex<()>>,
     pub(crate) writes: Arc<write::Writes>,
+    /// Seats of those who listen to `/api/v1/notifications/live`.
+    pub(crate) listeners: Arc<Semaphore>,
 }
 
 /// All addresses this server answers.
@@ -36,11 +39,12 @@ pub fn router(state: State) -> Router {
     let prefix = normal_prefix(&state.route_prefix);
     // A proxy may take the prefix away; browsers still see it.
     let outside = outside(&state.external_url).unwrap_or_else(|| prefix.clone());
-    let checks = Arc::new(Guard::new(&state.listen, &state.external_url, &prefix, Arc::clone(&state.access)));
+    let checks = Arc::new(Guard::new(&state.listen, &state.external_url, &prefix, Arc::clone(&state.access), state.cors_origin.clone()));
     let app = App {
         runner: Runner::new(state.limits.queries),
         testing: Arc::default(),
         writes: Arc::new(write::Writes::new()),
+        listeners: notices::seats(),
         state: Arc::new(state),
     };
     let routes = Router::new()
@@ -78,13 +82,16 @@ fn api() -> Router<App> {
         .route("/query_range", get(query::range).post(query::range))
         .route("/query_exemplars", get(exemplars::query).post(exemplars::query))
         .route("/format_query", get(query::format).post(query::format))
+        .route("/parse_query", get(parse_query::parse_query).post(parse_query::parse_query))
         .route("/series", get(series::series).post(series::series))
         .route("/labels", get(series::names).post(series::names))
         .route("/label/{name}/values", get(series::values))
         .route("/metadata", get(metadata::metadata))
         .route("/targets", get(targets::targets))
         .route("/targets/metadata", get(metadata::of_targets))
+        .route("/targets/relabel_steps", get(targets::relabel_steps))
         .route("/scrape_pools", get(targets::pools))
+        .route("/scrape_pools/config", get(targets::pool_config))
         .route("/rules", get(rules::rules))
         .route("/alerts", get(rules::alerts))
         .route("/alertmanagers", get(rules::alertmanagers))
@@ -98,7 +105,13 @@ fn api() -> Router<App> {
         .route("/admin/tsdb/delete_series", post(admin::delete).put(admin::delete))
         .route("/admin/tsdb/clean_tombstones", post(admin::clean).put(admin::clean))
         .route("/status/walreplay", get(status::wal_replay))
+        .route("/read", post(read::read))
         .route("/write", post(write::write))
+        .route("/otlp/v1/metrics", post(write::otlp))
+        .route("/notifications", get(notices::now))
+        .route("/notifications/live", get(notices::live))
+        .route("/features", get(features::features))
+        .route("/openapi.yaml", get(openapi::openapi))
         // Ours.
         .route("/plugins", get(status::plugins))
         .route("/session", get(session::session))
@@ -110,17 +123,8 @@ fn api() -> Router<App> {
         .route("/dashboards/{uid}", get(boards::one))
         .route("/dashboards/{uid}/panels/{id}/view", post(panel::view))
         // Upstream's that are not served yet, by name.
-        .route("/parse_query", any(status::not_yet))
-        .route("/targets/relabel_steps", any(status::not_yet))
-        .route("/scrape_pools/config", any(status::not_yet))
         .route("/status/self_metrics", any(status::not_yet))
         .route("/search/{what}", any(status::not_yet))
-        .route("/read", any(status::not_yet))
-        .route("/otlp/v1/metrics", post(write::otlp))
-        .route("/notifications", any(status::not_yet))
-        .route("/notifications/live", any(status::not_yet))
-        .route("/features", any(status::not_yet))
-        .route("/openapi.yaml", any(status::not_yet))
 }
 
 fn lifecycle_routes() -> Router<App> {
@@ -195,7 +199,8 @@ fn page_routes(outside: &str) -> Router<App> {
 /// Answers the API only once storage does. What tells how the server is stays open.
 async fn when_ready(Shared(app): Shared<App>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let open = path.contains("/status/") || path.ends_with("/plugins") || path == "/session";
+    let told = ["/notifications", "/notifications/live", "/features", "/openapi.yaml", "/session"];
+    let open = path.contains("/status/") || path.ends_with("/plugins") || told.contains(&path);
     if open || (app.state.ready)() {
         next.run(request).await
     } else {

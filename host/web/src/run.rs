@@ -48,6 +48,8 @@ impl Runner {
             samples_max: allowed.samples_max,
             lookback_ms: allowed.lookback_ms,
             subquery_step_ms: allowed.subquery_step_ms,
+            experimental: allowed.experimental,
+            delayed_name_removal: allowed.delayed_name_removal,
             deadline,
             cancel,
             ..promql::Limits::default()

@@ -72,6 +72,12 @@ pub struct State {
     pub build: BuildInfo,
     /// `--web.enable-lifecycle`
     pub enable_lifecycle: bool,
+    /// The relabelling rules of a scrape pool's targets; None if there is no such pool.
+    pub relabel_rules: AskByName<Option<Vec<scrape::relabel::Rule>>>,
+    /// The configuration of a scrape pool as YAML, secrets shown as `<secret>`; None if there is no such pool.
+    pub pool_config: AskByName<Option<String>>,
+    /// Makes chunks for remote read.
+    pub chunker: Arc<remote::read::Chunker>,
     /// Takes samples from other servers; none without `--web.enable-remote-write-receiver`.
     pub remote_write: Ask<Option<Arc<remote::Receiver>>>,
     /// Takes OTLP; none without `--web.enable-otlp-receiver`.
@@ -84,7 +90,9 @@ pub struct State {
     pub route_prefix: String,
     /// `host:port` of each listener, as written in the flags or as bound.
     pub listen: Vec<String>,
-    /// Labels that `/federate` adds.
+    /// Pages of which other sites may read answers (`--web.cors.origin`); none without.
+    pub cors_origin: Option<model::Pattern>,
+    /// Labels that `/federate` and remote read add.
     pub external_labels: LabelSet,
     /// For `$__rate_interval`: how often targets are scraped unless told otherwise, in milliseconds.
     pub scrape_interval_ms: Ask<u64>,
@@ -119,6 +127,10 @@ pub struct Limits {
     pub lookback_ms: i64,
     /// Step of subqueries that name none, in milliseconds.
     pub subquery_step_ms: i64,
+    /// Whether PromQL's experimental functions and modifiers are allowed (`--enable-feature`).
+    pub experimental: bool,
+    /// Whether names of metrics are dropped at the end of a query (`--enable-feature=promql-delayed-name-removal`).
+    pub delayed_name_removal: bool,
     /// Longest body of a request, in bytes.
     pub body_bytes: usize,
     /// Longest answer, in bytes.
@@ -136,6 +148,8 @@ impl Default for Limits {
             samples_max: 50_000_000,
             lookback_ms: 300_000,
             subquery_step_ms: 60_000,
+            experimental: false,
+            delayed_name_removal: false,
             body_bytes: 4 << 20,
             answer_bytes: 256 << 20,
             panel_timeout: Duration::from_secs(30),
@@ -169,6 +183,8 @@ pub struct RuntimeInfo {
     pub config_read: TimestampMs,
     /// Damaged places of the log found at start.
     pub corruptions: u64,
+    /// When the last reload failed, if it did.
+    pub reload_failed: Option<TimestampMs>,
     /// How long samples are kept, as `15d`.
     pub retention: String,
     /// The working directory.

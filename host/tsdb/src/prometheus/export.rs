@@ -6,18 +6,15 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::{ABSENT_BITS, HISTOGRAM_BITS, Histogram, LabelSet};
+use model::{Histogram, LabelSet};
 
 use super::bytes::put_uvarint;
-use super::chunk::{FLOAT_HISTOGRAM, HISTOGRAM, XOR};
+use super::chunking::chunks;
 use super::error::Error;
 use super::index::ChunkRef;
 use super::meta::{Meta, ulid};
 use super::segment::{HEADER_BYTES, MAGIC, VERSION};
-use super::{XorChunk, histogram_writer, index_writer, tombstones};
-
-/// Samples of a chunk, as upstream cuts them.
-const CHUNK_SAMPLES: usize = 120;
+use super::{index_writer, tombstones};
 
 /// A segment of chunks is closed when it has so many bytes, as upstream's.
 const SEGMENT_BYTES: u64 = 512 << 20;
@@ -73,7 +70,7 @@ impl BlockExport {
     }
 
     /// Adds samples of a series, behind those that it has: times ascend. `floats` has a float's bits for each time,
-    /// [`HISTOGRAM_BITS`] where `histogram_at` has one, and [`ABSENT_BITS`] where there is none.
+    /// [`model::HISTOGRAM_BITS`] where `histogram_at` has one, and [`model::ABSENT_BITS`] where there is none.
     pub fn add(
         &mut self,
         labels: &LabelSet,
@@ -81,51 +78,8 @@ impl BlockExport {
         floats: &[u64],
         histogram_at: &dyn Fn(usize) -> Option<Arc<Histogram>>,
     ) -> Result<(), Error> {
-        let mut open = Open::None;
-        for (row, (time, bits)) in times.iter().zip(floats).enumerate() {
-            match *bits {
-                ABSENT_BITS => {}
-                HISTOGRAM_BITS => {
-                    let Some(histogram) = histogram_at(row) else { continue };
-                    match &mut open {
-                        Open::Histograms(run)
-                            if run.len() < CHUNK_SAMPLES
-                                && run.last().is_some_and(|(_, last)| histogram_writer::share_a_chunk(last, &histogram)) =>
-                        {
-                            run.push((*time, histogram));
-                        }
-                        _ => self.close(labels, std::mem::replace(&mut open, Open::Histograms(vec![(*time, histogram)])))?,
-                    }
-                }
-                bits => match &mut open {
-                    Open::Floats(_, chunk) if usize::from(chunk.len()) < CHUNK_SAMPLES => chunk.push(*time, bits),
-                    _ => {
-                        let mut chunk = XorChunk::default();
-                        chunk.push(*time, bits);
-                        self.close(labels, std::mem::replace(&mut open, Open::Floats(*time, chunk)))?;
-                    }
-                },
-            }
-        }
-        self.close(labels, open)
-    }
-
-    fn close(&mut self, labels: &LabelSet, open: Open) -> Result<(), Error> {
-        match open {
-            Open::None => Ok(()),
-            Open::Floats(from, chunk) => {
-                let (to, samples) = (chunk.last().unwrap_or(from), chunk.len().into());
-                self.chunk(labels, (from, to), samples, XOR, chunk.bytes())
-            }
-            Open::Histograms(run) => {
-                let borrowed: Vec<(i64, &Histogram)> = run.iter().map(|(time, histogram)| (*time, &**histogram)).collect();
-                let ([(from, first), ..], Some((to, _))) = (borrowed.as_slice(), borrowed.last()) else {
-                    return Ok(());
-                };
-                let encoding = if histogram_writer::is_float(first) { FLOAT_HISTOGRAM } else { HISTOGRAM };
-                self.chunk(labels, (*from, *to), run.len() as u64, encoding, &histogram_writer::encode(&borrowed))
-            }
-        }
+        let floats = floats.iter().copied();
+        chunks(times, floats, histogram_at, |chunk| self.chunk(labels, (chunk.from, chunk.to), chunk.samples, chunk.encoding, &chunk.data))
     }
 
     fn chunk(&mut self, labels: &LabelSet, (from, to): (i64, i64), samples: u64, encoding: u8, data: &[u8]) -> Result<(), Error> {
@@ -220,14 +174,6 @@ impl BlockExport {
         sync(&self.out)?;
         Ok(Some(ExportedBlock { path, meta }))
     }
-}
-
-/// What is gathered for the next chunk.
-enum Open {
-    None,
-    /// Its first time.
-    Floats(i64, XorChunk),
-    Histograms(Vec<(i64, Arc<Histogram>)>),
 }
 
 fn finish(file: BufWriter<File>) -> io::Result<()> {

@@ -7,11 +7,10 @@ use axum::response::Response;
 use model::{Matcher, TimeRange};
 use serde::Serialize;
 
-use super::query::notes;
-use crate::encode::{Writer, json};
 use crate::error::ApiError;
 use crate::params::{Params, TIME_MS_MAX};
 use crate::router::App;
+use crate::stream;
 
 fn range(params: &Params) -> Result<TimeRange, ApiError> {
     Ok(TimeRange { start: params.time_or("start", -TIME_MS_MAX)?, end: params.time_or("end", TIME_MS_MAX)? })
@@ -22,34 +21,46 @@ fn asked(limit: usize) -> usize {
     if limit == 0 { 0 } else { limit.saturating_add(1) }
 }
 
+/// Said where the limit of the request was reached.
+const TRUNCATED: &str = "results truncated due to limit";
+
 async fn answer<T: Serialize + Send + 'static>(
     app: &App,
     (range, limit): (TimeRange, usize),
     ask: impl FnOnce(&dyn model::seams::Select) -> Result<Vec<T>, model::seams::SelectError> + Send + 'static,
 ) -> Result<Response, ApiError> {
     let (select, bytes) = (Arc::clone(&app.state.select), app.state.limits.answer_bytes);
-    let body = app.runner.run(&app.state.limits, app.state.limits.query_timeout, move |_| {
+    stream::answer(&app.runner, &app.state.limits, "application/json", move |_, sink| {
         // As upstream, a range that ends before it begins is no error: there is nothing in it.
-        let mut items = if range.end < range.start { Vec::new() } else { ask(&*select)? };
-        let more = limit > 0 && items.len() > limit;
-        if more {
-            items.truncate(limit);
-        }
-        let mut out = Writer::new(bytes);
-        out.raw(r#"{"status":"success","data":["#);
-        for (at, item) in items.iter().enumerate() {
-            if at > 0 {
-                out.raw(",");
+        let items = if range.end < range.start { Vec::new() } else { ask(&*select)? };
+        let mut warnings = select.warnings(range);
+        let mut rest = items.iter();
+        sink.raw(r#"{"status":"success","data":["#);
+        for (at, item) in rest.by_ref().enumerate() {
+            if limit > 0 && at == limit {
+                warnings.push(TRUNCATED.to_owned());
+                break;
             }
-            out.value(item)?;
-            out.check()?;
+            // What is out already cannot become an error any more.
+            if sink.bytes() > bytes {
+                warnings.push(format!("results truncated: the answer is larger than {} MiB; set limit, or ask for fewer series", bytes >> 20));
+                break;
+            }
+            if at > 0 {
+                sink.raw(",");
+            }
+            sink.value(item)?;
+            sink.flush()?;
         }
-        out.raw("]");
-        notes(&mut out, "warnings", &if more { vec!["results truncated due to limit".to_owned()] } else { Vec::new() })?;
-        out.raw("}");
-        Ok(out.into_bytes())
-    });
-    body.await.map(json)
+        sink.raw("]");
+        if !warnings.is_empty() {
+            sink.raw(",\"warnings\":");
+            sink.value(&warnings)?;
+        }
+        sink.raw("}");
+        Ok(())
+    })
+    .await
 }
 
 /// `/api/v1/series`

@@ -10,7 +10,7 @@ use scrape::snapshot::{ActiveTarget, DroppedTarget};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::encode::{rfc3339, success};
+use crate::encode::{rfc3339, success, success_within};
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::router::App;
@@ -130,4 +130,62 @@ pub(crate) async fn pools(Shared(app): Shared<App>) -> Result<Response, ApiError
     let mut pools = (app.state.targets)().pools;
     pools.sort();
     success(&json!({"scrapePools": pools}))
+}
+
+/// A step of relabelling: a rule and what all rules up to it make of the labels.
+#[derive(Serialize)]
+struct Step {
+    rule: serde_json::Value,
+    output: LabelSet,
+    keep: bool,
+}
+
+/// Labels of a target before relabelling, at most. Discovery sets some dozens.
+const LABELS_MAX: usize = 10_000;
+
+/// `/api/v1/targets/relabel_steps`: what becomes of a target's labels, rule by rule.
+pub(crate) async fn relabel_steps(Shared(app): Shared<App>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+    let params = Params::of_query(query.as_deref());
+    let (pool, text) = (params.first("scrapePool"), params.first("labels"));
+    if pool.is_empty() {
+        return Err(ApiError::bad_data("no scrapePool parameter provided"));
+    }
+    if text.is_empty() || text == "{}" {
+        return Err(ApiError::bad_data("no labels parameter provided"));
+    }
+    let labels: BTreeMap<String, String> =
+        serde_json::from_str(text).map_err(|error| ApiError::bad_data(format!("failed to parse labels: {error}")))?;
+    if labels.len() > LABELS_MAX {
+        return Err(ApiError::bad_data(format!("failed to parse labels: more than {LABELS_MAX}")));
+    }
+    let rules = (app.state.relabel_rules)(pool).ok_or_else(|| no_pool(pool))?;
+    let limits = app.state.limits.clone();
+    let body = app.runner.run(&limits, limits.query_timeout, move |limits| {
+        let (mut steps, mut kept) = (Vec::with_capacity(rules.len()), Some(LabelSet::from_pairs(labels)));
+        for rule in &rules {
+            if limits.deadline.is_some_and(|deadline| std::time::Instant::now() > deadline) {
+                return Err(ApiError::timeout("the rules took too long"));
+            }
+            // Nothing is done to labels that were dropped.
+            kept = kept.and_then(|labels| scrape::relabel::apply(std::slice::from_ref(rule), &labels));
+            steps.push(Step { rule: rule.to_json(), output: kept.clone().unwrap_or_default(), keep: kept.is_some() });
+        }
+        success_within(&json!({"steps": steps}), app.state.limits.answer_bytes)
+    });
+    Ok(crate::encode::json(body.await?))
+}
+
+fn no_pool(pool: &str) -> ApiError {
+    ApiError::bad_data(format!("error retrieving scrape config: unknown scrape pool {pool:?}"))
+}
+
+/// `/api/v1/scrape_pools/config`
+pub(crate) async fn pool_config(Shared(app): Shared<App>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+    let params = Params::of_query(query.as_deref());
+    let pool = params.first("scrapePool");
+    if pool.is_empty() {
+        return Err(ApiError::bad_data("no scrapePool parameter provided"));
+    }
+    let yaml = (app.state.pool_config)(pool).ok_or_else(|| no_pool(pool))?;
+    success(&json!({"yaml": yaml}))
 }

@@ -149,6 +149,14 @@ pub(crate) fn state(seen: &Seen) -> State {
         flags: BTreeMap::from([("web.listen-address".to_owned(), "127.0.0.1:9090".to_owned())]),
         build: BuildInfo { compatible_version: "3.4.0".into(), version: "0.1.0".into(), ..BuildInfo::default() },
         enable_lifecycle: true,
+        relabel_rules: Arc::new(|pool| {
+            let rules = yaml::parse("[{source_labels: [__address__], target_label: instance}, {regex: gone, source_labels: [job], action: drop}]");
+            let rules = scrape::relabel::rules_from_node(Some(&rules.expect("YAML")), "rule", false).expect("good rules");
+            (pool == "node").then_some(rules)
+        }),
+        pool_config: Arc::new(|pool| (pool == "node").then(|| "job_name: node\n".to_owned())),
+        chunker: Arc::new(|_, _| Vec::new()),
+        cors_origin: None,
         remote_write: Arc::new(|| None),
         otlp: Arc::new(|| None),
         access: Arc::new(Access::new(true).expect("random numbers")),
