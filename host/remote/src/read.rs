@@ -202,7 +202,8 @@ impl Query {
             let to = samples.times.partition_point(|time| *time <= self.range.end).max(from);
             let Some(column) = samples.columns.get(column) else { continue };
             let part = part(column, from, to);
-            let any = part.floats().iter().any(|value| !is_absent(*value)) || histograms_of(&part).is_some_and(|all| all.iter().any(Option::is_some));
+            let any = part.floats().iter().any(|value| !is_absent(*value))
+                || histograms_of(&part).is_some_and(|all| all.iter().any(Option::is_some));
             if any {
                 take(labels, &samples.times[from..to], &part)?;
             }

@@ -80,7 +80,8 @@ fn weight(headers: &HeaderMap, coding: &str) -> f32 {
 fn is_worth_it(response: &Response) -> bool {
     let headers = response.headers();
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let known = kind.starts_with("application/json") || kind.starts_with("application/openmetrics-text") || kind.starts_with("application/yaml");
+    let known =
+        kind.starts_with("application/json") || kind.starts_with("application/openmetrics-text") || kind.starts_with("application/yaml");
     // Events go out one by one.
     let text = known || (kind.starts_with("text/") && !kind.starts_with("text/event-stream"));
     let length = HttpBody::size_hint(response.body()).exact();
@@ -120,7 +121,7 @@ fn pack(coding: Coding, bytes: &[u8]) -> io::Result<Vec<u8>> {
 
 /// Compresses what comes piece by piece.
 enum Encoder {
-    Gzip(GzEncoder<Vec<u8>>),
+    Gzip(Box<GzEncoder<Vec<u8>>>),
     Zstd(Box<zstd::stream::write::Encoder<'static, Vec<u8>>>),
 }
 
@@ -128,7 +129,7 @@ impl Encoder {
     fn new(coding: Coding, room: usize) -> io::Result<Self> {
         let out = Vec::with_capacity(room);
         Ok(match coding {
-            Coding::Gzip => Self::Gzip(GzEncoder::new(out, Compression::fast())),
+            Coding::Gzip => Self::Gzip(Box::new(GzEncoder::new(out, Compression::fast()))),
             Coding::Zstd => Self::Zstd(Box::new(zstd::stream::write::Encoder::new(out, ZSTD_LEVEL)?)),
         })
     }

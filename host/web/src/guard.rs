@@ -198,7 +198,8 @@ fn only_reads(rest: &str) -> bool {
     let parts: Vec<&str> = rest.split('/').collect();
     matches!(
         parts[..],
-        ["query" | "query_range" | "query_exemplars" | "series" | "labels" | "format_query" | "parse_query" | "read"] | ["dashboards", _, "panels", _, "view"]
+        ["query" | "query_range" | "query_exemplars" | "series" | "labels" | "format_query" | "parse_query" | "read"]
+            | ["dashboards", _, "panels", _, "view"]
     )
 }
 

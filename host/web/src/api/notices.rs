@@ -71,15 +71,13 @@ pub(crate) async fn live(Shared(app): Shared<App>) -> Response {
             let now = current(&app);
             let gone = known.iter().filter(|notice| !now.contains(notice)).cloned().map(|notice| Notice { active: false, ..notice });
             let new = now.iter().filter(|notice| !known.contains(notice)).cloned();
-            let mut text: String = gone.chain(new).filter_map(|notice| serde_json::to_string(&notice).ok()).fold(
-                String::new(),
-                |mut text, notice| {
+            let mut text: String =
+                gone.chain(new).filter_map(|notice| serde_json::to_string(&notice).ok()).fold(String::new(), |mut text, notice| {
                     text.push_str("data: ");
                     text.push_str(&notice);
                     text.push_str("\n\n");
                     text
-                },
-            );
+                });
             known = now;
             if text.is_empty() && looks.is_multiple_of(ALIVE_EVERY) {
                 text.push_str(":\n\n");

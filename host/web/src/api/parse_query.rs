@@ -139,9 +139,7 @@ fn call(call: &Call, sink: &mut Sink) -> Result<(), ApiError> {
         More::Any => -1,
     };
     sink.raw(r#"{"type":"call","func":"#);
-    sink.value(
-        &json!({"name": function.name, "argTypes": kinds, "variadic": variadic, "returnType": type_name(function.returns)}),
-    )?;
+    sink.value(&json!({"name": function.name, "argTypes": kinds, "variadic": variadic, "returnType": type_name(function.returns)}))?;
     sink.raw(r#","args":["#);
     for (at, argument) in call.args.iter().enumerate() {
         if at > 0 {

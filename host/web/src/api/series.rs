@@ -43,7 +43,8 @@ async fn answer<T: Serialize + Send + 'static>(
             }
             // What is out already cannot become an error any more.
             if sink.bytes() > bytes {
-                warnings.push(format!("results truncated: the answer is larger than {} MiB; set limit, or ask for fewer series", bytes >> 20));
+                warnings
+                    .push(format!("results truncated: the answer is larger than {} MiB; set limit, or ask for fewer series", bytes >> 20));
                 break;
             }
             if at > 0 {

@@ -234,7 +234,7 @@ async fn status() {
     refused("GET /api/v1/query_exemplars", 400, "bad_data", "no expression found in input").await;
     refused("GET /api/v1/query_exemplars?query=up&start=2&end=1", 400, "bad_data", "end timestamp must not be before start timestamp")
         .await;
-    refused("GET /api/v1/parse_query?query=up", 404, "not_found", "not served yet").await;
+    refused("GET /api/v1/status/self_metrics", 404, "not_found", "not served yet").await;
     refused("GET /api/v1/nonsense", 404, "not_found", "nothing at this address").await;
     refused("POST /api/v1/admin/tsdb/delete_series?match[]=up", 503, "unavailable", "admin APIs disabled").await;
     refused("GET /api/v1/admin/tsdb/delete_series?match[]=up", 405, "bad_data", "method").await;

@@ -6,4 +6,5 @@ mod boards;
 mod corpus;
 mod serving;
 mod support;
+mod surface;
 mod surroundings;

@@ -150,7 +150,8 @@ pub(crate) fn state(seen: &Seen) -> State {
         build: BuildInfo { compatible_version: "3.4.0".into(), version: "0.1.0".into(), ..BuildInfo::default() },
         enable_lifecycle: true,
         relabel_rules: Arc::new(|pool| {
-            let rules = yaml::parse("[{source_labels: [__address__], target_label: instance}, {regex: gone, source_labels: [job], action: drop}]");
+            let rules =
+                yaml::parse("[{source_labels: [__address__], target_label: instance}, {regex: gone, source_labels: [job], action: drop}]");
             let rules = scrape::relabel::rules_from_node(Some(&rules.expect("YAML")), "rule", false).expect("good rules");
             (pool == "node").then_some(rules)
         }),
@@ -186,8 +187,13 @@ impl Answer {
     }
 }
 
-/// One request to a server. `request` is `METHOD path`; `headers` are added to `Host: localhost:9090`.
-pub(crate) async fn ask_of(state: State, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+/// One request to a server, for its body piece by piece.
+pub(crate) async fn open(state: State, request: &str) -> axum::response::Response {
+    through(router(state), request, &[], "").await
+}
+
+/// One request to a server that goes on.
+pub(crate) async fn through(router: web::Router, request: &str, headers: &[(&str, &str)], body: &str) -> axum::response::Response {
     let (method, path) = request.split_once(' ').expect("METHOD path");
     let mut builder = Request::builder().method(method).uri(path);
     if !headers.iter().any(|(name, _)| *name == "host") {
@@ -198,8 +204,21 @@ pub(crate) async fn ask_of(state: State, request: &str, headers: &[(&str, &str)]
     }
     let mut request = builder.body(Body::from(body.to_owned())).expect("a good request");
     request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 4711))));
-    let response = router(state).oneshot(request).await.expect("the router always answers");
-    let (parts, body) = response.into_parts();
+    router.oneshot(request).await.expect("the router always answers")
+}
+
+/// The same server with one user, whose password is `secret`.
+pub(crate) fn with_users(state: State, user: &str) -> State {
+    let hash = bcrypt::hash("secret", 4).expect("a hash");
+    let node = yaml::parse(&format!("basic_auth_users: {{{user}: '{hash}'}}")).expect("YAML");
+    let access = Access::new(true).expect("random numbers");
+    access.apply(web::WebConfig::from_node(&node, std::path::Path::new("")).expect("a good configuration"));
+    State { access: Arc::new(access), ..state }
+}
+
+/// One request to a server. `request` is `METHOD path`; `headers` are added to `Host: localhost:9090`.
+pub(crate) async fn ask_of(state: State, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let (parts, body) = through(router(state), request, headers, body).await.into_parts();
     let bytes = axum::body::to_bytes(body, 1 << 24).await.expect("a whole body");
     let body = if parts.headers.get("content-encoding").is_some() {
         format!("{} bytes of gzip", bytes.len())
