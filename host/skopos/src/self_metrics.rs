@@ -149,6 +149,11 @@ fn blocks(out: &mut Families, s: &tsdb::Stats) {
     out.counter("prometheus_tsdb_size_retentions_total", "Blocks removed because all together were too large.", s.size_retentions as f64);
     out.gauge("prometheus_tsdb_retention_limit_bytes", "Most bytes that are kept, 0 for no limit.", s.retention_limit_bytes as f64);
     out.gauge("prometheus_tsdb_retention_limit_seconds", "How long samples are kept, 0 for ever.", s.retention_ms as f64 / 1000.0);
+    out.gauge(
+        "skopos_tsdb_retention_behind_seconds",
+        "By how much the retention stays behind a clock that jumped ahead, so that nothing is dropped at once; 0 if the clock is believed.",
+        s.retention_behind_ms as f64 / 1000.0,
+    );
     out.gauge("skopos_tsdb_memory_budget_bytes", "Most memory for head and index, 0 for no limit.", s.memory_budget as f64);
 }
 

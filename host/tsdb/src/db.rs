@@ -14,7 +14,9 @@ use crate::head::writer::{GroupWriter, Scratch};
 use crate::index::{Index, PairCache};
 use crate::life::blocks::{BlockInfo, Blocks};
 use crate::life::flush::{Flush, Pins};
-use crate::life::{self, Limits};
+use crate::life::horizon;
+use crate::life::retention::Believed;
+use crate::life::{self, Limits, files};
 use crate::maintain::MaintainState;
 use crate::options::Options;
 use crate::recovery::{self, Flushed};
@@ -54,6 +56,7 @@ pub(crate) struct Inner {
     pub(crate) flush: Mutex<Flush>,
     pub(crate) pins: Pins,
     pub(crate) limits: Limits,
+    pub(crate) believed: Mutex<Believed>,
     _lock: Box<dyn DiskLock>,
 }
 
@@ -140,6 +143,10 @@ impl Db {
         let report = recovered.report.clone();
         let log = Log::new(Arc::clone(&disk), wal_dir, options.segment_bytes, recovered.segments, last_number);
         let limits = Limits::new(&options);
+        let newest_of_groups = recovered.groups.all().map(|group| group.head().newest).filter(|newest| *newest > TimestampMs::MIN);
+        let newest = blocks.all().iter().map(|one| one.meta().time_max).chain(newest_of_groups).max();
+        let written = files::read(disk.as_ref(), &blocks.dir.join(horizon::FILE)).ok().flatten();
+        let believed = Believed::new(written.and_then(|bytes| horizon::Horizon::decode(&bytes)), newest, now);
         let inner = Inner {
             options,
             log,
@@ -160,9 +167,13 @@ impl Db {
             flush: Mutex::new(Flush::new(found.covered, found.covered_dirty)),
             pins: Pins::default(),
             limits,
+            believed: Mutex::new(believed),
             _lock: lock,
         };
         let db = Self(Arc::new(inner));
+        if tidy {
+            db.0.keep_believed(now);
+        }
         db.0.drop_old(now);
         Ok((db, report))
     }

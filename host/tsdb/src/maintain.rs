@@ -79,8 +79,7 @@ impl Inner {
                 head.seal(true);
             }
         }
-        if self.retention_ms() > 0 {
-            let cutoff = now.saturating_sub(self.retention_ms());
+        if let Some(cutoff) = self.cutoff(now) {
             self.log.cut_older_than(now.saturating_sub((self.retention_ms() / SEGMENTS_PER_RETENTION).max(IDLE_MS)));
             match self.log.remove_before(cutoff) {
                 Ok(removed) => report.segments_removed = removed as u64,
@@ -91,10 +90,7 @@ impl Inner {
 
     /// Drops rows that are older than the retention.
     pub(crate) fn drop_old(&self, now: TimestampMs) -> u64 {
-        if self.retention_ms() == 0 {
-            return 0;
-        }
-        let cutoff = now.saturating_sub(self.retention_ms());
+        let Some(cutoff) = self.cutoff(now) else { return 0 };
         self.groups().iter().map(|group| group.head().drop_before(cutoff)).sum()
     }
 

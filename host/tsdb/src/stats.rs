@@ -77,6 +77,8 @@ pub struct Stats {
     pub retention_ms: i64,
     /// Most bytes of memory for head and index, 0 for no limit.
     pub memory_budget: u64,
+    /// By how much the retention's time is behind a clock that jumped ahead, in milliseconds.
+    pub retention_behind_ms: i64,
     /// Time of the oldest sample that is kept, in Unix milliseconds; none without samples.
     pub time_min: Option<i64>,
     /// Stretches of compressed rows in the head.
@@ -152,6 +154,7 @@ impl Inner {
             retention_limit_bytes: self.size_limit().unwrap_or(0),
             retention_ms: self.retention_ms(),
             memory_budget: self.options.memory_budget,
+            retention_behind_ms: self.retention_behind_ms(),
             time_min: blocks.iter().map(|one| one.meta().time_min).chain(head_min).min(),
             head_pages: groups.iter().map(|group| group.head().pages.len() as u64).sum(),
             head_time: head_min.map(|min| (min, groups.iter().map(|group| group.head().newest).max().unwrap_or(min))),

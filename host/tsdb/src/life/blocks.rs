@@ -10,6 +10,7 @@ use model::{TimeRange, TimestampMs};
 
 use super::covered::{self, Covered};
 use super::files::{self, TMP, with_suffix};
+use super::horizon;
 use super::tombstones::{SUFFIX, SharedTombstones, Tombstones};
 use crate::block::{self, Block, BlockError, BlockMeta};
 use crate::disk::Disk;
@@ -189,7 +190,7 @@ impl Blocks {
             } else if let Some(of) = name.strip_suffix(DAMAGED) {
                 // Its number is not used again: what was merged into others names it.
                 highest = highest.max(block::sequence_of(of).unwrap_or(0));
-            } else if name != covered::FILE {
+            } else if name != covered::FILE && name != horizon::FILE {
                 found.foreign.push(format!("{DIR}/{name}"));
             }
         }
