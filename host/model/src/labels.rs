@@ -96,6 +96,12 @@ impl LabelSet {
         self.0.is_empty()
     }
 
+    /// Bytes of memory that its text takes, counts of owners included; clones share it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        2 * size_of::<usize>() + self.0.len()
+    }
+
     /// The labels whose name `keep` accepts.
     #[must_use]
     pub fn filter(&self, mut keep: impl FnMut(&str) -> bool) -> Self {

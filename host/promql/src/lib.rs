@@ -13,6 +13,7 @@ pub mod ast;
 mod check;
 mod error;
 mod eval;
+mod footprint;
 mod functions;
 mod histogram;
 mod lex;

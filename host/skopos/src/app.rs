@@ -67,6 +67,8 @@ pub(crate) struct App {
     pub(crate) reload_facts: Mutex<ReloadFacts>,
     pub(crate) quit: Notify,
     pub(crate) external_url: String,
+    /// The queries that run.
+    pub(crate) queries: Arc<web::Queries>,
 }
 
 impl App {
@@ -168,11 +170,13 @@ impl App {
                 queries: self.flags.query_concurrency,
                 query_timeout: std::time::Duration::from_millis(self.flags.query_timeout_ms),
                 samples_max: self.flags.query_samples_max,
+                query_bytes: usize::try_from(self.flags.query_bytes).unwrap_or(usize::MAX),
                 lookback_ms: i64::try_from(self.flags.query_lookback_ms).unwrap_or(i64::MAX),
                 experimental: self.flags.experimental(),
                 delayed_name_removal: self.flags.feature("promql-delayed-name-removal"),
                 ..web::Limits::default()
             },
+            queries: Arc::clone(&self.queries),
         }
     }
 
@@ -185,6 +189,7 @@ impl App {
             revision: env!("SKOPOS_REVISION"),
             reload: *self.reload_facts(),
             tsdb: self.storage.get().map(tsdb::Db::stats).unwrap_or_default(),
+            queries: self.queries.stats(),
             scrape: rooms.map(|r| r.scraper.stats()).unwrap_or_default(),
             rules: rooms.map(|r| r.rules.stats()).unwrap_or_default(),
             alerting: rooms.map(|r| r.alerting.stats()).unwrap_or_default(),

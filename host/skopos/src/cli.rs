@@ -104,15 +104,21 @@ pub(crate) struct ServerFlags {
     /// Lets OpenTelemetry's senders write metrics: POST /api/v1/otlp/v1/metrics takes OTLP/HTTP, protobuf.
     #[arg(long = "web.enable-otlp-receiver")]
     pub(crate) enable_otlp_receiver: bool,
-    /// Longest time a query may take.
+    /// Longest time a query may take, waiting for its turn included.
     #[arg(long = "query.timeout", value_name = "DURATION", default_value = "2m", value_parser = duration)]
     pub(crate) query_timeout_ms: u64,
-    /// Queries that run at the same time.
+    /// Queries that run at the same time; more wait until one ends or their time is over.
     #[arg(long = "query.max-concurrency", value_name = "N", default_value_t = 20)]
     pub(crate) query_concurrency: usize,
     /// Most samples that one query may hold.
     #[arg(long = "query.max-samples", value_name = "N", default_value_t = 50_000_000)]
     pub(crate) query_samples_max: usize,
+    /// Most memory that one query may hold, its answer included, such as 512MB.
+    #[arg(long = "query.max-memory", value_name = "SIZE", default_value = "1GB", value_parser = size)]
+    pub(crate) query_bytes: u64,
+    /// Queries that take this long are written to the log, with what they cost and who asked. 0s: none.
+    #[arg(long = "query.slow-threshold", value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub(crate) query_slow_ms: u64,
     /// How far an instant query looks back for a sample.
     #[arg(long = "query.lookback-delta", value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub(crate) query_lookback_ms: u64,
@@ -180,6 +186,8 @@ impl ServerFlags {
             ("query.timeout", format_duration(self.query_timeout_ms)),
             ("query.max-concurrency", self.query_concurrency.to_string()),
             ("query.max-samples", self.query_samples_max.to_string()),
+            ("query.max-memory", format!("{}B", self.query_bytes)),
+            ("query.slow-threshold", format_duration(self.query_slow_ms)),
             ("query.lookback-delta", format_duration(self.query_lookback_ms)),
             ("log.level", format!("{:?}", self.log_level).to_lowercase()),
             ("log.format", format!("{:?}", self.log_format).to_lowercase()),

@@ -1,6 +1,7 @@
 //! Takes up a configuration while running: all of it or nothing.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a configuration is read whose files change while it is read.
 const READS_MAX: usize = 5;
+
+fn open_query_log(path: Option<PathBuf>) -> Result<Option<web::QueryLog>, String> {
+    let Some(path) = path else { return Ok(None) };
+    let shown = path.display().to_string();
+    web::QueryLog::open(path).map(Some).map_err(|error| format!("global.query_log_file: {shown} cannot be opened for writing: {error}"))
+}
 
 impl App {
     /// Reads the configuration anew and takes it up. The error says where it is wrong; what ran before goes on.
@@ -87,6 +94,8 @@ impl App {
         let wanted: Vec<(SocketAddr, String)> =
             config.plugins.plugins.iter().filter_map(|(name, plugin)| Some((plugin.serve.as_ref()?.listen?, name.clone()))).collect();
         let bound = self.listeners.bind(&wanted).await?;
+        let log = config.scrape.global.query_log_file.clone();
+        let log = tokio::task::spawn_blocking(move || open_query_log(log)).await.map_err(|e| e.to_string())??;
         // The plugins first: the rooms below make their sources with the grants of the new section.
         let before = self.host.config();
         self.host.reload(config.plugins.clone()).map_err(|e| e.to_string())?;
@@ -102,6 +111,7 @@ impl App {
             }
             return Err(error);
         }
+        self.queries.set_log(log);
         let interval = config.scrape.global.evaluation_interval_ms;
         rooms.rules.reload(config.rules, interval).await;
         if let Some(remote) = &rooms.remote {

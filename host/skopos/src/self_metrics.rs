@@ -1,7 +1,7 @@
 //! Metrics about ourselves: every crate's plain `Stats` become families here, so that one file lists every metric Skopos
 //! emits. Names are `skopos_<room>_<noun>_<unit>[_total]`; `process_*` are those of every client library.
 
-use model::{FamilySamples, LabelSet, MetricFamily};
+use model::{FamilySamples, LabelSet, MetricFamily, SummaryValue};
 
 use crate::process::ProcessFacts;
 
@@ -13,6 +13,7 @@ pub(crate) struct Sources {
     pub(crate) revision: &'static str,
     pub(crate) reload: ReloadFacts,
     pub(crate) tsdb: tsdb::Stats,
+    pub(crate) queries: web::QueryStats,
     pub(crate) scrape: scrape::Stats,
     pub(crate) rules: rules::Stats,
     pub(crate) alerting: alerting::Stats,
@@ -41,6 +42,7 @@ pub(crate) fn families(sources: &Sources) -> Vec<MetricFamily> {
     process(&mut out, sources);
     config(&mut out, sources);
     storage(&mut out, &sources.tsdb);
+    queries(&mut out, &sources.queries);
     scraping(&mut out, &sources.scrape);
     alerts(&mut out, &sources.rules, &sources.alerting);
     if let Some(remote) = &sources.remote {
@@ -70,6 +72,21 @@ fn process(out: &mut Families, sources: &Sources) {
         unit: String::new(),
         samples: FamilySamples::Gauge(vec![(labels, 1.0, None)]),
     });
+}
+
+/// Under upstream's names: dashboards of Prometheus' own health ask for them.
+fn queries(out: &mut Families, q: &web::QueryStats) {
+    out.gauge("prometheus_engine_queries", "Queries of the API that wait for their turn or run.", q.queries as f64);
+    out.gauge("prometheus_engine_queries_concurrent_max", "Queries of the API that may run at once.", q.concurrent_max as f64);
+    out.gauge("prometheus_engine_query_log_enabled", "Whether queries are written to query_log_file.", f64::from(u8::from(q.log_enabled)));
+    out.counter("prometheus_engine_query_log_failures_total", "Queries that could not be written there.", q.log_failures as f64);
+    out.counter("prometheus_engine_query_samples_total", "Samples that queries of the API looked at.", q.samples as f64);
+    let slices = q.durations.iter().map(|(slice, summary)| {
+        let value = SummaryValue { count: summary.count, sum: summary.sum, quantiles: summary.quantiles.to_vec() };
+        (LabelSet::from_pairs([("slice", *slice)]), value, None)
+    });
+    let name = "prometheus_engine_query_duration_seconds";
+    out.push(name, "How long the parts of the API's queries took, in seconds.", FamilySamples::Summary(slices.collect()));
 }
 
 fn config(out: &mut Families, sources: &Sources) {

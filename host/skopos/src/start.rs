@@ -115,6 +115,7 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
         reload_facts: Mutex::new(ReloadFacts::default()),
         quit: Notify::new(),
         external_url,
+        queries: web::Queries::new(Arc::clone(&clock), flags.query_concurrency, slow_queries(flags.query_slow_ms)),
         flags,
     });
 
@@ -129,6 +130,8 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
     let options = storage_options(&app, &clock);
     let dir = app.flags.storage_path.clone();
     let (db, report) = tokio::task::spawn_blocking(move || open(&dir, options)).await.map_err(|e| e.to_string())?.map_err(lock_error)?;
+    // The directory is ours alone from here on.
+    app.queries.note_in(&app.flags.storage_path.join("queries.active"));
     app.storage.set(db.clone());
     let stop_storage = Arc::new(AtomicBool::new(false));
     let storage_thread =
@@ -188,6 +191,11 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// From which time on a query is slow; zero for none.
+fn slow_queries(ms: u64) -> Option<Duration> {
+    (ms > 0).then(|| Duration::from_millis(ms))
 }
 
 /// How often what is known of remote write's senders is looked through.

@@ -15,6 +15,7 @@ pub(crate) mod query;
 pub(crate) mod read;
 pub(crate) mod receivers;
 pub(crate) mod rules;
+pub(crate) mod running;
 pub(crate) mod series;
 pub(crate) mod session;
 pub(crate) mod status;

@@ -4,8 +4,8 @@ use std::io;
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use model::{LabelSet, TimestampMs};
-use promql::{FloatHistogram, Point, Value};
+use model::TimestampMs;
+use promql::FloatHistogram;
 use serde::Serialize;
 
 use crate::error::ApiError;
@@ -88,134 +88,128 @@ impl Writer {
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.out
     }
-
-    fn labels(&mut self, labels: &LabelSet) -> Result<(), ApiError> {
-        self.value(labels)
-    }
-
-    fn point(&mut self, time: TimestampMs, value: f64) {
-        self.raw("[");
-        self.raw(&seconds(time));
-        self.raw(",\"");
-        self.raw(&float(value));
-        self.raw("\"]");
-    }
-
-    /// A histogram with its time; its buckets are `[boundaries, lower, upper, count]`, numbers in texts, as upstream.
-    fn histogram(&mut self, time: TimestampMs, histogram: &FloatHistogram) {
-        self.raw(&format!(r#"[{},{{"count":"{}","sum":"{}""#, seconds(time), float(histogram.count), float(histogram.sum)));
-        let mut before = r#","buckets":["#;
-        for bucket in histogram.buckets() {
-            let (lower, upper) = (float(bucket.lower), float(bucket.upper));
-            self.raw(&format!(r#"{before}[{},"{lower}","{upper}","{}"]"#, bucket.boundaries(), float(bucket.count)));
-            before = ",";
-        }
-        self.raw(if before == "," { "]}]" } else { "}]" });
-    }
-
-    /// `"resultType":…,"result":…` of a query.
-    pub(crate) fn result(&mut self, value: &Value) -> Result<(), ApiError> {
-        match value {
-            Value::Scalar(Point { time, value }) => {
-                self.raw(r#""resultType":"scalar","result":["#);
-                self.raw(&seconds_short(*time));
-                self.raw(",\"");
-                self.raw(&float_plain(*value));
-                self.raw("\"]");
-            }
-            Value::String(time, text) => {
-                self.raw(r#""resultType":"string","result":["#);
-                self.raw(&seconds_short(*time));
-                self.raw(",");
-                self.value(text)?;
-                self.raw("]");
-            }
-            Value::Vector(samples) => {
-                self.raw(r#""resultType":"vector","result":["#);
-                for (at, sample) in samples.iter().enumerate() {
-                    self.raw(if at == 0 { r#"{"metric":"# } else { r#",{"metric":"# });
-                    self.labels(&sample.labels)?;
-                    match &sample.histogram {
-                        None => {
-                            self.raw(r#","value":"#);
-                            self.point(sample.point.time, sample.point.value);
-                        }
-                        Some(histogram) => {
-                            self.raw(r#","histogram":"#);
-                            self.histogram(sample.point.time, histogram);
-                        }
-                    }
-                    self.raw("}");
-                    self.check()?;
-                }
-                self.raw("]");
-            }
-            Value::Matrix(series) => {
-                self.raw(r#""resultType":"matrix","result":["#);
-                for (at, series) in series.iter().enumerate() {
-                    self.raw(if at == 0 { r#"{"metric":"# } else { r#",{"metric":"# });
-                    self.labels(&series.labels)?;
-                    if !series.points.is_empty() {
-                        self.raw(r#","values":["#);
-                        for (at, point) in series.points.iter().enumerate() {
-                            if at > 0 {
-                                self.raw(",");
-                            }
-                            self.point(point.time, point.value);
-                        }
-                        self.raw("]");
-                    }
-                    if !series.histograms.is_empty() {
-                        self.raw(r#","histograms":["#);
-                        for (at, point) in series.histograms.iter().enumerate() {
-                            if at > 0 {
-                                self.raw(",");
-                            }
-                            self.histogram(point.time, &point.histogram);
-                        }
-                        self.raw("]");
-                    }
-                    self.raw("}");
-                    self.check()?;
-                }
-                self.raw("]");
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Unix seconds with milliseconds behind the point where there are any: `1700000000.123`.
 pub(crate) fn seconds(time: TimestampMs) -> String {
-    let (sign, ms) = (if time < 0 { "-" } else { "" }, time.unsigned_abs());
-    match ms % 1000 {
-        0 => format!("{sign}{}", ms / 1000),
-        fraction => format!("{sign}{}.{fraction:03}", ms / 1000),
+    let mut out = Vec::with_capacity(16);
+    write_seconds(&mut out, time);
+    ascii(out)
+}
+
+/// The same to the end of `out`.
+pub(crate) fn write_seconds(out: &mut Vec<u8>, time: TimestampMs) {
+    if time < 0 {
+        out.push(b'-');
+    }
+    let ms = time.unsigned_abs();
+    out.extend_from_slice(itoa::Buffer::new().format(ms / 1000).as_bytes());
+    if !ms.is_multiple_of(1000) {
+        let digit = |n: u64| b'0' + u8::try_from(n % 10).unwrap_or(0);
+        out.extend_from_slice(&[b'.', digit(ms / 100), digit(ms / 10), digit(ms)]);
     }
 }
 
+fn ascii(bytes: Vec<u8>) -> String {
+    // What was written is digits, signs and letters.
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
 /// The same without zeros at the end, as upstream writes the time of a scalar or a string.
-fn seconds_short(time: TimestampMs) -> String {
+pub(crate) fn seconds_short(time: TimestampMs) -> String {
     let text = seconds(time);
     if text.contains('.') { text.trim_end_matches('0').to_owned() } else { text }
 }
 
+/// A histogram with its time; its buckets are `[boundaries, lower, upper, count]`, numbers in texts, as upstream.
+pub(crate) fn write_histogram(out: &mut Vec<u8>, time: TimestampMs, histogram: &FloatHistogram) {
+    out.push(b'[');
+    write_seconds(out, time);
+    out.extend_from_slice(br#",{"count":""#);
+    write_float(out, histogram.count);
+    out.extend_from_slice(br#"","sum":""#);
+    write_float(out, histogram.sum);
+    out.push(b'"');
+    let mut before: &[u8] = br#","buckets":["#;
+    for bucket in histogram.buckets() {
+        out.extend_from_slice(before);
+        out.push(b'[');
+        out.extend_from_slice(itoa::Buffer::new().format(bucket.boundaries()).as_bytes());
+        for number in [bucket.lower, bucket.upper, bucket.count] {
+            out.extend_from_slice(b",\"");
+            write_float(out, number);
+            out.push(b'"');
+        }
+        out.push(b']');
+        before = b",";
+    }
+    out.extend_from_slice(if before == b"," { b"]}]" } else { b"}]" });
+}
+
 /// Never with an exponent, as upstream writes a scalar.
-fn float_plain(value: f64) -> String {
+pub(crate) fn float_plain(value: f64) -> String {
     if value.is_finite() { value.to_string() } else { float(value) }
 }
 
 /// The shortest text that reads back as the value: decimal, but with an exponent below 1e-6 and from 1e21 on, as upstream's
 /// API writes samples.
 pub(crate) fn float(value: f64) -> String {
+    let mut out = Vec::with_capacity(24);
+    write_float(&mut out, value);
+    ascii(out)
+}
+
+/// The same to the end of `out`.
+pub(crate) fn write_float(out: &mut Vec<u8>, value: f64) {
+    /// Integers up to here are exact.
+    const WHOLE: f64 = 9_007_199_254_740_992.0;
     if value.is_nan() {
-        return "NaN".to_owned();
+        return out.extend_from_slice(b"NaN");
     }
     if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+        return out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
     }
     let size = value.abs();
-    if size != 0.0 && !(1e-6..1e21).contains(&size) { exponent(value) } else { value.to_string() }
+    if size < WHOLE && value.trunc().to_bits() == value.to_bits() && value.to_bits() != (-0.0_f64).to_bits() {
+        #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
+        return out.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
+    }
+    if size != 0.0 && !(1e-6..1e21).contains(&size) {
+        return out.extend_from_slice(exponent(value).as_bytes());
+    }
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(value);
+    if let Some((number, power)) = text.split_once('e') {
+        // Upstream has no exponent here.
+        write_decimal(out, number, power.parse().unwrap_or_default());
+    } else {
+        out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
+    }
+}
+
+/// `1.5` times ten to the power of `power`, without an exponent.
+fn write_decimal(out: &mut Vec<u8>, number: &str, power: i32) {
+    let (sign, number) = number.strip_prefix('-').map_or(("", number), |number| ("-", number));
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
+    let point = i64::try_from(whole.len()).unwrap_or(0) + i64::from(power);
+    out.extend_from_slice(sign.as_bytes());
+    match usize::try_from(point) {
+        Ok(point) if point > 0 => {
+            let (before, behind) = digits.split_at(point.min(digits.len()));
+            out.extend_from_slice(before);
+            out.extend(std::iter::repeat_n(b'0', point - before.len()));
+            if !behind.is_empty() {
+                out.push(b'.');
+                out.extend_from_slice(behind);
+            }
+        }
+        _ => {
+            out.extend_from_slice(b"0.");
+            out.extend(std::iter::repeat_n(b'0', usize::try_from(-point).unwrap_or(0)));
+            out.extend_from_slice(&digits);
+        }
+    }
 }
 
 /// Go's `e` form: the exponent has a sign and at least two digits.
@@ -223,8 +217,11 @@ pub(crate) fn exponent(value: f64) -> String {
     if !value.is_finite() {
         return float(value);
     }
-    let text = format!("{value:e}");
+    let mut buffer = zmij::Buffer::new();
+    let shortest = buffer.format_finite(value);
+    let text = if shortest.contains('e') { shortest.to_owned() } else { format!("{value:e}") };
     let Some((digits, power)) = text.split_once('e') else { return text };
+    let power = power.strip_prefix('+').unwrap_or(power);
     let (sign, power) = power.strip_prefix('-').map_or(('+', power), |power| ('-', power));
     format!("{digits}e{sign}{power:0>2}")
 }
@@ -239,6 +236,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn floats_read_back_and_are_as_short_as_can_be() {
+        let mut state = 88_172_645_463_325_252_u64;
+        for at in 0..200_000_u32 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let value = match at % 4 {
+                0 => f64::from_bits(state),
+                1 => (state >> 40) as f64 / 1000.0,
+                2 => (state >> 20) as f64 - 1e12,
+                _ => 10_f64.powi(i32::try_from(state % 30).unwrap_or(0) - 7) * ((state >> 33) as f64),
+            };
+            if value.is_finite() {
+                let text = float(value);
+                assert_eq!(text.parse::<f64>().map(f64::to_bits), Ok(value.to_bits()), "{text}");
+                if !text.contains('e') {
+                    assert_eq!(text.len(), value.to_string().len(), "{text} {value}");
+                }
+            }
+        }
+        // Of two that are as short and as near the even one counts, as in Go; the standard library takes the other.
+        assert_eq!(float(-1_808_339_332_967_052.5 / 2.0), "-904169666483526.2");
+    }
+
+    #[test]
     fn floats() {
         for (value, text) in [
             (0.0, "0"),
@@ -246,6 +268,9 @@ mod tests {
             (1.0, "1"),
             (0.1, "0.1"),
             (1e20, "100000000000000000000"),
+            (1.234e17, "123400000000000000"),
+            (-1.25e-6, "-0.00000125"),
+            (123_456_789_012_345_680_000.0, "123456789012345680000"),
             (1e21, "1e+21"),
             (1.5e300, "1.5e+300"),
             (1e-6, "0.000001"),

@@ -6,6 +6,7 @@
 //! The only crate that names axum. [`serve`] accepts connections with limits that hold before a request is read.
 
 mod access;
+mod answer;
 mod api;
 mod compress;
 mod encode;
@@ -14,6 +15,7 @@ mod guard;
 mod pages;
 mod params;
 mod plugins;
+mod queries;
 mod router;
 mod run;
 mod serve;
@@ -24,6 +26,7 @@ pub use access::{Access, WebConfig};
 pub use axum::Router;
 pub use error::ApiError;
 pub use plugins::{MountedHandler, listener_router};
+pub use queries::{Queries, QueryLog, QueryStats, Summary, Timings};
 pub use router::router;
 pub use serve::serve;
 pub use state::{Admin, BuildInfo, Limits, ReloadFuture, RuntimeInfo, State, TestFuture};

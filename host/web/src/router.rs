@@ -7,11 +7,11 @@ use axum::extract::{Request, State as Shared};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any, get, post};
+use axum::routing::{MethodRouter, any, delete, get, post};
 
 use crate::api::{
     admin, boards, exemplars, features, federate, lifecycle, metadata, notices, openapi, panel, parse_query, query, read, receivers, rules,
-    series, session, status, targets, tsdb_status, write,
+    running, series, session, status, targets, tsdb_status, write,
 };
 use crate::compress::compress;
 use crate::error::ApiError;
@@ -116,6 +116,9 @@ fn api() -> Router<App> {
         .route("/plugins", get(status::plugins))
         .route("/session", get(session::session))
         .route("/senders", get(write::senders))
+        .route("/queries/running", get(running::list))
+        .route("/queries/{id}", delete(running::cancel))
+        .route("/queries/{id}/cancel", post(running::cancel))
         .route("/deliveries", get(rules::deliveries))
         .route("/receivers", get(receivers::list))
         .route("/receivers/{name}/test", post(receivers::test))
@@ -151,7 +154,7 @@ fn page<S: Clone + Send + Sync + 'static>(prefix: &str) -> MethodRouter<S> {
 }
 
 /// Addresses of our pages.
-const PAGES: [&str; 7] = ["/", "/targets", "/alerts", "/plugins", "/explore", "/dashboards", "/welcome"];
+const PAGES: [&str; 8] = ["/", "/targets", "/alerts", "/plugins", "/explore", "/queries", "/dashboards", "/welcome"];
 
 /// Upstream's pages and where what they show is found here.
 const MOVED: [(&str, &str); 11] = [

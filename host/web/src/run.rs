@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use promql::Meter;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
+use crate::queries::{Ticket, Timings};
 use crate::state::Limits;
 
 /// Runs queries, so many at once.
@@ -16,11 +18,19 @@ pub(crate) struct Runner {
 }
 
 /// Tells a query to stop when the request that waits for it is gone.
-struct CancelOnDrop(Arc<AtomicBool>);
+struct CancelOnDrop(Option<Arc<AtomicBool>>);
+
+impl CancelOnDrop {
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        if let Some(cancel) = &self.0 {
+            cancel.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -39,32 +49,78 @@ impl Runner {
         work: impl FnOnce(promql::Limits) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let deadline = Instant::now().checked_add(timeout);
+        let permit = self.turn(timeout).await?;
+        let limits = limits(allowed, deadline, Arc::default(), Arc::default());
+        blocking(permit, limits, work).await
+    }
+
+    /// The same for a query that is listed and can be stopped. The work is given the ticket: to say what came of it, and to keep
+    /// it while the answer is sent.
+    pub(crate) async fn run_query<T: Send + 'static>(
+        &self,
+        allowed: &Limits,
+        timeout: Duration,
+        mut ticket: Ticket,
+        work: impl FnOnce(promql::Limits, Ticket, Duration) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let (asked, running) = (Instant::now(), Arc::clone(&ticket.running));
+        let permit = tokio::select! {
+            permit = self.turn(timeout) => permit,
+            () = running.canceled.notified() => Err(promql::EvalError::Canceled.into()),
+        };
+        let permit = match permit {
+            Ok(permit) => permit,
+            Err(error) => {
+                ticket.ended(&Timings { queued: asked.elapsed(), ..Timings::default() }, Some(&error.message));
+                return Err(error);
+            }
+        };
+        let limits = limits(allowed, asked.checked_add(timeout), Arc::clone(&running.cancel), Arc::clone(&running.meter));
+        blocking(permit, limits, move |limits| {
+            ticket.starts();
+            work(limits, ticket, asked.elapsed())
+        })
+        .await
+    }
+
+    async fn turn(&self, timeout: Duration) -> Result<OwnedSemaphorePermit, ApiError> {
         let acquired = tokio::time::timeout(timeout, Arc::clone(&self.permits).acquire_owned()).await;
         let Ok(permit) = acquired else { return Err(ApiError::timeout("query timed out in query queue")) };
-        let permit = permit.map_err(|_| ApiError::unavailable("the server is shutting down"))?;
-        let cancel = Arc::new(AtomicBool::new(false));
-        let guard = CancelOnDrop(Arc::clone(&cancel));
-        let limits = promql::Limits {
-            samples_max: allowed.samples_max,
-            lookback_ms: allowed.lookback_ms,
-            subquery_step_ms: allowed.subquery_step_ms,
-            experimental: allowed.experimental,
-            delayed_name_removal: allowed.delayed_name_removal,
-            deadline,
-            cancel,
-            ..promql::Limits::default()
-        };
-        let task = tokio::task::spawn_blocking(move || {
-            let _turn = permit;
-            work(limits)
-        });
-        let result = task.await.map_err(|error| {
-            tracing::error!(%error, "a query broke");
-            ApiError::internal("the query broke; the log says where")
-        })?;
-        drop(guard);
-        result
+        permit.map_err(|_| ApiError::unavailable("the server is shutting down"))
     }
+}
+
+fn limits(allowed: &Limits, deadline: Option<Instant>, cancel: Arc<AtomicBool>, meter: Arc<Meter>) -> promql::Limits {
+    promql::Limits {
+        samples_max: allowed.samples_max,
+        bytes_max: allowed.query_bytes,
+        lookback_ms: allowed.lookback_ms,
+        subquery_step_ms: allowed.subquery_step_ms,
+        experimental: allowed.experimental,
+        delayed_name_removal: allowed.delayed_name_removal,
+        deadline,
+        cancel,
+        meter,
+        ..promql::Limits::default()
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    permit: OwnedSemaphorePermit,
+    limits: promql::Limits,
+    work: impl FnOnce(promql::Limits) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let guard = CancelOnDrop(Some(Arc::clone(&limits.cancel)));
+    let task = tokio::task::spawn_blocking(move || {
+        let _turn = permit;
+        work(limits)
+    });
+    let result = task.await.map_err(|error| {
+        tracing::error!(%error, "a query broke");
+        ApiError::internal("the query broke; the log says where")
+    });
+    guard.disarm();
+    result?
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use model::{Clock, LabelSet, Matcher, TimeRange, TimestampMs};
 
 use crate::access::Access;
 use crate::plugins::MountedHandler;
+use crate::queries::Queries;
 
 /// What a reload answers: an error is a text for people.
 pub type ReloadFuture = BoxFuture<'static, Result<(), String>>;
@@ -98,6 +99,8 @@ pub struct State {
     pub scrape_interval_ms: Ask<u64>,
     /// What one request may use.
     pub limits: Limits,
+    /// The queries that run.
+    pub queries: Arc<Queries>,
 }
 
 /// Deletes the series that satisfy all matchers of any of the sets, in a range.
@@ -123,6 +126,10 @@ pub struct Limits {
     pub query_timeout: Duration,
     /// Samples that a query may hold.
     pub samples_max: usize,
+    /// Bytes that a query may hold, its answer included.
+    pub query_bytes: usize,
+    /// An answer of which a client takes less than 64 KiB in this time is cut.
+    pub answer_stall: Duration,
     /// How long a sample stands for its series, in milliseconds.
     pub lookback_ms: i64,
     /// Step of subqueries that name none, in milliseconds.
@@ -146,6 +153,8 @@ impl Default for Limits {
             queries: 20,
             query_timeout: Duration::from_secs(120),
             samples_max: 50_000_000,
+            query_bytes: 1 << 30,
+            answer_stall: Duration::from_secs(30),
             lookback_ms: 300_000,
             subquery_step_ms: 60_000,
             experimental: false,

@@ -42,7 +42,7 @@ impl GlobalConfig {
             evaluation_interval_ms: duration(&mut section, "evaluation_interval", 60_000)?,
             rule_query_offset_ms: section.optional("rule_query_offset").map_or(Ok(0), Node::as_duration_ms)?,
             external_labels: section.optional("external_labels").map_or(Ok(LabelSet::empty()), |node| external_labels(node, warnings))?,
-            query_log_file: query_log_file(&mut section, base_dir, warnings)?,
+            query_log_file: query_log_file(&mut section, base_dir)?,
             limits: Limits::from_section(&mut section, Limits::default())?,
             switches: Switches::from_section(&mut section, &Switches::default(), base_dir, warnings)?,
         };
@@ -63,13 +63,12 @@ pub(super) fn duration(section: &mut Section<'_>, key: &str, default: u64) -> Re
     Ok(if value == 0 { default } else { value })
 }
 
-fn query_log_file(section: &mut Section<'_>, base_dir: &Path, warnings: &mut Vec<ConfigError>) -> Result<Option<PathBuf>, ConfigError> {
+fn query_log_file(section: &mut Section<'_>, base_dir: &Path) -> Result<Option<PathBuf>, ConfigError> {
     let Some(node) = section.optional("query_log_file") else { return Ok(None) };
     let text = node.as_str()?;
     if text.is_empty() {
         return Ok(None);
     }
-    warnings.push(node.error("query_log_file has no effect yet: queries are not written down"));
     Ok(Some(base_dir.join(text)))
 }
 

@@ -1,14 +1,17 @@
 //! `query`, `query_range`, `format_query`.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{Request, State as Shared};
 use axum::response::Response;
 use promql::{QueryResult, Value};
 
-use crate::encode::{Writer, json, success};
+use crate::answer::Unsent;
+use crate::encode::{Writer, success};
 use crate::error::ApiError;
 use crate::params::{Params, TIME_MS_MAX, timeout_of};
+use crate::queries::{Asker, Question, Timings, samples};
 use crate::router::App;
 
 /// Most points of a series in an answer.
@@ -16,13 +19,16 @@ const POINTS_MAX: i64 = 11_000;
 
 /// `/api/v1/query`
 pub(crate) async fn instant(Shared(app): Shared<App>, request: Request) -> Result<Response, ApiError> {
+    let asker = Asker::of(&request);
     let params = Params::read(request, app.state.limits.body_bytes).await?;
     let at = params.time_or("time", app.state.clock.now())?;
-    run(&app, params, move |expr, select, limits| promql::instant(expr, at, select, limits)).await
+    let question = Question { text: params.first("query").to_owned(), start: at, end: at, step: 0 };
+    run(&app, params, question, asker, move |expr, select, limits| promql::instant(expr, at, select, limits)).await
 }
 
 /// `/api/v1/query_range`
 pub(crate) async fn range(Shared(app): Shared<App>, request: Request) -> Result<Response, ApiError> {
+    let asker = Asker::of(&request);
     let params = Params::read(request, app.state.limits.body_bytes).await?;
     let (start, end) = (params.time("start")?, params.time("end")?);
     if end < start {
@@ -37,13 +43,16 @@ pub(crate) async fn range(Shared(app): Shared<App>, request: Request) -> Result<
             "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
         ));
     }
-    run(&app, params, move |expr, select, limits| promql::range(expr, start, end, step, select, limits)).await
+    let question = Question { text: params.first("query").to_owned(), start, end, step };
+    run(&app, params, question, asker, move |expr, select, limits| promql::range(expr, start, end, step, select, limits)).await
 }
 
 /// What both have in common: parsing, limits, the answer.
 async fn run(
     app: &App,
     params: Params,
+    question: Question,
+    asker: Asker,
     evaluate: impl FnOnce(&promql::ast::Expr, &dyn model::seams::Select, &promql::Limits) -> Result<QueryResult, promql::EvalError>
     + Send
     + 'static,
@@ -51,40 +60,33 @@ async fn run(
     let limit = params.limit()?;
     let timeout = timeout_of(params.duration("timeout")?, app.state.limits.query_timeout);
     let lookback = lookback(&params)?;
-    let (asked, stats) = (Instant::now(), params.first("stats").to_owned());
-    let (select, answer_bytes) = (std::sync::Arc::clone(&app.state.select), app.state.limits.answer_bytes);
-    let body = app.runner.run(&app.state.limits, timeout, move |mut limits| {
+    let select = Arc::clone(&app.state.select);
+    let ticket = app.state.queries.begin(question, asker);
+    let answer = app.runner.run_query(&app.state.limits, timeout, ticket, move |mut limits, mut ticket, queued| {
         if let Some(lookback) = lookback {
             limits.lookback_ms = lookback;
         }
         let begun = Instant::now();
-        let expr = promql::parse(params.first("query")).map_err(|error| ApiError::parameter("query", error))?;
-        let parsed = Instant::now();
-        let mut result = evaluate(&expr, &*select, &limits)?;
-        let times = Times { queued: begun - asked, parsed: parsed - begun, evaluated: parsed.elapsed() };
-        result.warnings.extend(warning_of(&stats));
-        encode(result, limit, (!stats.is_empty()).then_some(times), answer_bytes)
+        let mut timings = Timings { queued, ..Timings::default() };
+        let expr = promql::parse(params.first("query")).map_err(|error| ApiError::parameter("query", error));
+        timings.prepared = begun.elapsed();
+        let result = expr.and_then(|expr| Ok(evaluate(&expr, &*select, &limits)?));
+        timings.evaluated = begun.elapsed() - timings.prepared;
+        ticket.ended(&timings, result.as_ref().err().map(|error| error.message.as_str()));
+        let mut result = result?;
+        let stats = params.first("stats");
+        result.warnings.extend(warning_of(stats));
+        if limit > 0 && truncate(&mut result.value, limit) {
+            result.warnings.push("results truncated due to limit".to_owned());
+        }
+        let tail = tail(&result, (!stats.is_empty()).then_some(&timings))?;
+        let hold = limits.meter.hold(result.value.bytes());
+        let (mut first, mut unsent) = Unsent::new(result.value, tail, hold, ticket)?;
+        let done = unsent.write(&mut first);
+        Ok((first, done, unsent))
     });
-    body.await.map(json)
-}
-
-/// How long the parts of a query took.
-struct Times {
-    queued: Duration,
-    parsed: Duration,
-    evaluated: Duration,
-}
-
-impl Times {
-    /// Under upstream's names, in seconds. Results come out of the evaluation sorted.
-    fn json(&self) -> serde_json::Value {
-        let eval = self.parsed + self.evaluated;
-        serde_json::json!({
-            "evalTotalTime": eval.as_secs_f64(), "resultSortTime": 0, "queryPreparationTime": self.parsed.as_secs_f64(),
-            "innerEvalTime": self.evaluated.as_secs_f64(), "execQueueTime": self.queued.as_secs_f64(),
-            "execTotalTime": (self.queued + eval).as_secs_f64(),
-        })
-    }
+    let (first, done, unsent) = answer.await?;
+    Ok(unsent.respond(first, done, app.state.limits.answer_stall))
 }
 
 /// What to say about a value of `stats` that upstream will refuse some day; any value asks for them until then.
@@ -107,18 +109,12 @@ fn lookback(params: &Params) -> Result<Option<i64>, ApiError> {
     }
 }
 
-fn encode(mut result: QueryResult, limit: usize, times: Option<Times>, answer_bytes: usize) -> Result<Vec<u8>, ApiError> {
-    if limit > 0 && truncate(&mut result.value, limit) {
-        result.warnings.push("results truncated due to limit".to_owned());
-    }
-    let mut out = Writer::new(answer_bytes);
-    out.raw(r#"{"status":"success","data":{"#);
-    out.result(&result.value)?;
-    if let Some(times) = times {
-        let stats = serde_json::json!({"timings": times.json(), "samples": {
-            "totalQueryableSamples": result.stats.samples_read, "peakSamples": result.stats.samples_peak, "samplesRead": result.stats.samples_read}});
+/// What comes behind the result: statistics, warnings, infos, the end of the envelope.
+fn tail(result: &QueryResult, timings: Option<&Timings>) -> Result<Vec<u8>, ApiError> {
+    let mut out = Writer::new(usize::MAX);
+    if let Some(timings) = timings {
         out.raw(r#","stats":"#);
-        out.value(&stats)?;
+        out.value(&serde_json::json!({"timings": timings.json(), "samples": samples(result.stats)}))?;
     }
     out.raw("}");
     notes(&mut out, "warnings", &result.warnings)?;
@@ -136,18 +132,14 @@ pub(super) fn notes(out: &mut Writer, name: &str, texts: &[String]) -> Result<()
     out.value(&texts)
 }
 
+/// Leaves so many series. Whether there were more.
 fn truncate(value: &mut Value, limit: usize) -> bool {
-    let length = match value {
-        Value::Vector(samples) => samples.len(),
-        Value::Matrix(series) => series.len(),
-        Value::Scalar(_) | Value::String(..) => 0,
-    };
     match value {
-        Value::Vector(samples) => samples.truncate(limit),
-        Value::Matrix(series) => series.truncate(limit),
-        Value::Scalar(_) | Value::String(..) => {}
+        Value::Vector(samples) if samples.len() > limit => samples.truncate(limit),
+        Value::Matrix(series) if series.len() > limit => series.truncate(limit),
+        _ => return false,
     }
-    length > limit
+    true
 }
 
 /// `/api/v1/format_query`

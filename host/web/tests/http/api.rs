@@ -308,7 +308,7 @@ async fn large_answers_are_compressed_and_cut() {
     let answer = ask_of(state(&Seen::default()), request, &[("accept-encoding", "gzip;q=0")], "").await;
     assert_eq!(answer.header("content-encoding"), "");
     let mut small = state(&Seen::default());
-    small.limits.answer_bytes = 1000;
+    small.limits.query_bytes = 1000;
     let answer = ask_of(small, request, &[], "").await;
     assert_eq!((answer.status, &answer.json()["errorType"]), (422, &json!("execution")));
     // A few series of many targets with long descriptions are many bytes as well.

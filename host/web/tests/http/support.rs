@@ -167,6 +167,7 @@ pub(crate) fn state(seen: &Seen) -> State {
         external_labels: LabelSet::from_pairs([("site", "lab")]),
         scrape_interval_ms: Arc::new(|| 15_000),
         limits: Limits::default(),
+        queries: web::Queries::new(Arc::new(ManualClock::at(NOW)), Limits::default().queries, None),
     }
 }
 
