@@ -7,11 +7,13 @@ mod call;
 mod columns;
 mod duration;
 mod invariant;
+mod mixed;
 mod selector;
 mod subquery;
 mod windows;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use model::seams::Select;
 use model::{LabelSet, METRIC_NAME};
@@ -220,7 +222,16 @@ impl<'a> Query<'a> {
                 scalars.values.iter_mut().for_each(|v| *v = -*v);
                 Ok(Data::Scalar(scalars))
             }
-            Data::Vector(columns) => self.map(columns, |v| -v).map(Data::Vector),
+            Data::Vector(mut columns) => {
+                for column in &mut columns.series {
+                    self.budget.work(column.values.len())?;
+                    column.values.iter_mut().filter(|v| !model::is_absent(**v)).for_each(|v| *v = clean(-*v));
+                    for slot in column.histograms.iter_mut().flatten().flatten() {
+                        *slot = Arc::new(slot.as_ref().clone().times(-1.0));
+                    }
+                }
+                self.without_names(columns).map(Data::Vector)
+            }
             Data::String(_) => Err(refuse(operand.span, "a string has no sign")),
         }
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod histogram;
 pub(crate) mod math;
+pub(crate) mod mixed;
 pub(crate) mod over_time;
 pub(crate) mod rate;
 pub(crate) mod sums;

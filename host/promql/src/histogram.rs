@@ -3,13 +3,20 @@
 
 mod bounds;
 mod convert;
+mod reset;
+mod sums;
+mod tally;
 mod text;
+mod trim;
 
 use std::sync::Arc;
 
 use model::{CUSTOM_BUCKETS_SCHEMA, ResetHint};
 
 pub use bounds::BucketRange;
+pub(crate) use sums::{HistogramMean, HistogramSum};
+pub(crate) use tally::{Incompatible, Noted, Tally};
+pub(crate) use trim::Keep;
 
 /// A native histogram with float counts.
 #[derive(Clone, Debug)]
@@ -92,8 +99,41 @@ impl FloatHistogram {
 
     /// Whether both have the same custom bounds, or none.
     pub(crate) fn same_bounds(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.custom_bounds, &other.custom_bounds)
-            || self.custom_bounds.iter().map(|b| b.to_bits()).eq(other.custom_bounds.iter().map(|b| b.to_bits()))
+        Arc::ptr_eq(&self.custom_bounds, &other.custom_bounds) || tally::same_bounds(&self.custom_bounds, &other.custom_bounds)
+    }
+
+    /// Without buckets that hold nothing.
+    pub(crate) fn compacted(mut self) -> Self {
+        self.positive.retain(|b| b.count != 0.0);
+        self.negative.retain(|b| b.count != 0.0);
+        self
+    }
+
+    /// All counts and the sum changed. By a negative factor a counter becomes a gauge.
+    fn changed(mut self, gauge: bool, change: impl Fn(f64) -> f64) -> Self {
+        let buckets = self.positive.iter_mut().chain(&mut self.negative).map(|b| &mut b.count);
+        for value in [&mut self.zero_count, &mut self.count, &mut self.sum].into_iter().chain(buckets) {
+            *value = change(*value);
+        }
+        if gauge {
+            self.reset_hint = ResetHint::Gauge;
+        }
+        self
+    }
+
+    /// Times a number.
+    pub(crate) fn times(self, factor: f64) -> Self {
+        self.changed(factor < 0.0, |value| value * factor)
+    }
+
+    /// Divided by a number. By zero, no bucket is left, and the totals are infinite or NaN.
+    pub(crate) fn divided(self, by: f64) -> Self {
+        let mut divided = self.changed(by < 0.0, |value| value / by);
+        if by == 0.0 {
+            divided.positive.clear();
+            divided.negative.clear();
+        }
+        divided
     }
 
     /// Bytes it holds, about.

@@ -32,6 +32,8 @@ pub struct Limits {
     /// Whether what upstream keeps behind the flags `promql-experimental-functions`, `promql-extended-range-selectors` and
     /// `promql-binop-fill-modifiers` is allowed.
     pub experimental: bool,
+    /// Whether functions of counters look at start timestamps: upstream's `use-start-timestamps`.
+    pub start_timestamps: bool,
 }
 
 impl Default for Limits {
@@ -47,6 +49,7 @@ impl Default for Limits {
             subquery_step_ms: 60_000,
             delayed_name_removal: false,
             experimental: false,
+            start_timestamps: false,
         }
     }
 }

@@ -5,13 +5,20 @@ use model::seams::{
     Append, AppendError, AppendReport, ColumnError, ColumnId, ColumnSamples, GroupAppend, GroupSamples, Row, Select, SelectError,
     SelectRequest, SelectedGroup,
 };
-use model::{Histogram, LabelSet, Matcher, TimeRange, TimestampMs, absent};
+use model::{Histogram, LabelSet, Matcher, StartTimestampMs, TimeRange, TimestampMs, absent};
+
+use crate::script::Written;
 
 /// Series in memory, for tests of whoever queries or writes: scripts, rules, panels. Clones share the series.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<RwLock<Stored>>);
 
-type Samples = BTreeMap<TimestampMs, Held>;
+/// Samples and, where some are known, start timestamps by the times of their samples.
+#[derive(Clone, Debug, Default)]
+struct Samples {
+    held: BTreeMap<TimestampMs, Held>,
+    starts: BTreeMap<TimestampMs, StartTimestampMs>,
+}
 
 /// A sample as it was added.
 #[derive(Clone, Debug)]
@@ -31,17 +38,21 @@ impl Memory {
 
     /// Adds a sample; one that is there at the same time is replaced. The stale marker is a value like others.
     pub fn add(&self, labels: &LabelSet, time: TimestampMs, value: f64) {
-        self.write().entry(labels.clone()).or_default().insert(time, Held::Float(value));
+        self.write().entry(labels.clone()).or_default().held.insert(time, Held::Float(value));
     }
 
     /// Adds samples of one series.
     pub fn load(&self, labels: &LabelSet, samples: impl IntoIterator<Item = (TimestampMs, f64)>) {
-        self.write().entry(labels.clone()).or_default().extend(samples.into_iter().map(|(time, value)| (time, Held::Float(value))));
+        self.write().entry(labels.clone()).or_default().held.extend(samples.into_iter().map(|(time, value)| (time, Held::Float(value))));
     }
 
     /// Adds histograms of one series, likewise.
     pub fn load_histograms(&self, labels: &LabelSet, samples: impl IntoIterator<Item = (TimestampMs, Arc<Histogram>)>) {
-        self.write().entry(labels.clone()).or_default().extend(samples.into_iter().map(|(time, value)| (time, Held::Histogram(value))));
+        self.write()
+            .entry(labels.clone())
+            .or_default()
+            .held
+            .extend(samples.into_iter().map(|(time, value)| (time, Held::Histogram(value))));
     }
 
     /// Adds a series as test scripts write it, `up{job="a"}` and `0+1x10 _ stale`, its points `step_ms` apart from time 0.
@@ -54,8 +65,21 @@ impl Memory {
         let labels = crate::parse::parse_series(series).map_err(|e| e.to_string())?;
         let points = crate::script::points(points)?;
         let times = (0_i64..).map(|at| start.saturating_add(at.saturating_mul(step_ms)));
-        self.load(&labels, times.zip(points).filter_map(|(time, value)| Some((time, value?))));
+        for (time, point) in times.zip(points) {
+            match point {
+                Some(Written::Float(value)) => self.add(&labels, time, value),
+                Some(Written::Histogram(written)) => {
+                    self.load_histograms(&labels, [(time, Arc::new(Histogram::from(written.histogram.as_ref())))]);
+                }
+                None => {}
+            }
+        }
         Ok(())
+    }
+
+    /// Says when the series behind a sample began to count.
+    pub fn start(&self, labels: &LabelSet, time: TimestampMs, start: StartTimestampMs) {
+        self.write().entry(labels.clone()).or_default().starts.insert(time, start);
     }
 
     /// Throws all series away.
@@ -76,7 +100,7 @@ impl Memory {
         let stored = self.read();
         let wanted =
             |labels: &LabelSet| matcher_sets.is_empty() || matcher_sets.iter().any(|set| set.iter().all(|m| m.matches_labels(labels)));
-        let there = |samples: &Samples| range.start <= range.end && samples.range(range.start..=range.end).next().is_some();
+        let there = |samples: &Samples| range.start <= range.end && samples.held.range(range.start..=range.end).next().is_some();
         stored.iter().filter(|(labels, samples)| wanted(labels) && there(samples)).map(|(labels, _)| labels.clone()).collect()
     }
 }
@@ -84,6 +108,7 @@ impl Memory {
 struct Group {
     labels: Vec<LabelSet>,
     samples: GroupSamples,
+    starts: Vec<Vec<(TimestampMs, StartTimestampMs)>>,
 }
 
 impl SelectedGroup for Group {
@@ -98,19 +123,33 @@ impl SelectedGroup for Group {
     fn read(&self) -> Result<GroupSamples, SelectError> {
         Ok(self.samples.clone())
     }
+
+    fn starts(&self) -> Result<Vec<Vec<(TimestampMs, StartTimestampMs)>>, SelectError> {
+        Ok(self.starts.clone())
+    }
+}
+
+/// Start timestamps from where each holds; 0 from where none is known.
+fn starts(samples: &Samples) -> Vec<(TimestampMs, StartTimestampMs)> {
+    if samples.starts.is_empty() {
+        return Vec::new();
+    }
+    let mut starts: Vec<_> = samples.held.keys().map(|time| (*time, samples.starts.get(time).copied().unwrap_or(0))).collect();
+    starts.dedup_by_key(|(_, start)| *start);
+    starts
 }
 
 /// The samples at some times.
 fn column(times: &BTreeSet<i64>, samples: &Samples) -> ColumnSamples {
-    let floats = times.iter().map(|time| match samples.get(time) {
+    let floats = times.iter().map(|time| match samples.held.get(time) {
         Some(Held::Float(value)) => *value,
         _ => absent(),
     });
     let floats = floats.collect();
-    if !samples.values().any(|held| matches!(held, Held::Histogram(_))) {
+    if !samples.held.values().any(|held| matches!(held, Held::Histogram(_))) {
         return ColumnSamples::Floats(floats);
     }
-    let histograms = times.iter().map(|time| match samples.get(time) {
+    let histograms = times.iter().map(|time| match samples.held.get(time) {
         Some(Held::Histogram(histogram)) => Some(Arc::clone(histogram)),
         _ => None,
     });
@@ -127,15 +166,18 @@ impl Select for Memory {
         // Series with equal names make a group, so that groups with gaps come up.
         let mut groups: BTreeMap<&str, Vec<(&LabelSet, &Samples)>> = BTreeMap::new();
         for (labels, samples) in stored.iter() {
-            if request.matchers.iter().all(|m| m.matches_labels(labels)) && samples.range(range.start..=range.end).next().is_some() {
+            if request.matchers.iter().all(|m| m.matches_labels(labels)) && samples.held.range(range.start..=range.end).next().is_some() {
                 groups.entry(labels.metric_name().unwrap_or_default()).or_default().push((labels, samples));
             }
         }
         let groups = groups.into_values().map(|series| {
-            let times: BTreeSet<i64> = series.iter().flat_map(|(_, s)| s.range(range.start..=range.end).map(|(time, _)| *time)).collect();
+            let times: BTreeSet<i64> =
+                series.iter().flat_map(|(_, s)| s.held.range(range.start..=range.end).map(|(time, _)| *time)).collect();
             let columns = series.iter().map(|(_, samples)| column(&times, samples));
             let samples = GroupSamples { columns: columns.collect(), times: times.into_iter().collect(), warnings: Vec::new() };
-            Box::new(Group { labels: series.iter().map(|(labels, _)| (*labels).clone()).collect(), samples }) as Box<dyn SelectedGroup>
+            let starts = series.iter().map(|(_, samples)| starts(samples)).collect();
+            Box::new(Group { starts, labels: series.iter().map(|(labels, _)| (*labels).clone()).collect(), samples })
+                as Box<dyn SelectedGroup>
         });
         Ok(groups.collect())
     }

@@ -10,6 +10,8 @@ pub(crate) struct Notes {
     warnings: RefCell<Vec<String>>,
     infos: RefCell<Vec<String>>,
     monotonicity: RefCell<Vec<Monotonicity>>,
+    /// Names, quoted, with places and how often.
+    overlaps: RefCell<Vec<(String, Span, usize)>>,
 }
 
 /// Most different texts that are kept of each kind: a query over many series must not answer with one for each.
@@ -37,6 +39,16 @@ impl Notes {
 
     pub(crate) fn info(&self, span: Span, text: &str) {
         add(&self.infos, format!("PromQL info: {text} ({})", span.position));
+    }
+
+    /// A sample of a metric, whose name comes quoted, began to count before the sample before it was taken.
+    pub(crate) fn overlap(&self, span: Span, metric: &str) {
+        let mut all = self.overlaps.borrow_mut();
+        if let Some((_, _, count)) = all.iter_mut().find(|(name, place, _)| name == metric && *place == span) {
+            *count += 1;
+        } else if all.len() < NOTES_MAX {
+            all.push((metric.to_owned(), span, 1));
+        }
     }
 
     /// Buckets of a classic histogram fell where they must not.
@@ -70,7 +82,13 @@ impl Notes {
                 m.span.position
             ));
         }
-        (self.warnings.into_inner(), infos)
+        let mut warnings = self.warnings.into_inner();
+        for (metric, span, count) in self.overlaps.into_inner() {
+            let often = if count > 1 { format!(" ({count} occurrences)") } else { String::new() };
+            let what = "sample has start time that overlaps with previous sample timestamp";
+            warnings.push(format!("PromQL warning: {what} for metric {metric}{often} ({})", span.position));
+        }
+        (warnings, infos)
     }
 }
 

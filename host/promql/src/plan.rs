@@ -152,7 +152,6 @@ fn own_parts(expr: &Expr, experimental: bool) -> Result<(), ParseError> {
         ExprKind::Aggregate(aggregate) if aggregate.op == AggregateOp::LimitRatio => missing(expr.span, "aggregation limit_ratio"),
         ExprKind::Aggregate(aggregate) if aggregate.op == AggregateOp::Limitk => flagged(expr.span, "aggregation limitk"),
         ExprKind::Binary(binary) => binary.rest.iter().try_for_each(|step| match step.op {
-            BinaryOp::TrimUpper | BinaryOp::TrimLower => missing(step.op_span, &format!("operator {}", step.op.symbol())),
             _ if step.matching.fill_left.is_some() || step.matching.fill_right.is_some() => flagged(step.op_span, "modifier fill"),
             _ => Ok(()),
         }),

@@ -5,12 +5,13 @@
 
 mod check;
 mod command;
+mod duration;
 mod fixed;
+mod histogram;
+mod load;
 mod series;
 
 use std::fmt;
-
-use model::LabelSet;
 
 use crate::ast::Expr;
 use crate::error::EvalError;
@@ -19,7 +20,8 @@ use crate::memory::Memory;
 use crate::{plan, value::QueryResult};
 
 use command::{Command, Eval, When};
-pub(crate) use series::points;
+pub use histogram::{WrittenHistogram, histogram};
+pub(crate) use series::{Written, points};
 
 /// What came of a script. Lines are counted from 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,7 +43,7 @@ impl fmt::Display for Report {
 /// Runs a script from top to bottom.
 #[must_use]
 pub fn run_script(text: &str) -> Report {
-    let mut runner = Runner { memory: Memory::new(), missing: Vec::new(), report: Report::default() };
+    let mut runner = Runner { memory: Memory::new(), report: Report::default() };
     for (line, command) in command::parse(text) {
         match command {
             Ok(command) => runner.run(line, command),
@@ -53,8 +55,6 @@ pub fn run_script(text: &str) -> Report {
 
 struct Runner {
     memory: Memory,
-    /// Series of the script that are not in the store, and why.
-    missing: Vec<(LabelSet, &'static str)>,
     report: Report,
 }
 
@@ -68,16 +68,9 @@ enum Verdict {
 impl Runner {
     fn run(&mut self, line: usize, command: Command) {
         match command {
-            Command::Clear => {
-                self.memory.clear();
-                self.missing.clear();
-            }
+            Command::Clear => self.memory.clear(),
             Command::Load { step_ms, with_native, series } => {
-                for (line, text) in series {
-                    if let Err(why) = series::load(&self.memory, &mut self.missing, &text, step_ms, with_native) {
-                        self.report.failed.push((line, why));
-                    }
-                }
+                self.report.failed.extend(load::load(&self.memory, &series, step_ms, with_native));
             }
             Command::Eval(eval) => match self.eval(&eval) {
                 Verdict::Passed => self.report.passed += 1,
@@ -94,9 +87,6 @@ impl Runner {
         };
         if let Err(error) = plan::supported(&expr, true) {
             return Verdict::Skipped(error.message);
-        }
-        if let Some(why) = eval.needs.or_else(|| self.touches_missing(&expr)) {
-            return Verdict::Skipped(why.to_owned());
         }
         let result = match self.query(&expr, eval.when) {
             Ok(result) => result,
@@ -136,18 +126,11 @@ impl Runner {
     }
 
     fn query(&self, expr: &Expr, when: When) -> Result<QueryResult, EvalError> {
-        let limits = Limits { delayed_name_removal: true, experimental: true, ..Limits::default() };
+        let limits = Limits { delayed_name_removal: true, experimental: true, start_timestamps: true, ..Limits::default() };
         match when {
             When::At(at) => crate::instant(expr, at, &self.memory, &limits),
             When::Range { start, end, step } => crate::range(expr, start, end, step, &self.memory, &limits),
         }
-    }
-
-    /// Whether a selector would find series that are not in the store.
-    fn touches_missing(&self, expr: &Expr) -> Option<&'static str> {
-        let selections = plan::selections(expr, 0, 0, 0);
-        let touched = |labels: &LabelSet| selections.iter().any(|s| s.matchers.iter().all(|m| m.matches_labels(labels)));
-        self.missing.iter().find(|(labels, _)| touched(labels)).map(|(_, why)| *why)
     }
 }
 

@@ -101,6 +101,12 @@ impl BinaryOp {
         matches!(self, Self::Equal | Self::NotEqual | Self::Less | Self::LessEqual | Self::Greater | Self::GreaterEqual)
     }
 
+    /// `</`, `>/`.
+    #[must_use]
+    pub fn is_trim(self) -> bool {
+        matches!(self, Self::TrimUpper | Self::TrimLower)
+    }
+
     /// `and`, `or`, `unless`.
     #[must_use]
     pub fn is_set(self) -> bool {

@@ -2,25 +2,29 @@
 //! of matching depend on it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use model::{LabelSet, METRIC_NAME, is_absent};
 
-use super::{Column, Columns, Data, Query, Scalars, Steps, clean, refuse, without_metadata};
+use super::mixed::Outcome;
+use super::{Column, Columns, Data, Element, Query, Scalars, Steps, clean, refuse, without_metadata};
 use crate::ast::{Binary, BinaryOp, BinaryStep, Matching, Side};
 use crate::error::EvalError;
+use crate::histogram::FloatHistogram;
+use crate::position::Span;
 use crate::text::all_labels;
 
 impl Query<'_> {
     pub(super) fn binary(&self, binary: &Binary, steps: Steps) -> Result<Data<'_>, EvalError> {
-        let mut left = self.eval(&binary.first, steps)?;
+        let (mut left, span) = (self.eval(&binary.first, steps)?, binary.first.span);
         for step in &binary.rest {
             let right = self.eval(&step.operand, steps)?;
             left = match (left, right) {
                 (Data::Scalar(left), Data::Scalar(right)) => Data::Scalar(scalars(step, left, &right)),
-                (Data::Vector(left), Data::Scalar(right)) => Data::Vector(self.with_scalar(step, left, &right, false)?),
-                (Data::Scalar(left), Data::Vector(right)) => Data::Vector(self.with_scalar(step, right, &left, true)?),
+                (Data::Vector(left), Data::Scalar(right)) => Data::Vector(self.with_scalar(step, span, left, &right, false)?),
+                (Data::Scalar(left), Data::Vector(right)) => Data::Vector(self.with_scalar(step, span, right, &left, true)?),
                 (Data::Vector(left), Data::Vector(right)) if step.op.is_set() => Data::Vector(self.set(step, left, right, steps)?),
-                (Data::Vector(left), Data::Vector(right)) => Data::Vector(self.vectors(step, &left, &right, steps)?),
+                (Data::Vector(left), Data::Vector(right)) => Data::Vector(self.vectors(step, span, &left, &right, steps)?),
                 _ => return Err(refuse(step.op_span, "an operator takes no strings")),
             };
         }
@@ -31,6 +35,7 @@ impl Query<'_> {
     fn with_scalar<'b>(
         &self,
         step: &BinaryStep,
+        span: Span,
         mut vector: Columns<'b>,
         scalar: &Scalars<'_>,
         swapped: bool,
@@ -38,14 +43,18 @@ impl Query<'_> {
         let op = step.op;
         for column in &mut vector.series {
             self.budget.work(column.values.len())?;
+            if column.histograms.is_some() || op.is_trim() {
+                self.elements_with_scalar(step, span, column, scalar, swapped);
+                continue;
+            }
             for (value, scalar) in column.values.iter_mut().zip(&scalar.values).filter(|(v, _)| !is_absent(**v)) {
                 let (left, right) = if swapped { (*scalar, *value) } else { (*value, *scalar) };
                 *value = match element(op, left, right) {
-                    Element::Value(result) => clean(result),
-                    Element::Verdict(verdict) if step.return_bool => f64::from(u8::from(verdict)),
+                    Number::Value(result) => clean(result),
+                    Number::Verdict(verdict) if step.return_bool => f64::from(u8::from(verdict)),
                     // A filter keeps the vector's value on whatever side it stands.
-                    Element::Verdict(true) => *value,
-                    Element::Verdict(false) => model::absent(),
+                    Number::Verdict(true) => *value,
+                    Number::Verdict(false) => model::absent(),
                 };
             }
         }
@@ -55,6 +64,35 @@ impl Query<'_> {
         }
         vector.series.retain(Column::has_any);
         Ok(vector)
+    }
+
+    /// The same for a column that has histograms, or an operator for them.
+    fn elements_with_scalar(&self, step: &BinaryStep, span: Span, column: &mut Column, scalar: &Scalars<'_>, swapped: bool) {
+        for (at, scalar) in scalar.values.iter().enumerate() {
+            let Some(own) = column.element(at) else { continue };
+            let scalar = Element::Float(*scalar);
+            let (left, right) = if swapped { (&scalar, &own) } else { (&own, &scalar) };
+            let result = self.pair_of(step, span, left, right).and_then(|outcome| match outcome {
+                Outcome::Value(value) => Some(value),
+                Outcome::Verdict(verdict) if step.return_bool => Some(Element::Float(f64::from(u8::from(verdict)))),
+                Outcome::Verdict(verdict) => verdict.then(|| own.clone()),
+            });
+            column.clear(at);
+            if let Some(result) = result {
+                column.set(at, result);
+            }
+        }
+    }
+
+    /// What an operator makes of two samples.
+    fn pair_of(&self, step: &BinaryStep, span: Span, left: &Element, right: &Element) -> Option<Outcome> {
+        match (left, right) {
+            (Element::Float(left), Element::Float(right)) if !step.op.is_trim() => Some(match element(step.op, *left, *right) {
+                Number::Value(value) => Outcome::Value(Element::Float(value)),
+                Number::Verdict(verdict) => Outcome::Verdict(verdict),
+            }),
+            _ => self.operate(step, span, left, right),
+        }
     }
 
     fn set<'b>(&self, step: &BinaryStep, mut left: Columns<'b>, right: Columns<'b>, steps: Steps) -> Result<Columns<'b>, EvalError> {
@@ -97,10 +135,18 @@ impl Query<'_> {
     }
 
     /// Arithmetic and comparison of two vectors.
-    fn vectors(&self, step: &BinaryStep, left: &Columns<'_>, right: &Columns<'_>, steps: Steps) -> Result<Columns<'_>, EvalError> {
+    fn vectors(
+        &self,
+        step: &BinaryStep,
+        span: Span,
+        left: &Columns<'_>,
+        right: &Columns<'_>,
+        steps: Steps,
+    ) -> Result<Columns<'_>, EvalError> {
         let mut joined = Joined {
             query: self,
             step,
+            span,
             steps,
             columns: Columns { series: Vec::new(), charge: self.budget.charge(0)? },
             places: HashMap::new(),
@@ -140,10 +186,35 @@ impl Query<'_> {
     }
 }
 
+/// A sample on one side of an operator.
+#[derive(Clone, Copy)]
+struct Operand<'c> {
+    labels: &'c LabelSet,
+    /// Meaningless where there is a histogram.
+    float: f64,
+    histogram: Option<&'c Arc<FloatHistogram>>,
+}
+
+impl<'c> Operand<'c> {
+    fn of(column: &'c Column, at: usize) -> Self {
+        Self { labels: &column.labels, float: column.values[at], histogram: column.histogram(at) }
+    }
+
+    fn filled(labels: &'c LabelSet, float: f64) -> Self {
+        Self { labels, float, histogram: None }
+    }
+
+    fn element(self) -> Element {
+        self.histogram.map_or(Element::Float(self.float), |h| Element::Histogram(Arc::clone(h)))
+    }
+}
+
 /// The result of a match of two vectors while it grows.
 struct Joined<'q, 's> {
     query: &'q Query<'q>,
     step: &'s BinaryStep,
+    /// Of the whole expression.
+    span: Span,
     steps: Steps,
     columns: Columns<'q>,
     /// The column of a result by its labels.
@@ -170,22 +241,22 @@ impl Joined<'_, '_> {
         let mut known: Vec<Option<(LabelSet, usize)>> = vec![None; many.len()];
         for at in 0..self.steps.count {
             self.query.budget.work(many.len() + one.len())?;
-            let partner = self.partner(one, at, swapped)?.map(|c| (&c.labels, c.values[at]));
-            let Some((one_labels, one_value)) = partner.or(fill_one.map(|v| (key, v))) else {
+            let partner = self.partner(one, at, swapped)?.map(|c| Operand::of(c, at));
+            let Some(other) = partner.or(fill_one.map(|v| Operand::filled(key, v))) else {
                 continue;
             };
             let mut met = 0;
-            for (column, known) in many.iter().zip(&mut known).filter(|(c, _)| !is_absent(c.values[at])) {
+            for (column, known) in many.iter().zip(&mut known).filter(|(c, _)| c.has(at)) {
                 met += 1;
                 if met > 1 && matching.group.is_none() {
                     let message = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
                     return Err(EvalError::Execution(message.to_owned()));
                 }
-                self.pair(at, (&column.labels, column.values[at]), (one_labels, one_value), swapped, known)?;
+                self.pair(at, Operand::of(column, at), other, swapped, known)?;
             }
             // Both sides are filled only where one of them is there.
-            if let (0, Some(fill), Some((labels, value))) = (met, fill_many, partner) {
-                self.pair(at, (key, fill), (labels, value), swapped, &mut None)?;
+            if let (0, Some(fill), Some(partner)) = (met, fill_many, partner) {
+                self.pair(at, Operand::filled(key, fill), partner, swapped, &mut None)?;
             }
         }
         Ok(())
@@ -205,7 +276,7 @@ impl Joined<'_, '_> {
 
     /// The one series of the "one" side that is there at a step.
     fn partner<'c>(&self, one: &[&'c Column], at: usize, swapped: bool) -> Result<Option<&'c Column>, EvalError> {
-        let mut present = one.iter().filter(|c| !is_absent(c.values[at]));
+        let mut present = one.iter().filter(|c| c.has(at));
         let first = present.next();
         match (first, present.next()) {
             (Some(first), Some(second)) if self.many_present[at] => {
@@ -218,34 +289,46 @@ impl Joined<'_, '_> {
     fn pair(
         &mut self,
         at: usize,
-        many: (&LabelSet, f64),
-        one: (&LabelSet, f64),
+        many: Operand<'_>,
+        one: Operand<'_>,
         swapped: bool,
         known: &mut Option<(LabelSet, usize)>,
     ) -> Result<(), EvalError> {
-        let (left, right) = if swapped { (one.1, many.1) } else { (many.1, one.1) };
-        let value = match element(self.step.op, left, right) {
-            Element::Value(value) => Some(clean(value)),
-            Element::Verdict(verdict) if self.step.return_bool => Some(f64::from(u8::from(verdict))),
-            // A filter keeps the left value.
-            Element::Verdict(verdict) => verdict.then_some(left),
+        let (left, right) = if swapped { (one, many) } else { (many, one) };
+        let value = if left.histogram.is_some() || right.histogram.is_some() || self.step.op.is_trim() {
+            let (left, right) = (left.element(), right.element());
+            match self.query.operate(self.step, self.span, &left, &right) {
+                // What cannot be told leaves no trace, not even for errors of matching.
+                None => return Ok(()),
+                Some(Outcome::Value(value)) => Some(value),
+                Some(Outcome::Verdict(verdict)) if self.step.return_bool => Some(Element::Float(f64::from(u8::from(verdict)))),
+                Some(Outcome::Verdict(verdict)) => verdict.then_some(left),
+            }
+        } else {
+            let value = match element(self.step.op, left.float, right.float) {
+                Number::Value(value) => Some(clean(value)),
+                Number::Verdict(verdict) if self.step.return_bool => Some(f64::from(u8::from(verdict))),
+                // A filter keeps the left value.
+                Number::Verdict(verdict) => verdict.then_some(left.float),
+            };
+            value.map(Element::Float)
         };
         let place = match known {
-            Some((labels, place)) if labels == one.0 => *place,
-            _ => self.place(many.0, one.0)?,
+            Some((labels, place)) if labels == one.labels => *place,
+            _ => self.place(many.labels, one.labels)?,
         };
-        *known = Some((one.0.clone(), place));
+        *known = Some((one.labels.clone(), place));
         let met = std::mem::replace(&mut self.touched[place], (self.groups_done, at));
         if self.step.matching.group.is_some() && met == (self.groups_done, at) {
             let message = "multiple matches for labels: grouping labels must ensure unique matches";
             return Err(EvalError::Execution(message.to_owned()));
         }
         if let Some(value) = value {
-            let slot = &mut self.columns.series[place].values[at];
-            if !is_absent(*slot) {
+            let column = &mut self.columns.series[place];
+            if column.has(at) {
                 return Err(super::same_labels());
             }
-            *slot = value;
+            column.set(at, value);
         }
         Ok(())
     }
@@ -313,35 +396,35 @@ fn duplicates(matching: &Matching, first: &LabelSet, second: &LabelSet, swapped:
 fn scalars<'a>(step: &BinaryStep, mut left: Scalars<'a>, right: &Scalars<'_>) -> Scalars<'a> {
     for (left, right) in left.values.iter_mut().zip(&right.values) {
         *left = match element(step.op, *left, *right) {
-            Element::Value(value) => clean(value),
-            Element::Verdict(verdict) => f64::from(u8::from(verdict)),
+            Number::Value(value) => clean(value),
+            Number::Verdict(verdict) => f64::from(u8::from(verdict)),
         };
     }
     left
 }
 
 /// What an operator makes of two numbers.
-enum Element {
+enum Number {
     Value(f64),
     Verdict(bool),
 }
 
-fn element(op: BinaryOp, left: f64, right: f64) -> Element {
+fn element(op: BinaryOp, left: f64, right: f64) -> Number {
     match op {
-        BinaryOp::Add => Element::Value(left + right),
-        BinaryOp::Sub => Element::Value(left - right),
-        BinaryOp::Mul => Element::Value(left * right),
-        BinaryOp::Div => Element::Value(left / right),
-        BinaryOp::Mod => Element::Value(left % right),
-        BinaryOp::Pow => Element::Value(left.powf(right)),
-        BinaryOp::Atan2 => Element::Value(left.atan2(right)),
-        BinaryOp::Equal => Element::Verdict(left == right),
-        BinaryOp::NotEqual => Element::Verdict(left != right),
-        BinaryOp::Less => Element::Verdict(left < right),
-        BinaryOp::LessEqual => Element::Verdict(left <= right),
-        BinaryOp::Greater => Element::Verdict(left > right),
-        BinaryOp::GreaterEqual => Element::Verdict(left >= right),
+        BinaryOp::Add => Number::Value(left + right),
+        BinaryOp::Sub => Number::Value(left - right),
+        BinaryOp::Mul => Number::Value(left * right),
+        BinaryOp::Div => Number::Value(left / right),
+        BinaryOp::Mod => Number::Value(left % right),
+        BinaryOp::Pow => Number::Value(left.powf(right)),
+        BinaryOp::Atan2 => Number::Value(left.atan2(right)),
+        BinaryOp::Equal => Number::Verdict(left == right),
+        BinaryOp::NotEqual => Number::Verdict(left != right),
+        BinaryOp::Less => Number::Verdict(left < right),
+        BinaryOp::LessEqual => Number::Verdict(left <= right),
+        BinaryOp::Greater => Number::Verdict(left > right),
+        BinaryOp::GreaterEqual => Number::Verdict(left >= right),
         // Refused before evaluation; two floats have no such operation.
-        BinaryOp::TrimUpper | BinaryOp::TrimLower | BinaryOp::And | BinaryOp::Or | BinaryOp::Unless => Element::Value(f64::NAN),
+        BinaryOp::TrimUpper | BinaryOp::TrimLower | BinaryOp::And | BinaryOp::Or | BinaryOp::Unless => Number::Value(f64::NAN),
     }
 }

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 
 use model::{LabelSet, LabelSetBuilder, METRIC_NAME, MatchOp, Matcher, Pattern, is_absent};
 
-use super::{Column, Columns, Data, Query, Scalars, Steps, clean, refuse, same_labels, without_metadata};
+use super::{Column, Columns, Data, Element, Query, Scalars, Steps, clean, refuse, same_labels, without_metadata};
 use crate::ast::{Call, Edges, Expr, ExprKind};
 use crate::error::EvalError;
 use crate::functions::histogram::{self, Bucket};
+use crate::functions::mixed::over_window;
 use crate::functions::sums::nan_first;
 use crate::functions::{RangeFunction, math, over_range, time};
 use crate::limits::Charge;
@@ -75,25 +76,38 @@ impl Query<'_> {
             args.iter().filter(|arg| !is_range(arg)).map(|arg| self.eval_scalar(arg, steps)).collect::<Result<_, _>>()?;
         self.check_parameters(name, &parameters, args.first().map_or(range.span, |arg| arg.span))?;
         let counter = matches!(name, "rate" | "increase");
-        let mut scalars = Vec::new();
+        let args_span = args.first().map_or(range.span, |arg| arg.span);
+        let (mut scalars, mut remarks) = (Vec::new(), Vec::new());
         let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(0)? };
         self.each_series(range, steps, &mut |labels, drop_name, windows| {
-            let mut any = false;
-            let mut values = Vec::with_capacity(steps.count);
+            let mut column = Column::empty(LabelSet::empty(), drop_name, steps.count);
+            let (mut any, mut any_float) = (false, false);
             for (step, window) in windows.iter().enumerate() {
-                self.budget.work(window.values.len())?;
+                self.budget.work(window.values.len() + window.histograms.len())?;
                 scalars.clear();
                 scalars.extend(parameters.iter().map(|p| p.values[step]));
-                let value = function(&window, &scalars);
-                any |= value.is_some();
-                values.push(value.map_or_else(model::absent, clean));
+                if window.histograms.is_empty() && window.starts.is_empty() {
+                    if let Some(value) = function(&window, &scalars) {
+                        column.values[step] = clean(value);
+                        (any, any_float) = (true, true);
+                    }
+                    continue;
+                }
+                if let Some(element) = over_window(name, &window, &scalars, &mut remarks) {
+                    any = true;
+                    any_float |= matches!(element, Element::Float(_));
+                    column.set(step, element);
+                }
+                remarks.drain(..).for_each(|remark| self.remark(labels, args_span, remark));
             }
             if any {
-                if counter {
+                if counter && any_float {
                     self.check_counter(labels, range.span);
                 }
+                column.labels = labels.clone();
                 self.budget.add_column(&mut columns.charge, steps.count)?;
-                columns.series.push(Column::floats(labels.clone(), drop_name, values));
+                self.budget.add_bytes(&mut columns.charge, column.histogram_bytes())?;
+                columns.series.push(column);
             }
             Ok(())
         })?;

@@ -21,6 +21,10 @@ pub(crate) struct Window<'a> {
     pub(crate) values: &'a [f64],
     /// Samples that are histograms; empty as nearly always.
     pub(crate) histograms: &'a [HistogramPoint],
+    /// When each float began to count, 0 where that is not known; empty if it is of none, as nearly always.
+    pub(crate) starts: &'a [i64],
+    /// Likewise of histograms.
+    pub(crate) histogram_starts: &'a [i64],
     pub(crate) start: i64,
     pub(crate) end: i64,
     /// When the evaluation takes place; apart from `end` where there is an offset or a fixed time.
@@ -38,6 +42,8 @@ pub(crate) struct Windows<'a> {
     histograms: &'a [HistogramPoint],
     /// Of `histograms`; empty if there is none.
     histogram_borders: &'a [(usize, usize)],
+    /// Of floats and histograms; empty if none is known.
+    starts: (&'a [i64], &'a [i64]),
 }
 
 /// What all series of a range vector share.
@@ -65,6 +71,11 @@ impl<'a> Windows<'a> {
                 times: &self.times[*from..*to],
                 values: &self.values[*from..*to],
                 histograms: self.histogram_borders.get(step).map_or(&[], |(from, to)| &self.histograms[*from..*to]),
+                starts: self.starts.0.get(*from..*to).unwrap_or_default(),
+                histogram_starts: self
+                    .histogram_borders
+                    .get(step)
+                    .map_or(&[], |(from, to)| self.starts.1.get(*from..*to).unwrap_or_default()),
                 start: end.saturating_sub(self.frame.range),
                 end,
                 now: self.frame.steps.at(step),
@@ -114,13 +125,15 @@ impl Query<'_> {
                     let held = self.read(group.as_ref())?;
                     let mut walk = Walk { frame: &frame, shared: None, times: Vec::new(), values: Vec::new() };
                     let mut looked_at = 0;
-                    for (labels, column) in group.labels().iter().zip(&held.samples.columns) {
+                    let starts = if self.limits.start_timestamps { group.starts()? } else { Vec::new() };
+                    for (at, (labels, column)) in group.labels().iter().zip(&held.samples.columns).enumerate() {
+                        let starts = starts.get(at).map_or(&[][..], Vec::as_slice);
                         let values = column.floats();
                         self.budget.work(values.len())?;
                         let histograms = stored_histograms(&held.samples.times, column);
                         let mut charge = self.budget.charge(0)?;
                         self.budget.add_bytes(&mut charge, histograms.iter().map(|p| p.histogram.bytes()).sum())?;
-                        walk.series(&held.samples.times, values, &histograms, |windows| {
+                        walk.series(&held.samples.times, values, &histograms, starts, |windows| {
                             looked_at += windows.looked_at();
                             visit(labels, false, windows)
                         })?;
@@ -156,7 +169,7 @@ impl Query<'_> {
         for column in &columns.series {
             self.budget.work(column.values.len())?;
             let histograms = column_histograms(&times, column);
-            walk.series(&times, &column.values, &histograms, |windows| visit(&column.labels, column.drop_name, windows))?;
+            walk.series(&times, &column.values, &histograms, &[], |windows| visit(&column.labels, column.drop_name, windows))?;
         }
         Ok(())
     }
@@ -215,12 +228,16 @@ impl Walk<'_> {
         times: &[i64],
         values: &[f64],
         histograms: &[HistogramPoint],
+        starts: &[(i64, i64)],
         visit: impl FnOnce(&Windows<'_>) -> Result<(), EvalError>,
     ) -> Result<(), EvalError> {
         let frame = self.frame;
         let histogram_borders =
             if histograms.is_empty() { Vec::new() } else { frame.borders(&histograms.iter().map(|p| p.time).collect::<Vec<_>>()) };
         let histogram_borders = histogram_borders.as_slice();
+        let at = |time: i64| starts.partition_point(|(from, _)| *from <= time).checked_sub(1).map_or(0, |at| starts[at].1);
+        let started = |times: &[i64]| if starts.is_empty() { Vec::new() } else { times.iter().map(|time| at(*time)).collect() };
+        let histogram_starts = started(&histograms.iter().map(|p| p.time).collect::<Vec<_>>());
         if values.iter().any(|v| is_absent(*v) || is_stale(*v)) {
             self.times.clear();
             self.values.clear();
@@ -232,9 +249,21 @@ impl Walk<'_> {
                 return Ok(());
             }
             let borders = frame.borders(&self.times);
-            return visit(&Windows { times: &self.times, values: &self.values, frame, borders: &borders, histograms, histogram_borders });
+            let starts = started(&self.times);
+            let starts = (starts.as_slice(), histogram_starts.as_slice());
+            return visit(&Windows {
+                times: &self.times,
+                values: &self.values,
+                frame,
+                borders: &borders,
+                histograms,
+                histogram_borders,
+                starts,
+            });
         }
         let borders = self.shared.get_or_insert_with(|| frame.borders(times));
-        visit(&Windows { times, values, frame, borders, histograms, histogram_borders })
+        let starts = started(times);
+        let starts = (starts.as_slice(), histogram_starts.as_slice());
+        visit(&Windows { times, values, frame, borders, histograms, histogram_borders, starts })
     }
 }

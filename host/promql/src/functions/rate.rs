@@ -25,23 +25,37 @@ pub(crate) fn extrapolated(window: &Window<'_>, counter: bool, per_second: bool)
             increase += pair[0];
         }
     }
-    let sampled = seconds(times[0], times[gaps]);
-    let spacing = sampled / gaps as f64;
+    // A counter is never negative: it was zero at the earliest where its slope says.
+    let zero = (counter && first >= 0.0).then_some((first, increase));
+    Some(increase * stretch(window, times, None, zero, per_second)?)
+}
+
+/// By what the difference of the last and the first sample is multiplied to cover the window. `start` is when the first
+/// began to count, if that is known and in the window; `zero` the first value of a counter and its increase. None without
+/// two samples or a start.
+pub(crate) fn stretch(window: &Window<'_>, times: &[i64], start: Option<i64>, zero: Option<(f64, f64)>, per_second: bool) -> Option<f64> {
+    let (first, last) = (*times.first()?, *times.last()?);
+    let gaps = times.len() - 1;
+    let spacing = if gaps > 0 { seconds(first, last) / gaps as f64 } else { 0.0 };
     // A sample that is missing by more than a tenth of the spacing says that the series began or ended here; then half a
     // spacing is the best guess.
     let threshold = spacing * 1.1;
     let reach = |distance: f64| if distance >= threshold { spacing / 2.0 } else { distance };
-    let mut to_start = reach(seconds(window.start, times[0]));
-    let to_end = reach(seconds(times[gaps], window.end));
-    if counter && increase > 0.0 && first >= 0.0 {
-        // A counter is never negative: it was zero at the earliest where its slope says.
-        to_start = to_start.min(sampled * (first / increase));
-    }
-    let mut factor = (sampled + to_start + to_end) / sampled;
-    if per_second {
-        factor /= seconds(window.start, window.end);
-    }
-    Some(increase * factor)
+    let (sampled, to_start) = match start {
+        // It was zero then, and not there before.
+        Some(start) => (seconds(start, last), 0.0),
+        None if gaps == 0 => return None,
+        None => {
+            let (sampled, mut to_start) = (seconds(first, last), reach(seconds(window.start, first)));
+            if let Some((first, increase)) = zero.filter(|(_, increase)| *increase > 0.0) {
+                to_start = to_start.min(sampled * (first / increase));
+            }
+            (sampled, to_start)
+        }
+    };
+    let to_end = reach(seconds(last, window.end));
+    let factor = if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled };
+    Some(if per_second { factor / seconds(window.start, window.end) } else { factor })
 }
 
 /// The first and the last sample that count for a window with anchored or smoothed ends, and the values at the ends.

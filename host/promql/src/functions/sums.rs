@@ -25,8 +25,23 @@ impl Sum {
         if self.value.is_infinite() { self.value } else { self.value + self.error }
     }
 
-    fn scaled(self, factor: f64) -> Self {
+    pub(crate) fn scaled(self, factor: f64) -> Self {
         Self { value: self.value * factor, error: self.error * factor }
+    }
+
+    pub(crate) fn divided(self, by: f64) -> Self {
+        Self { value: self.value / by, error: self.error / by }
+    }
+
+    /// Adds another sum, its error too.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.add(other.value);
+        self.add(other.error);
+    }
+
+    /// Without the error.
+    pub(crate) fn value(self) -> f64 {
+        self.value
     }
 }
 

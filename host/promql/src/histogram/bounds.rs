@@ -32,7 +32,7 @@ impl BucketRange {
 
 /// The upper bound of a positive bucket: `2^(index * 2^-schema)`. The last finite one is the largest float, so that those
 /// of all schemas meet there.
-fn exponential(index: i32, schema: i32) -> f64 {
+pub(super) fn exponential(index: i32, schema: i32) -> f64 {
     if schema <= 0 {
         let exponent = i64::from(index) << schema.unsigned_abs().min(8);
         return match exponent {

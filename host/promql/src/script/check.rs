@@ -1,19 +1,23 @@
 //! Compares an answer with what a script states.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use model::{LabelSet, is_stale};
 
 use super::command::{Eval, Text, When};
-use super::series;
+use super::histogram::WrittenHistogram;
+use super::series::{self, Written};
 use crate::ast::{Expr, ExprKind};
+use crate::eval::Element;
+use crate::histogram::{Bucket, FloatHistogram};
 use crate::parse::parse_series;
-use crate::value::{QueryResult, Value};
+use crate::value::{QueryResult, Sample, Series, Value};
 
 type Checked = Result<(), String>;
 
 /// A series with its points; None is a gap.
-type Stated = (LabelSet, Vec<Option<f64>>);
+type Stated = (LabelSet, Vec<Option<Written>>);
 
 /// Relative error that is allowed.
 const TOLERANCE: f64 = 1e-6;
@@ -29,6 +33,45 @@ fn close(a: f64, b: f64) -> bool {
         return false;
     }
     (a - b).abs() / (a.abs() + b.abs()).min(f64::MAX) < TOLERANCE
+}
+
+/// Whether a value is what was stated.
+fn same(found: &Element, wanted: &Written) -> bool {
+    match (found, wanted) {
+        (Element::Float(found), Written::Float(wanted)) => close(*found, *wanted),
+        (Element::Histogram(found), Written::Histogram(wanted)) => same_histogram(found, wanted),
+        _ => false,
+    }
+}
+
+/// Bucket by bucket, without empty ones; the hint only if one was stated.
+fn same_histogram(found: &FloatHistogram, stated: &WrittenHistogram) -> bool {
+    let wanted = &stated.histogram;
+    let filled = |buckets: &[Bucket]| -> Vec<Bucket> { buckets.iter().copied().filter(|b| b.count != 0.0).collect() };
+    let buckets = |a: &[Bucket], b: &[Bucket]| {
+        let (a, b) = (filled(a), filled(b));
+        a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| a.index == b.index && close(a.count, b.count))
+    };
+    found.schema == wanted.schema
+        && close(found.count, wanted.count)
+        && close(found.sum, wanted.sum)
+        && found.zero_threshold == wanted.zero_threshold
+        && close(found.zero_count, wanted.zero_count)
+        && found.same_bounds(wanted)
+        && buckets(&found.positive, &wanted.positive)
+        && buckets(&found.negative, &wanted.negative)
+        && (!stated.says_hint || found.reset_hint == wanted.reset_hint)
+}
+
+/// The value of a sample.
+fn element(sample: &Sample) -> Element {
+    sample.histogram.as_ref().map_or(Element::Float(sample.point.value), |h| Element::Histogram(Arc::clone(h)))
+}
+
+/// The values of a series by time.
+fn elements(series: &Series) -> BTreeMap<i64, Element> {
+    let floats = series.points.iter().map(|p| (p.time, Element::Float(p.value)));
+    floats.chain(series.histograms.iter().map(|p| (p.time, Element::Histogram(Arc::clone(&p.histogram))))).collect()
 }
 
 /// Checks all that an eval states.
@@ -96,7 +139,6 @@ fn vector(eval: &Eval, result: &QueryResult) -> Checked {
         return Err("a vector was expected".to_owned());
     };
     let wanted = stated(eval)?;
-    let value = |points: &[Option<f64>]| points.first().copied().flatten();
     if eval.expect.ordered {
         let order: Vec<&LabelSet> = wanted.iter().map(|(labels, _)| labels).collect();
         let got: Vec<&LabelSet> = found.iter().map(|s| &s.labels).collect();
@@ -104,10 +146,10 @@ fn vector(eval: &Eval, result: &QueryResult) -> Checked {
             return Err(format!("order {got:?}, wanted {order:?}"));
         }
     }
-    let found: BTreeMap<&LabelSet, f64> = found.iter().map(|s| (&s.labels, s.point.value)).collect();
+    let found: BTreeMap<&LabelSet, Element> = found.iter().map(|s| (&s.labels, element(s))).collect();
     for (labels, points) in &wanted {
-        match (found.get(labels), value(points)) {
-            (Some(found), Some(wanted)) if close(*found, wanted) => {}
+        match (found.get(labels), points.first().cloned().flatten()) {
+            (Some(found), Some(wanted)) if same(found, &wanted) => {}
             (found, wanted) => return Err(format!("{labels} is {found:?}, wanted {wanted:?}; the answer is {:?}", result.value)),
         }
     }
@@ -123,7 +165,7 @@ fn matrix(eval: &Eval, result: &QueryResult, (start, _, step): (i64, i64, i64)) 
     };
     // A scalar over a range is a series without labels.
     let wanted = match eval.results.as_slice() {
-        [line] if !line.contains(['{', ' ']) && scalar(line).is_some() => vec![(LabelSet::empty(), vec![scalar(line)])],
+        [line] if !line.contains(['{', ' ']) && scalar(line).is_some() => vec![(LabelSet::empty(), vec![scalar(line).map(Written::Float)])],
         _ => stated(eval)?,
     };
     let stated_somewhere = wanted.iter().filter(|(_, points)| points.iter().any(Option::is_some)).count();
@@ -131,18 +173,18 @@ fn matrix(eval: &Eval, result: &QueryResult, (start, _, step): (i64, i64, i64)) 
         return Err(format!("{} series, wanted {stated_somewhere}: {found:?}", found.len()));
     }
     for (labels, points) in &wanted {
-        let wanted: BTreeMap<i64, f64> =
-            points.iter().enumerate().filter_map(|(at, p)| Some((start + step * i64::try_from(at).ok()?, (*p)?))).collect();
+        let wanted: BTreeMap<i64, &Written> =
+            points.iter().enumerate().filter_map(|(at, p)| Some((start + step * i64::try_from(at).ok()?, p.as_ref()?))).collect();
         if wanted.is_empty() {
             continue;
         }
         let Some(series) = found.iter().find(|s| &s.labels == labels) else {
             return Err(format!("{labels} is missing: {found:?}"));
         };
-        let same = series.points.len() == wanted.len()
-            && series.points.iter().all(|p| wanted.get(&p.time).is_some_and(|wanted| close(*wanted, p.value)));
-        if !same {
-            return Err(format!("{labels} is {:?}, wanted {wanted:?}", series.points));
+        let found = elements(series);
+        let equal = found.len() == wanted.len() && found.iter().all(|(t, f)| wanted.get(t).is_some_and(|wanted| same(f, wanted)));
+        if !equal {
+            return Err(format!("{labels} is {found:?}, wanted {wanted:?}"));
         }
     }
     Ok(())
@@ -166,15 +208,14 @@ pub(super) fn check_middle(eval: &Eval, result: &QueryResult, at: i64) -> Checke
     if !series.windows(2).all(|pair| pair[0].labels < pair[1].labels) {
         return Err("series are not sorted by labels".to_owned());
     }
-    let found: BTreeMap<&LabelSet, f64> =
-        series.iter().filter_map(|s| Some((&s.labels, s.points.iter().find(|p| p.time == at)?.value))).collect();
+    let found: BTreeMap<&LabelSet, Element> = series.iter().filter_map(|s| Some((&s.labels, elements(s).remove(&at)?))).collect();
     let wanted = match eval.results.as_slice() {
-        [line] if scalar(line).is_some() => vec![(LabelSet::empty(), vec![scalar(line)])],
+        [line] if scalar(line).is_some() => vec![(LabelSet::empty(), vec![scalar(line).map(Written::Float)])],
         _ => stated(eval)?,
     };
     for (labels, points) in &wanted {
-        let (found, wanted) = (found.get(labels), points.first().copied().flatten());
-        if !matches!((found, wanted), (Some(found), Some(wanted)) if close(*found, wanted)) {
+        let (found, wanted) = (found.get(labels), points.first().cloned().flatten());
+        if !matches!((found, &wanted), (Some(found), Some(wanted)) if same(found, wanted)) {
             return Err(format!("{labels} is {found:?}, wanted {wanted:?}"));
         }
     }

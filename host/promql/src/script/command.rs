@@ -1,7 +1,8 @@
 //! Lines to commands.
 
-use model::parse_duration;
 use regex::Regex;
+
+use super::duration::duration;
 
 /// One command of a script.
 #[derive(Debug)]
@@ -25,8 +26,6 @@ pub(super) struct Eval {
     pub(super) expect: Expect,
     /// The lines of results.
     pub(super) results: Vec<String>,
-    /// Why this cannot be run, if its text alone says so.
-    pub(super) needs: Option<&'static str>,
 }
 
 /// When it is asked, in milliseconds.
@@ -104,16 +103,6 @@ fn command(line: &str, body: Vec<(usize, String)>) -> Result<Command, String> {
     }
 }
 
-fn duration(text: &str) -> Result<i64, String> {
-    let (sign, text) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
-    // Also plain seconds, as in queries.
-    let ms = match text.parse::<u32>() {
-        Ok(seconds) => u64::from(seconds) * 1000,
-        Err(_) => parse_duration(text)?,
-    };
-    Ok(sign * i64::try_from(ms).map_err(|_| format!("{text:?} is too long"))?)
-}
-
 /// The first word and the rest.
 fn word(text: &str) -> (&str, &str) {
     text.split_once(char::is_whitespace).map_or((text, ""), |(word, rest)| (word, rest.trim_start()))
@@ -156,7 +145,7 @@ fn eval(command: &str, rest: &str, body: Vec<(usize, String)>) -> Result<Eval, S
         "eval_ordered" => expect.ordered = true,
         _ => return Err(format!("{command:?} is no command")),
     }
-    let (mut results, mut needs) = (Vec::new(), None);
+    let mut results = Vec::new();
     for (_, line) in body {
         if let Some(rest) = line.strip_prefix("expect ") {
             expectation(&mut expect, rest.trim())?;
@@ -165,13 +154,10 @@ fn eval(command: &str, rest: &str, body: Vec<(usize, String)>) -> Result<Eval, S
         } else if let Some(rest) = line.strip_prefix("expected_fail_regexp ") {
             expect.fail = Some(Some(Text::Pattern(pattern(rest)?)));
         } else {
-            if line.contains("{{") {
-                needs = Some("the result has native histograms");
-            }
             results.push(line);
         }
     }
-    Ok(Eval { expr: expr.to_owned(), when, expect, results, needs })
+    Ok(Eval { expr: expr.to_owned(), when, expect, results })
 }
 
 fn pattern(text: &str) -> Result<Regex, String> {
