@@ -6,6 +6,7 @@
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "what a test skips and measures belongs into its output")]
 
 mod beside;
+mod dataset;
 mod folder;
 mod guest;
 mod net;
@@ -15,6 +16,7 @@ mod server;
 mod skopos;
 
 pub use beside::Beside;
+pub use dataset::{Dataset, KeepAlive};
 pub use folder::{TempFolder, conformance, workspace_root};
 pub use guest::{guest, guests_built};
 pub use net::{HttpAnswer, free_port, get, post, post_text, request};

@@ -1,0 +1,205 @@
+//! Random expressions, asked of Debian's Prometheus and of the evaluator over the same samples: answers must be the same within the
+//! tolerance of Prometheus' own tests, and what one refuses the other must refuse.
+//!
+//! `SKOPOS_EXPRESSIONS=1000000 cargo test -p promql --release --test random -- --nocapture` asks a million; `SKOPOS_SEED` repeats a run.
+
+mod age;
+mod answer;
+mod data;
+mod generate;
+mod rng;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use model::LabelSet;
+use promql::{Limits, Memory};
+use test_support::{Dataset, KeepAlive, Prometheus};
+
+use answer::{Answer, difference};
+use data::{BEGIN, SPAN};
+use generate::Generator;
+use rng::Rng;
+use tree::{Kind, Tree};
+
+/// When an expression is asked, in Unix seconds.
+#[derive(Clone, Copy, Debug)]
+enum When {
+    At(i64),
+    Range { start: i64, end: i64, step: i64 },
+}
+
+/// The peer and what we evaluate over.
+struct Sides {
+    address: String,
+    memory: Memory,
+    /// The same samples, each off by some units of its last place: where the answer over these differs too, rounding decides.
+    nearly: Memory,
+}
+
+fn memory(data: &Dataset, change: impl Fn(f64) -> f64) -> Memory {
+    let memory = Memory::new();
+    for (labels, samples) in &data.series {
+        let labels: LabelSet = labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        memory.load(&labels, samples.iter().map(|(time, value)| (*time, change(*value))));
+    }
+    memory
+}
+
+fn ours(memory: &Memory, text: &str, when: When) -> Answer {
+    let limits = Limits::default();
+    let expr = promql::parse(text).map_err(|error| error.to_string())?;
+    let result = match when {
+        When::At(at) => promql::instant(&expr, at * 1000, memory, &limits),
+        When::Range { start, end, step } => promql::range(&expr, start * 1000, end * 1000, step * 1000, memory, &limits),
+    };
+    result.map(answer::ours).map_err(|error| error.to_string())
+}
+
+fn theirs(connection: &mut KeepAlive, text: &str, when: When) -> Answer {
+    let (_, body) = match when {
+        When::At(at) => connection.form("/api/v1/query", &[("query", text), ("time", &at.to_string())]),
+        When::Range { start, end, step } => {
+            let [start, end, step] = [start, end, step].map(|number| number.to_string());
+            connection.form("/api/v1/query_range", &[("query", text), ("start", &start), ("end", &end), ("step", &step)])
+        }
+    };
+    answer::theirs(&body)
+}
+
+/// What came of an expression.
+#[derive(Debug)]
+enum Outcome {
+    Same { refused: bool, empty: bool },
+    Rounding,
+    Age(&'static str),
+    Differs(String),
+}
+
+fn judge(sides: &Sides, connection: &mut KeepAlive, tree: &Tree, when: When) -> Outcome {
+    let text = tree.to_string();
+    let (theirs, ours_now) = (theirs(connection, &text, when), ours(&sides.memory, &text, when));
+    let ordered = ["sort", "topk", "bottomk"].iter().any(|name| text.starts_with(name));
+    let Some(what) = difference(&theirs, &ours_now, ordered) else {
+        return Outcome::Same { refused: ours_now.is_err(), empty: ours_now.is_ok_and(|content| content.series.is_empty()) };
+    };
+    if let Some(name) = age::explains(&text, &theirs, &ours_now) {
+        return Outcome::Age(name);
+    }
+    if difference(&ours_now, &ours(&sides.nearly, &text, when), ordered).is_some() {
+        return Outcome::Rounding;
+    }
+    Outcome::Differs(what)
+}
+
+/// The smallest expression that still differs.
+fn minimise(sides: &Sides, connection: &mut KeepAlive, mut tree: Tree, when: When) -> (Tree, String) {
+    let mut why = String::new();
+    loop {
+        let length = tree.to_string().len();
+        let smaller = tree.smaller().into_iter().filter(|smaller| smaller.to_string().len() < length).find_map(|smaller| {
+            match judge(sides, connection, &smaller, when) {
+                Outcome::Differs(what) => Some((smaller, what)),
+                _ => None,
+            }
+        });
+        match smaller {
+            Some((smaller, what)) => (tree, why) = (smaller, what),
+            None => return (tree, why),
+        }
+    }
+}
+
+fn case(seed: u64, number: u64) -> (Tree, When) {
+    let mut rng = Rng::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ number);
+    let tree = Generator(&mut rng).query();
+    let at = BEGIN + 1800 + rng.below(SPAN as u64 - 1500) as i64;
+    let when = match rng.below(10) {
+        0..4 => When::At(at),
+        _ if tree.kind == Kind::Range => When::At(at),
+        _ => {
+            let step = 1 + rng.below(240) as i64;
+            When::Range { start: at - step * rng.below(12) as i64, end: at, step }
+        }
+    };
+    (tree, when)
+}
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn c13_random_expressions_are_answered_as_prometheus_does() {
+    let arguments = ["--web.enable-remote-write-receiver", "--storage.tsdb.retention.time=100y", "--query.max-samples=100000000"];
+    let Some(prometheus) = Prometheus::start_with("global: {evaluation_interval: 1m}\n", &arguments) else { return };
+    let address = prometheus.url("").trim_start_matches("http://").to_owned();
+    let data = data::dataset();
+    data.write_to(&address);
+    let nearly = |value: f64| if value.abs() > 1.0 { value * (1.0 + 3e-15) } else { value };
+    let sides = Sides { address, memory: memory(&data, |value| value), nearly: memory(&data, nearly) };
+
+    let seed = variable("SKOPOS_SEED").unwrap_or_else(|| u64::from(std::process::id()) << 20);
+    let count = variable("SKOPOS_EXPRESSIONS").unwrap_or(20_000);
+    println!("seed {seed}: SKOPOS_SEED={seed} repeats this run");
+    let begun = std::time::Instant::now();
+    let (next, tally, failures) = (AtomicU64::new(0), Mutex::new(BTreeMap::<&str, u64>::new()), Mutex::new(Vec::new()));
+    let enough = variable("SKOPOS_FAILURES").unwrap_or(10) as usize;
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut connection = KeepAlive::connect(&sides.address);
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count || failures.lock().expect("no panic").len() >= enough {
+                        break;
+                    }
+                    let (tree, when) = case(seed, number);
+                    let outcome = judge(&sides, &mut connection, &tree, when);
+                    let name = match &outcome {
+                        Outcome::Same { refused: true, .. } => "same: refused",
+                        Outcome::Same { empty: true, .. } => "same: empty",
+                        Outcome::Same { .. } => "same",
+                        Outcome::Rounding => "rounding",
+                        Outcome::Age(name) => name,
+                        Outcome::Differs(_) => "differ",
+                    };
+                    *tally.lock().expect("no panic").entry(name).or_default() += 1;
+                    if let Outcome::Differs(what) = outcome {
+                        let (smallest, why) = minimise(&sides, &mut connection, tree.clone(), when);
+                        let text = if why.is_empty() {
+                            format!("{tree}\n  {when:?}: {what}")
+                        } else {
+                            format!("{smallest}\n  {when:?}: {why}\n  from {tree}")
+                        };
+                        failures.lock().expect("no panic").push(text);
+                    }
+                }
+            });
+        }
+    });
+    let (tally, failures) = (tally.into_inner().expect("no panic"), failures.into_inner().expect("no panic"));
+    let of = |name: &str| tally.get(name).copied().unwrap_or(0);
+    let same = of("same") + of("same: refused") + of("same: empty");
+    let by_age: Vec<String> = age::names().filter(|name| of(name) > 0).map(|name| format!("{name} {}", of(name))).collect();
+    let aged: u64 = age::names().map(of).sum();
+    println!("{} of them refused by both, {} empty; {:.1} s", of("same: refused"), of("same: empty"), begun.elapsed().as_secs_f64());
+    println!(
+        "random expressions: {same} same, {aged} differ by age ({}), {} decided by rounding, {} differ",
+        by_age.join(", "),
+        of("rounding"),
+        failures.len()
+    );
+    assert!(failures.is_empty(), "seed {seed}:\n\n{}", failures.join("\n\n"));
+    assert!(of("rounding") * 100 <= count, "rounding decides too often to tell anything");
+}
+
+/// Puts the samples into a server that is asked by hand: `SKOPOS_WRITE_TO=127.0.0.1:9090`.
+#[test]
+fn samples_for_a_server_of_ones_own() {
+    if let Ok(address) = std::env::var("SKOPOS_WRITE_TO") {
+        data::dataset().write_to(&address);
+    }
+}

@@ -1,0 +1,80 @@
+//! Expressions as texts with holes, so that one that shows a difference can be made smaller.
+
+use std::fmt;
+
+/// The type of an expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Scalar,
+    Vector,
+    Range,
+}
+
+/// An expression.
+#[derive(Clone, Debug)]
+pub(crate) struct Tree {
+    pub(crate) kind: Kind,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Text(String),
+    Tree(Tree),
+}
+
+impl Tree {
+    /// `{}` in the pattern stands for the parts, in order.
+    pub(crate) fn new(kind: Kind, pattern: &str, holes: impl IntoIterator<Item = Tree>) -> Self {
+        let mut parts = Vec::new();
+        let mut holes = holes.into_iter();
+        for (at, text) in pattern.split("{}").enumerate() {
+            if at > 0 {
+                parts.push(Part::Tree(holes.next().expect("a part for each hole")));
+            }
+            if !text.is_empty() {
+                parts.push(Part::Text(text.to_owned()));
+            }
+        }
+        Self { kind, parts }
+    }
+
+    pub(crate) fn leaf(kind: Kind, text: impl Into<String>) -> Self {
+        Self { kind, parts: vec![Part::Text(text.into())] }
+    }
+
+    /// Smaller trees of the same kind at this place or one below: what is inside in place of the whole, a plain one in place of a part.
+    pub(crate) fn smaller(&self) -> Vec<Self> {
+        let inside = || self.parts.iter().filter_map(|part| if let Part::Tree(tree) = part { Some(tree) } else { None });
+        let mut found: Vec<Self> = inside().filter(|tree| tree.kind == self.kind).cloned().collect();
+        found.extend(inside().flat_map(inside_of).filter(|tree| tree.kind == self.kind).cloned());
+        for (at, part) in self.parts.iter().enumerate() {
+            let Part::Tree(tree) = part else { continue };
+            let plain = match tree.kind {
+                Kind::Scalar => "1",
+                Kind::Vector => "temperature",
+                Kind::Range => "temperature[5m]",
+            };
+            let plain = (tree.parts.len() > 1).then(|| Self::leaf(tree.kind, plain));
+            for smaller in plain.into_iter().chain(tree.smaller()) {
+                let mut parts = self.parts.clone();
+                parts[at] = Part::Tree(smaller);
+                found.push(Self { kind: self.kind, parts });
+            }
+        }
+        found
+    }
+}
+
+fn inside_of(tree: &Tree) -> impl Iterator<Item = &Tree> {
+    tree.parts.iter().filter_map(|part| if let Part::Tree(tree) = part { Some(tree) } else { None })
+}
+
+impl fmt::Display for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parts.iter().try_for_each(|part| match part {
+            Part::Text(text) => f.write_str(text),
+            Part::Tree(tree) => tree.fmt(f),
+        })
+    }
+}
