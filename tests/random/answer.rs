@@ -46,6 +46,7 @@ pub(crate) fn ours(result: QueryResult) -> Content {
         Value::Scalar(point) => Content::new("scalar", vec![(Vec::new(), vec![(point.time, point.value)])]),
         Value::String(time, _) => Content::new("string", vec![(Vec::new(), vec![(time, 0.0)])]),
         Value::Vector(samples) => {
+            // Only floats are compared: histograms of 2.42 are another world.
             Content::new("vector", samples.iter().map(|s| (labels(&s.labels), vec![(s.point.time, s.point.value)])).collect())
         }
         Value::Matrix(series) => {
@@ -75,7 +76,8 @@ pub(crate) fn theirs(body: &str) -> Answer {
         labels.sort();
         let points = match series["values"].as_array() {
             Some(values) => values.iter().map(point).collect(),
-            None => vec![point(&series["value"])],
+            None if series["value"].is_array() => vec![point(&series["value"])],
+            None => Vec::new(),
         };
         (labels, points)
     });

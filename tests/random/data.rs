@@ -51,7 +51,7 @@ pub(crate) fn dataset() -> Dataset {
                     (2, 1, 31) => f64::NEG_INFINITY,
                     (0, 1, 5) => 0.0,
                     (0, 1, 9) => -0.0,
-                    _ => swing + 0.0625 * (p * 2 + r) as f64,
+                    _ => swing + 0.0625 * (p * 2 + r) as f64 + 0.03125,
                 };
                 (time, value)
             });

@@ -43,6 +43,22 @@ impl Tree {
         Self { kind, parts: vec![Part::Text(text.into())] }
     }
 
+    /// The text with each number that has a last place off by some of it, where that is no length of time.
+    pub(crate) fn nudged(&self) -> String {
+        let text = |text: &String| match text.parse::<f64>() {
+            Ok(number) if self.kind == Kind::Scalar && number.is_finite() => format!("{:e}", number * (1.0 + 5e-16)),
+            _ if text == "pi()" => format!("{:e}", std::f64::consts::PI.next_up()),
+            _ => text.clone(),
+        };
+        self.parts
+            .iter()
+            .map(|part| match part {
+                Part::Text(part) => text(part),
+                Part::Tree(tree) => tree.nudged(),
+            })
+            .collect()
+    }
+
     /// Smaller trees of the same kind at this place or one below: what is inside in place of the whole, a plain one in place of a part.
     pub(crate) fn smaller(&self) -> Vec<Self> {
         let inside = || self.parts.iter().filter_map(|part| if let Part::Tree(tree) = part { Some(tree) } else { None });

@@ -5,9 +5,12 @@ use std::time::Duration;
 /// Series that a test makes up and gives to more than one server.
 #[derive(Clone, Debug, Default)]
 pub struct Dataset {
-    /// Labels sorted by name, the metric's name among them, and samples by time in Unix milliseconds.
-    pub series: Vec<(Vec<(String, String)>, Vec<(i64, f64)>)>,
+    /// In no particular order.
+    pub series: Vec<(Labels, Vec<(i64, f64)>)>,
 }
+
+/// Labels sorted by name, the metric's name among them. Samples are by time, in Unix milliseconds.
+pub type Labels = Vec<(String, String)>;
 
 /// How much time one request of remote write holds: servers take no sample that is much older than their newest.
 const BATCH_MS: i64 = 300_000;

@@ -16,7 +16,7 @@ mod server;
 mod skopos;
 
 pub use beside::Beside;
-pub use dataset::{Dataset, KeepAlive};
+pub use dataset::{Dataset, KeepAlive, Labels};
 pub use folder::{TempFolder, conformance, workspace_root};
 pub use guest::{guest, guests_built};
 pub use net::{HttpAnswer, free_port, get, post, post_text, request};
