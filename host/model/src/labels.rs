@@ -66,6 +66,22 @@ impl LabelSet {
         labels
     }
 
+    /// Like [`LabelSet::from_pairs`], of pairs that are sorted by name, each name once, no value empty.
+    #[must_use]
+    pub fn from_sorted<'p>(pairs: impl Iterator<Item = (&'p str, &'p str)>) -> Self {
+        let mut text = TEXT.take();
+        text.clear();
+        for (name, value) in pairs {
+            push_part(&mut text, name);
+            push_part(&mut text, value);
+        }
+        let labels = Self(Arc::from(text.as_str()));
+        if text.capacity() <= TEXT_BYTES_MAX {
+            TEXT.set(text);
+        }
+        labels
+    }
+
     /// The value of `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {

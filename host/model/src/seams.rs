@@ -1,16 +1,18 @@
 //! The traits the rooms meet at: storage ([`Append`], [`Select`], [`Tail`]), plugins ([`Plugins`] and what it hands out)
 //! and alerts ([`AlertSink`]). What crosses them is plain data.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::config::{ConfigError, Node};
 use crate::view::{PanelRequest, Rendering};
 use crate::{
-    Alert, Histogram, LabelSet, Matcher, MetricFamily, Notification, Receipt, SendError, StartTimestampMs, TargetGroup, TimeRange,
-    TimestampMs,
+    Alert, Histogram, LabelSet, METRIC_NAME, Matcher, MetricFamily, Notification, Receipt, SendError, StartTimestampMs, TargetGroup,
+    TimeRange, TimestampMs,
 };
 
 /// A future that can be moved between threads, boxed so that traits stay object-safe.
@@ -186,6 +188,11 @@ impl fmt::Display for AppendError {
 
 impl std::error::Error for AppendError {}
 
+/// The label that holds a metric's type, where that is kept as one.
+pub const TYPE_LABEL: &str = "__type__";
+/// The label that holds a metric's unit, likewise.
+pub const UNIT_LABEL: &str = "__unit__";
+
 // --- Storage: reading -------------------------------------------------------------------------------------------------
 
 /// Finds and reads samples. Implemented by `tsdb`, and by a store in memory for tests.
@@ -195,6 +202,12 @@ pub trait Select: Send + Sync {
     /// A label set comes once in the answer: a series with columns in several groups comes in a group of its own, merged
     /// by time; for equal times the first written counts.
     fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Box<dyn SelectedGroup>>, SelectError>;
+
+    /// Like [`Select::select`], for whoever needs to know of each series only some of its labels, as an aggregation does: the others
+    /// need not be looked up, and [`SelectedGroup::labels`] of these groups need not say anything.
+    fn select_keyed(&self, request: &SelectRequest<'_>, key: LabelKey<'_>) -> Result<KeyedGroups, SelectError> {
+        Ok(KeyedGroups::of(self.select(request)?, key))
+    }
 
     /// The names of labels of the series that satisfy all matchers of any of the sets (all series if there is no set),
     /// sorted, at most `limit` (0: all).
@@ -230,6 +243,64 @@ pub struct SelectRequest<'a> {
     pub range: TimeRange,
 }
 
+/// Which labels of a series count: those with these names, or all but these and the metric's name.
+#[derive(Clone, Copy, Debug)]
+pub struct LabelKey<'a> {
+    /// The names.
+    pub names: &'a [String],
+    /// Whether they are those that do not count.
+    pub without: bool,
+}
+
+impl LabelKey<'_> {
+    /// Whether a label with this name counts.
+    #[must_use]
+    pub fn counts(&self, name: &str) -> bool {
+        let named = self.names.iter().any(|label| label == name);
+        if self.without { name != METRIC_NAME && !named } else { named }
+    }
+
+    /// The labels that count.
+    #[must_use]
+    pub fn of(&self, labels: &LabelSet) -> LabelSet {
+        labels.filter(|name| self.counts(name))
+    }
+}
+
+/// Groups of a selection, with the labels of each series that count.
+#[derive(Default)]
+pub struct KeyedGroups {
+    /// The groups.
+    pub groups: Vec<Box<dyn SelectedGroup>>,
+    /// Label sets, each once.
+    pub keys: Vec<LabelSet>,
+    /// Of each group the key of each series, in the order of its columns.
+    pub of: Vec<Vec<u32>>,
+    /// Whether some series may have a label [`TYPE_LABEL`] or [`UNIT_LABEL`].
+    pub typed: bool,
+}
+
+impl KeyedGroups {
+    /// Of groups whose labels are known.
+    #[must_use]
+    pub fn of(groups: Vec<Box<dyn SelectedGroup>>, key: LabelKey<'_>) -> Self {
+        let mut keyed = Self::default();
+        let mut places: HashMap<LabelSet, u32> = HashMap::new();
+        for group in &groups {
+            let mut of_group = Vec::with_capacity(group.labels().len());
+            for labels in group.labels() {
+                keyed.typed |= labels.iter().any(|(name, _)| matches!(name, TYPE_LABEL | UNIT_LABEL));
+                of_group.push(*places.entry(key.of(labels)).or_insert_with_key(|labels| {
+                    keyed.keys.push(labels.clone());
+                    keyed.keys.len() as u32 - 1
+                }));
+            }
+            keyed.of.push(of_group);
+        }
+        Self { groups, ..keyed }
+    }
+}
+
 /// One group of a selection, not decoded yet, so that a caller can plan by labels and work through groups one at a time
 /// or in parallel.
 pub trait SelectedGroup: Send + Sync {
@@ -242,11 +313,40 @@ pub trait SelectedGroup: Send + Sync {
     /// Decodes the samples.
     fn read(&self) -> Result<GroupSamples, SelectError>;
 
+    /// Decodes column after column and hands each to `visit` while it is in the cache, in the order of [`SelectedGroup::labels`], as
+    /// long as that wants more. Returns what could not be read, as [`GroupSamples::warnings`].
+    fn each_column(&self, visit: &mut dyn FnMut(ColumnRef<'_>) -> ControlFlow<()>) -> Result<Vec<String>, SelectError> {
+        let samples = self.read()?;
+        for (series, column) in samples.columns.iter().enumerate() {
+            let histograms = if let ColumnSamples::Mixed { histograms, .. } = column { histograms.as_slice() } else { &[] };
+            let column = ColumnRef { series, times: &samples.times, floats: column.floats(), histograms, gaps: true };
+            if visit(column).is_break() {
+                break;
+            }
+        }
+        Ok(samples.warnings)
+    }
+
     /// Start timestamps, by series in the order of [`SelectedGroup::labels`]: the time of the first sample from which on each
     /// holds, ascending. A storage that keeps none has none.
     fn starts(&self) -> Result<Vec<Vec<(TimestampMs, StartTimestampMs)>>, SelectError> {
         Ok(vec![Vec::new(); self.labels().len()])
     }
+}
+
+/// The samples of one series of a group.
+#[derive(Clone, Copy, Debug)]
+pub struct ColumnRef<'a> {
+    /// Its place in [`SelectedGroup::labels`].
+    pub series: usize,
+    /// The same for all series of the group: ascending, each once.
+    pub times: &'a [TimestampMs],
+    /// One for each time; [`crate::is_absent`] where the series has no float, [`crate::is_stale`] where it ended.
+    pub floats: &'a [f64],
+    /// One for each time, or nothing if the series has no histogram.
+    pub histograms: &'a [Option<Arc<Histogram>>],
+    /// False if it is known that each time has a float that is not the stale marker.
+    pub gaps: bool,
 }
 
 /// Decoded samples of series that share times.

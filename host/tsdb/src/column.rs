@@ -65,6 +65,16 @@ pub(crate) fn read_item(reader: &mut Reader<'_>) -> Option<(u64, u8)> {
     }
 }
 
+/// How many bytes the item takes that these begin with. None if they end before.
+pub(crate) fn item_len(bytes: &[u8]) -> Option<usize> {
+    let len = match *bytes.first()? {
+        SCALE_STALE | SCALE_HISTOGRAM => 1,
+        SCALE_NONE => 9,
+        _ => 2 + bytes.get(1..)?.iter().position(|byte| byte & 0x80 == 0)?,
+    };
+    (len <= bytes.len()).then_some(len)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +88,7 @@ mod tests {
             let mut out = Vec::new();
             let scale = put_item(&mut out, bits);
             assert_eq!(read_item(&mut Reader::new(&out)), Some((bits, scale)), "{bits:#x}");
+            assert_eq!((item_len(&out), item_len(&out[..out.len() - 1])), (Some(out.len()), None), "{bits:#x}");
         }
         assert_eq!(read_item(&mut Reader::new(&[16, 0])), None, "no such scale");
         assert_eq!(storable_bits(model::absent()), NAN_BITS);

@@ -1,6 +1,7 @@
 //! Which series there are, and which satisfy matchers.
 
 mod entries;
+pub(crate) mod keys;
 mod matching;
 mod postings;
 mod symbols;
@@ -216,8 +217,7 @@ impl Index {
 
     /// The labels of a series.
     pub(crate) fn labels(&self, id: u32) -> LabelSet {
-        let mut pairs: Vec<(&str, &str)> = self.label_pairs(id).collect();
-        LabelSet::from_unsorted(&mut pairs)
+        LabelSet::from_sorted(self.label_pairs(id))
     }
 
     /// Names and values of a series' labels, sorted by name.
@@ -228,11 +228,17 @@ impl Index {
         })
     }
 
+    /// Whether some series has a label of this name, or had one lately.
+    pub(crate) fn has_name(&self, name: &str) -> bool {
+        self.symbols.find(name).is_some_and(|symbol| self.names.contains_key(&symbol))
+    }
+
     /// Where a series has columns, in the order in which it got them.
     pub(crate) fn places(&self, id: u32) -> impl Iterator<Item = Place> {
         let first = self.series.get(id).place;
         let first = (first.group != NO_GROUP).then_some(first);
-        first.into_iter().chain(self.more_places.get(&id).into_iter().flatten().copied())
+        let more = if self.more_places.is_empty() { None } else { self.more_places.get(&id) };
+        first.into_iter().chain(more.into_iter().flatten().copied())
     }
 
     /// The slot that a series has, or had, in a group.

@@ -2,16 +2,21 @@
 
 mod selected;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLockReadGuard};
 
-use model::seams::{Exemplar, Select, SelectError, SelectRequest, SelectedGroup, SeriesExemplars};
+use hashbrown::HashMap;
+use model::seams::{
+    Exemplar, KeyedGroups, LabelKey, Select, SelectError, SelectRequest, SelectedGroup, SeriesExemplars, TYPE_LABEL, UNIT_LABEL,
+};
 use model::{LabelSet, Matcher, TimeRange};
 use roaring::RoaringBitmap;
 
 use crate::block::BlockDamage;
 use crate::db::{Db, Inner};
-use crate::head::read::{View, Wanted, present};
+use crate::head::read::{Presence, View, Wanted};
+use crate::index::Place;
+use crate::index::keys::Keys;
 use crate::life::blocks::Loaded;
 use selected::{Part, Selected};
 
@@ -22,34 +27,70 @@ const LABELS_AT_ONCE: usize = 4096;
 type ByGroup = BTreeMap<u32, Vec<u32>>;
 
 impl Inner {
-    /// Which of the series may have samples in the range, by group. A group that open rows are in is exact; older rows count
-    /// by pages of 32.
-    fn present(&self, ids: &[u32], range: TimeRange) -> BTreeMap<u32, Vec<Wanted>> {
-        let mut by_group: BTreeMap<u32, Vec<Wanted>> = BTreeMap::new();
+    /// Of each group the series that may have samples in the range, at one moment. A group that open rows are in is exact; older
+    /// rows count by pages.
+    fn present(&self, ids: &[u32], range: TimeRange) -> Vec<(u32, View)> {
+        let mut by_group: Vec<(u32, Vec<Wanted>)> = Vec::new();
+        let mut places: HashMap<u32, usize> = HashMap::new();
         {
             let index = self.index();
+            let mut last: Option<usize> = None;
             for id in ids {
-                for place in index.places(*id) {
-                    by_group.entry(place.group).or_default().push((*id, place.slot));
+                for Place { group, slot } in index.places(*id) {
+                    // Neighbours are mostly in the same group.
+                    let at = last.filter(|at| by_group[*at].0 == group).unwrap_or_else(|| {
+                        *places.entry(group).or_insert_with(|| {
+                            by_group.push((group, Vec::new()));
+                            by_group.len() - 1
+                        })
+                    });
+                    last = Some(at);
+                    by_group[at].1.push((*id, slot));
                 }
             }
         }
-        by_group.retain(|group, wanted| {
-            let Some(group) = self.group(*group) else {
-                return false;
-            };
-            let mut there = present(&group, wanted, range).into_iter();
-            wanted.retain(|_| there.next() == Some(true));
-            !wanted.is_empty()
+        by_group.sort_unstable_by_key(|(group, _)| *group);
+        let views = by_group.into_iter().filter_map(|(number, wanted)| {
+            let mut view = View::new(&*self.group(number)?, wanted, range);
+            view.keep_present();
+            (!view.wanted().is_empty()).then_some((number, view))
         });
-        by_group
+        views.collect()
     }
 
     /// The series of the head that satisfy the matchers and may have samples in the range, ascending.
     pub(crate) fn series_in(&self, sets: &[Vec<Matcher>], range: TimeRange) -> Vec<u32> {
         let ids = self.index().matching_any(sets);
-        let found: BTreeSet<u32> = self.present(&ids, range).into_values().flatten().map(|(id, _)| id).collect();
-        found.into_iter().collect()
+        let views = self.present(&ids, range);
+        let mut found: Vec<u32> = views.iter().flat_map(|(_, view)| view.wanted().iter().map(|(id, _)| *id)).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Values of a label of series of the head that may have samples in the range, without looking at all of its series. Those of
+    /// `known` need not come.
+    fn values_in(&self, name: &str, range: TimeRange, known: &mut BTreeSet<String>) {
+        let mut groups: HashMap<u32, Option<Presence>> = HashMap::new();
+        let mut there = |ids: &[u32]| {
+            ids.iter().any(|id| {
+                let places: Vec<Place> = self.index().places(*id).collect();
+                places.into_iter().any(|Place { group, slot }| {
+                    let presence = groups.entry(group).or_insert_with(|| Some(Presence::new(&*self.group(group)?, range)));
+                    presence.as_ref().is_some_and(|presence| presence.has((*id, slot)))
+                })
+            })
+        };
+        // Mostly the first series of a value is there. Only if it is not, all others are looked at.
+        for most in [1, usize::MAX] {
+            let mut candidates: Vec<(String, Vec<u32>)> = Vec::new();
+            self.index().having(name, most, |value| !known.contains(value), |value, ids| candidates.push((value.to_owned(), ids)));
+            for (value, ids) in candidates {
+                if there(&ids) {
+                    known.insert(value);
+                }
+            }
+        }
     }
 
     fn labels_of(&self, ids: impl Iterator<Item = u32>) -> Vec<LabelSet> {
@@ -97,6 +138,17 @@ fn columns_in(loaded: &Loaded, sets: &[&[Matcher]], range: TimeRange) -> Result<
     Ok(groups)
 }
 
+/// Whether no series is in several groups.
+fn are_apart(head: &[View]) -> bool {
+    if let [] | [_] = head {
+        return true;
+    }
+    let mut ids: Vec<u32> = head.iter().flat_map(|view| view.wanted().iter().map(|(id, _)| *id)).collect();
+    // Series that came together have neighbouring numbers, so that there is little to sort.
+    ids.sort();
+    ids.windows(2).all(|two| two[0] != two[1])
+}
+
 fn failed(damage: BlockDamage) -> SelectError {
     SelectError::Failed(format!("a block is damaged: {damage}"))
 }
@@ -104,18 +156,12 @@ fn failed(damage: BlockDamage) -> SelectError {
 /// The series of a selection, and in which parts each is.
 #[derive(Default)]
 struct Table {
-    series: Vec<(LabelSet, Vec<(u32, Column)>)>,
-}
-
-/// A column of a part: of a block its id, of the head the series with its slot.
-#[derive(Clone, Copy)]
-enum Column {
-    Block(u32),
-    Head(Wanted),
+    /// Part, and place among the part's series.
+    series: Vec<(LabelSet, Vec<(u32, u32)>)>,
 }
 
 /// Parts, the series that are in all of them, and of each part their columns.
-type Together = (Vec<u32>, Vec<LabelSet>, Vec<Vec<Column>>);
+type Together = (Vec<u32>, Vec<LabelSet>, Vec<Vec<usize>>);
 
 impl Table {
     /// Series with the same parts become one group.
@@ -137,61 +183,72 @@ impl Table {
             let (_, all_labels, columns) = &mut groups[at];
             all_labels.push(labels);
             for (column, (_, of)) in columns.iter_mut().zip(places) {
-                column.push(of);
+                column.push(of as usize);
             }
         }
         groups
     }
 }
 
-/// Where a part is.
-enum Place {
-    Block(Arc<Loaded>, u32),
-    Head(u32),
+/// Where parts come from, with the series that were found there.
+enum Source {
+    Block(Arc<Loaded>, u32, Vec<u32>),
+    Head(View),
 }
 
 /// Is handed the labels of one series after the other.
 type EachLabels<'a> = dyn FnMut(&mut dyn Iterator<Item = (&str, &str)>) + 'a;
 
 impl Db {
-    /// Also what keeps the head's series from being removed, taken once blocks were read.
-    fn table(&self, request: &SelectRequest<'_>, places: &mut Vec<Place>) -> Result<(Table, RwLockReadGuard<'_, ()>), SelectError> {
+    /// The series of blocks and head, each once.
+    fn table(
+        &self,
+        request: &SelectRequest<'_>,
+        blocks: &[Arc<Loaded>],
+        places: &mut Vec<Source>,
+    ) -> Result<(Table, RwLockReadGuard<'_, ()>), SelectError> {
         let range = request.range;
         let mut table = Table::default();
         let mut by_labels: HashMap<LabelSet, usize> = HashMap::new();
-        let blocks = self.0.blocks.within(range);
-        for loaded in &blocks {
+        for loaded in blocks {
             for (group, ids) in columns_in(loaded, &[request.matchers], range).map_err(failed)? {
                 let part = places.len() as u32;
-                places.push(Place::Block(Arc::clone(loaded), group));
                 let labels = loaded.block.labels_of(ids.iter().copied()).map_err(failed)?;
-                for (id, labels) in ids.into_iter().zip(labels) {
+                for (at_part, labels) in (0_u32..).zip(labels) {
                     let at = *by_labels.entry(labels).or_insert_with_key(|labels| {
                         table.series.push((labels.clone(), Vec::new()));
                         table.series.len() - 1
                     });
-                    table.series[at].1.push((part, Column::Block(id)));
+                    table.series[at].1.push((part, at_part));
                 }
+                places.push(Source::Block(Arc::clone(loaded), group, ids));
             }
         }
-        let gate = self.0.new_columns();
-        let ids = self.0.index().matching(request.matchers);
+        // Taken once blocks were read: who waits to remove series keeps all others from adding any.
+        let (head, gate) = self.head(request);
         let mut by_id: HashMap<u32, usize> = HashMap::new();
-        for (group, wanted) in self.0.present(&ids, range) {
+        for view in head {
             let part = places.len() as u32;
-            places.push(Place::Head(group));
-            let labels = self.0.labels_of(wanted.iter().map(|(id, _)| *id));
-            for (wanted, labels) in wanted.into_iter().zip(labels) {
+            let labels = self.0.labels_of(view.wanted().iter().map(|(id, _)| *id));
+            for ((at_part, wanted), labels) in view.wanted().iter().enumerate().zip(labels) {
                 let at = *by_id.entry(wanted.0).or_insert_with(|| {
                     by_labels.get(&labels).copied().unwrap_or_else(|| {
                         table.series.push((labels, Vec::new()));
                         table.series.len() - 1
                     })
                 });
-                table.series[at].1.push((part, Column::Head(wanted)));
+                table.series[at].1.push((part, at_part as u32));
             }
+            places.push(Source::Head(view));
         }
         Ok((table, gate))
+    }
+
+    /// The head's part of a selection, and what keeps its series from being removed.
+    fn head(&self, request: &SelectRequest<'_>) -> (Vec<View>, RwLockReadGuard<'_, ()>) {
+        let gate = self.0.new_columns();
+        let ids = self.0.index().matching(request.matchers);
+        (self.0.present(&ids, request.range).into_iter().map(|(_, view)| view).collect(), gate)
     }
 
     /// Label sets in the range: of the head first, because rows go from there to blocks and never back.
@@ -230,24 +287,61 @@ impl Select for Db {
         }
         // In this order: what is not in a block that we see stays in the head for as long as the pin is held.
         let pin = self.0.pins.pin();
-        let mut places = Vec::new();
-        let (table, _gate) = self.table(request, &mut places)?;
+        let blocks = self.0.blocks.within(range);
+        if blocks.is_empty() {
+            let (head, _gate) = self.head(request);
+            if are_apart(&head) {
+                let group = |view: View| {
+                    let labels = self.0.labels_of(view.wanted().iter().map(|(id, _)| *id));
+                    Box::new(Selected { labels, parts: vec![Part::Head(view)], range, _pin: Some(Arc::clone(&pin)) })
+                        as Box<dyn SelectedGroup>
+                };
+                return Ok(head.into_iter().map(group).collect());
+            }
+        }
+        let mut sources = Vec::new();
+        let (table, _gate) = self.table(request, &blocks, &mut sources)?;
         let mut selected: Vec<Box<dyn SelectedGroup>> = Vec::new();
         for (parts, labels, columns) in table.into_groups() {
-            let of_head = parts.iter().any(|part| matches!(places[*part as usize], Place::Head(_)));
-            let parts = parts.iter().zip(columns).filter_map(|(part, columns)| match &places[*part as usize] {
-                Place::Block(loaded, group) => {
-                    let ids = columns.iter().filter_map(|column| if let Column::Block(id) = column { Some(*id) } else { None });
-                    Some(Part::Block { loaded: Arc::clone(loaded), group: *group, ids: ids.collect(), tombstones: loaded.tombstones() })
+            let of_head = parts.iter().any(|part| matches!(sources[*part as usize], Source::Head(_)));
+            let parts = parts.iter().zip(columns).map(|(part, columns)| match &sources[*part as usize] {
+                Source::Block(loaded, group, ids) => {
+                    let ids = columns.iter().map(|at| ids[*at]).collect();
+                    Part::Block { loaded: Arc::clone(loaded), group: *group, ids, tombstones: loaded.tombstones() }
                 }
-                Place::Head(group) => {
-                    let wanted = columns.iter().filter_map(|column| if let Column::Head(wanted) = column { Some(*wanted) } else { None });
-                    Some(Part::Head(View::new(&*self.0.group(*group)?, wanted.collect(), range)))
-                }
+                Source::Head(view) => Part::Head(view.subset(&columns)),
             });
             selected.push(Box::new(Selected { parts: parts.collect(), labels, range, _pin: of_head.then(|| Arc::clone(&pin)) }));
         }
         Ok(selected)
+    }
+
+    fn select_keyed(&self, request: &SelectRequest<'_>, key: LabelKey<'_>) -> Result<KeyedGroups, SelectError> {
+        let range = request.range;
+        if range.start > range.end {
+            return Ok(KeyedGroups::default());
+        }
+        let pin = self.0.pins.pin();
+        if self.0.blocks.within(range).is_empty() {
+            let (head, _gate) = self.head(request);
+            if are_apart(&head) {
+                let (index, mut keys, mut keyed) = (self.0.index(), Keys::new(key), KeyedGroups::default());
+                for view in head {
+                    keyed.of.push(keys.of(&index, view.wanted().iter().map(|(id, _)| *id)));
+                    keyed.groups.push(Box::new(Selected {
+                        labels: Vec::new(),
+                        parts: vec![Part::Head(view)],
+                        range,
+                        _pin: Some(Arc::clone(&pin)),
+                    }));
+                }
+                keyed.keys = keys.labels(&index);
+                keyed.typed = [TYPE_LABEL, UNIT_LABEL].into_iter().any(|name| index.has_name(name));
+                return Ok(keyed);
+            }
+        }
+        let groups = self.select(request)?;
+        Ok(KeyedGroups::of(groups, key))
     }
 
     fn label_names(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<String>, SelectError> {
@@ -264,6 +358,11 @@ impl Select for Db {
 
     fn label_values(&self, name: &str, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<String>, SelectError> {
         let mut values: BTreeSet<String> = BTreeSet::new();
+        if matcher_sets.is_empty() && range.start <= range.end && self.0.blocks.within(range).is_empty() {
+            let _gate = self.0.new_columns();
+            self.0.values_in(name, range, &mut values);
+            return Ok(limited(values.into_iter(), limit));
+        }
         self.each_labels(matcher_sets, range, &mut |pairs| {
             for (_, value) in pairs.filter(|(n, _)| *n == name) {
                 if !values.contains(value) {

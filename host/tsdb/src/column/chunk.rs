@@ -142,6 +142,11 @@ pub(crate) fn is_empty(chunk: &[u8]) -> bool {
     chunk.first().is_none_or(|&tag| tag == EMPTY)
 }
 
+/// Whether some of the chunk's rows are absent or stale.
+pub(crate) fn has_gaps(chunk: &[u8]) -> bool {
+    chunk.first().is_none_or(|&tag| tag == EMPTY || tag & !CODEC_MASK != 0)
+}
+
 /// Appends the bits of `rows` rows to `out`, absent ones as [`ABSENT_BITS`]. None if the chunk is malformed; then `out` may
 /// have grown.
 pub(crate) fn decode(chunk: &[u8], rows: usize, out: &mut Vec<u64>) -> Option<()> {

@@ -181,6 +181,11 @@ impl Page {
         }
     }
 
+    /// Whether some of a column's samples are absent, stale or histograms.
+    pub(crate) fn has_gaps(&self, slot: usize) -> bool {
+        self.histograms.is_some() || self.chunk(slot).is_none_or(chunk::has_gaps)
+    }
+
     /// The histograms of a column, by row. None if the memory is damaged.
     pub(crate) fn histograms(&self, slot: usize) -> Option<Vec<(u32, Arc<Histogram>)>> {
         let Some(histograms) = &self.histograms else {

@@ -1,17 +1,19 @@
 //! What queries see of a group.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use model::{ABSENT_BITS, HISTOGRAM_BITS, Histogram, StartTimestampMs, TimeRange, TimestampMs};
+use model::{ABSENT_BITS, Histogram, StartTimestampMs, TimeRange, TimestampMs};
 
 use super::group::{Group, PAGE_ROWS};
 use super::late::LateRow;
+use super::open::OpenTable;
 use super::page::Page;
 use super::records::Snapshot;
 use super::slots::Layout;
 use crate::column::bits::get;
-use crate::wal::sections::read_histograms;
+use crate::wal::row::Packed;
 
 /// A series in a group: its id and the slot it may have.
 pub(crate) type Wanted = (u32, u32);
@@ -37,7 +39,7 @@ pub(crate) struct Columns {
     pub(crate) stamps: Vec<i64>,
     /// Bits, in the order of the wanted series.
     pub(crate) columns: Vec<Vec<u64>>,
-    /// Of each wanted series: row and content, where the bits say [`HISTOGRAM_BITS`].
+    /// Of each wanted series: row and content, where the bits say [`model::HISTOGRAM_BITS`].
     pub(crate) histograms: Vec<Vec<(u32, Arc<Histogram>)>>,
 }
 
@@ -90,83 +92,25 @@ impl View {
 
     /// Decodes. Locks nothing.
     pub(crate) fn read(&self) -> Result<Columns, PageDamaged> {
-        let mut out = Columns::with_room(self.wanted.len(), self.rows_max);
-        let mut finder = Finder::default();
-        for page in &self.pages {
-            self.read_page(page, &mut finder, &mut out).ok_or(PageDamaged)?;
+        let rows = self.rows()?;
+        let mut out = Columns { times: rows.times.clone(), stamps: rows.stamps.clone(), ..Columns::default() };
+        for at in 0..self.wanted.len() {
+            let mut column = Vec::with_capacity(rows.times.len());
+            rows.column(at, &mut column)?;
+            out.columns.push(column);
+            out.histograms.push(rows.histograms(at)?);
         }
-        self.read_open(&mut out).ok_or(PageDamaged)?;
         Ok(if self.late.is_empty() { out } else { self.with_late(out) })
     }
 
-    fn read_page(&self, page: &Page, finder: &mut Finder, out: &mut Columns) -> Option<()> {
-        let (mut times, mut stamps) = (Vec::with_capacity(page.rows), Vec::with_capacity(page.rows));
-        page.times(&mut times, &mut stamps)?;
-        let start = times.partition_point(|time| *time < self.range.start);
-        let end = times.partition_point(|time| *time <= self.range.end);
-        let rows = start..end.max(start);
-        if rows.is_empty() {
-            return Some(());
-        }
-        let first = out.times.len();
-        out.times.extend_from_slice(&times[rows.clone()]);
-        out.stamps.extend_from_slice(&stamps[rows.clone()]);
-        for (at, slot) in finder.slots(&page.layout, &self.wanted).iter().enumerate() {
-            let column = &mut out.columns[at];
-            let from = column.len();
-            let Some(slot) = slot.map(|slot| slot as usize) else {
-                column.resize(from + rows.len(), ABSENT_BITS);
-                continue;
-            };
-            page.column(slot, column)?;
-            column.truncate(from + rows.end);
-            column.drain(from..from + rows.start);
-            let within = page.histograms(slot)?.into_iter().filter(|(row, _)| rows.contains(&(*row as usize)));
-            out.histograms[at].extend(within.map(|(row, histogram)| ((first + row as usize - rows.start) as u32, histogram)));
-        }
-        Some(())
+    /// Whether there are rows that [`View::rows`] does not have.
+    pub(crate) fn has_late(&self) -> bool {
+        !self.late.is_empty()
     }
 
-    fn read_open(&self, out: &mut Columns) -> Option<()> {
-        if self.open.rows == 0 {
-            return Some(());
-        }
-        let slots = find_slots(&self.layout, &self.wanted);
-        let mut state = self.open.base()?;
-        let (mut row, mut newest) = (Vec::new(), None);
-        for record in self.open.records() {
-            let record = record?;
-            let (width, _) = record.decode(&mut state)?;
-            if !contains(self.range, record.time) {
-                continue;
-            }
-            row.clear();
-            state.copy_to(width, &mut row);
-            let histograms = read_histograms(record.histograms)?;
-            let again = newest == Some(record.time);
-            newest = Some(record.time);
-            if !again {
-                out.times.push(record.time);
-                out.stamps.push(record.stamp);
-            }
-            let at_row = out.times.len().checked_sub(1)? as u32;
-            let get = |slot: &Option<u32>| slot.and_then(|slot| row.get(slot as usize).copied()).unwrap_or(ABSENT_BITS);
-            for (at, slot) in slots.iter().enumerate() {
-                let (bits, column) = (get(slot), &mut out.columns[at]);
-                if !again {
-                    column.push(bits);
-                } else if let Some(held) = column.last_mut().filter(|held| **held == ABSENT_BITS) {
-                    *held = bits;
-                } else {
-                    continue;
-                }
-                if bits == HISTOGRAM_BITS {
-                    let found = slot.and_then(|slot| histograms.binary_search_by_key(&slot, |(slot, _)| *slot).ok());
-                    out.histograms[at].extend(found.map(|found| (at_row, histograms[found].1.clone())));
-                }
-            }
-        }
-        Some(())
+    /// The rows by time, but for late ones; columns are decoded when they are asked for.
+    pub(crate) fn rows(&self) -> Result<Rows<'_>, PageDamaged> {
+        Rows::new(self).ok_or(PageDamaged)
     }
 
     /// The columns with late samples in their places, where there are none.
@@ -222,51 +166,193 @@ impl Columns {
     }
 }
 
-/// Which of the wanted series may have samples in the range: exactly for open and late rows, by pages for the rest.
-pub(crate) fn present(group: &Group, wanted: &[Wanted], range: TimeRange) -> Vec<bool> {
-    let view = View::new(group, Vec::new(), range);
-    let used = view.slots_in_open(range);
-    let slots = find_slots(&view.layout, wanted);
-    let late = |series: u32| view.late.iter().any(|row| row.get(series).is_some());
-    let mut found: Vec<bool> = slots.iter().map(|slot| slot.is_some_and(|slot| get(&used, slot as usize))).collect();
-    let mut rest: Vec<usize> = (0..wanted.len()).filter(|at| !found[*at]).collect();
-    let mut finder = Finder::default();
-    for page in view.pages.iter().rev() {
-        if rest.is_empty() {
-            break;
+/// Rows of a view by time.
+pub(crate) struct Rows<'a> {
+    pub(crate) times: Vec<TimestampMs>,
+    /// Place of each in the order of writing.
+    pub(crate) stamps: Vec<i64>,
+    pages: Vec<PageRows<'a>>,
+    /// Slots of the wanted series in each layout that pages have.
+    slots: Vec<Vec<Option<u32>>>,
+    open: OpenTable,
+}
+
+/// Rows of a page, the number of the first among all, and which of the lists of slots is its.
+struct PageRows<'a> {
+    page: &'a Page,
+    rows: Range<usize>,
+    first: usize,
+    slots: usize,
+}
+
+impl<'a> Rows<'a> {
+    fn new(view: &'a View) -> Option<Self> {
+        let (mut times, mut stamps) = (Vec::with_capacity(view.rows_max), Vec::with_capacity(view.rows_max));
+        let (mut pages, mut slots): (Vec<PageRows<'_>>, Vec<Vec<Option<u32>>>) = (Vec::new(), Vec::new());
+        let mut layout: Option<&Layout> = None;
+        for page in &view.pages {
+            let first = times.len();
+            page.times(&mut times, &mut stamps)?;
+            let of_page = times.get(first..)?;
+            let start = of_page.partition_point(|time| *time < view.range.start);
+            let end = of_page.partition_point(|time| *time <= view.range.end).max(start);
+            for list in [&mut times, &mut stamps] {
+                list.truncate(first + end);
+                list.drain(first..first + start);
+            }
+            if start == end {
+                continue;
+            }
+            // Neighbouring pages mostly share it.
+            if layout.is_none_or(|last| !Arc::ptr_eq(last, &page.layout)) {
+                slots.push(find_slots(&page.layout, &view.wanted));
+                layout = Some(&page.layout);
+            }
+            pages.push(PageRows { page, rows: start..end, first, slots: slots.len() - 1 });
         }
-        let slots = finder.slots(&page.layout, wanted);
-        rest.retain(|at| {
-            found[*at] = slots[*at].is_some_and(|slot| page.uses(slot as usize));
-            !found[*at]
-        });
+        let open = OpenTable::read(&view.open, &find_slots(&view.layout, &view.wanted), view.range)?;
+        times.extend_from_slice(&open.times);
+        stamps.extend_from_slice(&open.stamps);
+        Some(Self { times, stamps, pages, slots, open })
     }
-    if !view.late.is_empty() {
-        rest.into_iter().for_each(|at| found[at] = late(wanted[at].0));
+
+    /// Appends the bits of a wanted series, one for each time. Returns whether some of them may be absent, stale or histograms.
+    pub(crate) fn column(&self, at: usize, out: &mut Vec<u64>) -> Result<bool, PageDamaged> {
+        let mut gaps = false;
+        for PageRows { page, rows, slots, .. } in &self.pages {
+            let from = out.len();
+            let Some(slot) = self.slots[*slots].get(at).copied().flatten() else {
+                out.resize(from + rows.len(), ABSENT_BITS);
+                gaps = true;
+                continue;
+            };
+            gaps |= page.has_gaps(slot as usize);
+            page.column(slot as usize, out).ok_or(PageDamaged)?;
+            out.truncate(from + rows.end);
+            if rows.start > 0 {
+                out.drain(from..from + rows.start);
+            }
+        }
+        Ok(self.open.column(at, out) | gaps)
     }
-    found
+
+    /// The histograms of a wanted series: row and content, where the bits say [`model::HISTOGRAM_BITS`].
+    pub(crate) fn histograms(&self, at: usize) -> Result<Vec<(u32, Arc<Histogram>)>, PageDamaged> {
+        let mut found = Vec::new();
+        for PageRows { page, rows, first, slots } in &self.pages {
+            let Some(slot) = self.slots[*slots].get(at).copied().flatten() else { continue };
+            let of_page = page.histograms(slot as usize).ok_or(PageDamaged)?;
+            let within = of_page.into_iter().filter(|(row, _)| rows.contains(&(*row as usize)));
+            found.extend(within.map(|(row, histogram)| ((first + row as usize - rows.start) as u32, histogram)));
+        }
+        let first = (self.times.len() - self.open.times.len()) as u32;
+        found.extend(self.open.histograms(at).map(|(row, histogram)| (first + row, histogram)));
+        Ok(found)
+    }
 }
 
 impl View {
+    /// Which of the wanted series may have samples in the range: exactly for open and late rows, by pages for the rest.
+    fn present(&self) -> Vec<bool> {
+        let wanted = &self.wanted;
+        let used = self.slots_in_open(self.range);
+        let slots = find_slots(&self.layout, wanted);
+        let mut found: Vec<bool> = slots.iter().map(|slot| slot.is_some_and(|slot| get(&used, slot as usize))).collect();
+        let mut rest: Vec<usize> = (0..wanted.len()).filter(|at| !found[*at]).collect();
+        let mut finder = Finder::default();
+        for page in self.pages.iter().rev() {
+            if rest.is_empty() {
+                break;
+            }
+            let slots = finder.slots(&page.layout, wanted);
+            rest.retain(|at| {
+                found[*at] = slots[*at].is_some_and(|slot| page.uses(slot as usize));
+                !found[*at]
+            });
+        }
+        if !self.late.is_empty() {
+            rest.into_iter().for_each(|at| found[at] = self.late.iter().any(|row| row.get(wanted[at].0).is_some()));
+        }
+        found
+    }
+
+    /// Leaves out the wanted series that have no samples in the range for certain.
+    pub(crate) fn keep_present(&mut self) {
+        let present = self.present();
+        if present.iter().all(|there| *there) {
+            return;
+        }
+        let keep = |at: &mut usize| {
+            *at += 1;
+            present[*at - 1]
+        };
+        let mut at = 0;
+        self.wanted.retain(|_| keep(&mut at));
+        let mut at = 0;
+        if !self.starts.is_empty() {
+            self.starts.retain(|_| keep(&mut at));
+        }
+    }
+
+    /// The same moment for some of the wanted series, by their places.
+    pub(crate) fn subset(&self, places: &[usize]) -> Self {
+        Self {
+            wanted: places.iter().map(|at| self.wanted[*at]).collect(),
+            range: self.range,
+            pages: self.pages.clone(),
+            open: self.open.clone(),
+            layout: self.layout.clone(),
+            late: self.late.clone(),
+            starts: if self.starts.is_empty() { Vec::new() } else { places.iter().map(|at| self.starts[*at].clone()).collect() },
+            rows_max: self.rows_max,
+        }
+    }
+
+    /// The series, and where each was last in the group.
+    pub(crate) fn wanted(&self) -> &[Wanted] {
+        &self.wanted
+    }
+
     /// Bitmap of the slots that open rows in the range have.
     fn slots_in_open(&self, range: TimeRange) -> Vec<u8> {
         let mut used: Vec<u8> = Vec::new();
-        let Some(mut present) = self.open.base().map(|base| base.last_row().0.to_vec()) else {
+        let Some(mut present) = Packed::new(self.open.packed_base()).map(|base| base.present()) else {
             return used;
         };
         let mut fresh = true;
         for record in self.open.records().flatten() {
             if let Some(bitmap) = record.presence() {
-                present = bitmap.to_vec();
+                present = bitmap;
                 fresh = true;
             }
             if !contains(range, record.time) || !std::mem::take(&mut fresh) {
                 continue;
             }
             used.resize(used.len().max(present.len()), 0);
-            used.iter_mut().zip(&present).for_each(|(used, present)| *used |= present);
+            used.iter_mut().zip(present).for_each(|(used, present)| *used |= present);
         }
         used
+    }
+}
+
+/// Which series of a group may have samples in a range, for those who ask of few.
+pub(crate) struct Presence {
+    view: View,
+    used: Vec<u8>,
+}
+
+impl Presence {
+    pub(crate) fn new(group: &Group, range: TimeRange) -> Self {
+        let view = View::new(group, Vec::new(), range);
+        Self { used: view.slots_in_open(range), view }
+    }
+
+    /// As [`View::keep_present`].
+    pub(crate) fn has(&self, wanted: Wanted) -> bool {
+        let slot = |layout: &Layout| find_slots(layout, &[wanted])[0].map(|slot| slot as usize);
+        slot(&self.view.layout).is_some_and(|slot| get(&self.used, slot))
+            || self.view.pages.iter().rev().any(|page| slot(&page.layout).is_some_and(|slot| page.uses(slot)))
+            || self.view.late.iter().any(|row| row.get(wanted.0).is_some())
     }
 }
 

@@ -44,6 +44,21 @@ impl<'a> Stored<'a> {
         if self.presence { reader.take(bytes_for(width)) } else { None }
     }
 
+    /// Slots that have a new series, or one that begins anew.
+    pub(super) fn unset(&self) -> &[u32] {
+        &self.unset
+    }
+
+    /// Whether the row says which slots it has.
+    pub(super) fn has_presence(&self) -> bool {
+        self.presence
+    }
+
+    /// The values as in the log, from the width on.
+    pub(super) fn values(&self) -> &'a [u8] {
+        self.values
+    }
+
     pub(super) fn as_pushed(&self) -> Record<'_> {
         let Self { time, stamp, full, presence, ref unset, histograms, values } = *self;
         Record { time, stamp, full, presence, unset, histograms, values }
@@ -54,6 +69,11 @@ impl Snapshot {
     /// What the first record builds on.
     pub(crate) fn base(&self) -> Option<RowState> {
         RowState::unpack(&self.base)
+    }
+
+    /// Likewise, as [`RowState::pack`] wrote it.
+    pub(super) fn packed_base(&self) -> &[u8] {
+        &self.base
     }
 
     /// The records in the order of time. A None among them says that the memory is damaged.

@@ -39,11 +39,25 @@ impl Index {
         }
     }
 
+    /// Each value of a label, with the series that have it, at most so many of them; `only` says which values.
+    pub(crate) fn having(&self, name: &str, most: usize, mut only: impl FnMut(&str) -> bool, mut each: impl FnMut(&str, Vec<u32>)) {
+        let pairs = self.symbols.find(name).and_then(|symbol| self.names.get(&symbol));
+        for pair in pairs.into_iter().flatten() {
+            let pair = &self.pairs[*pair as usize];
+            let value = self.symbols.get(pair.value);
+            if only(value) {
+                let mut ids = Vec::new();
+                pair.postings.extend_into(&mut ids, most);
+                each(value, ids);
+            }
+        }
+    }
+
     /// The series whose label has a value that `wanted` accepts; `exact` are the only values that it can accept, if known.
     fn with_value(&self, name: &str, wanted: &dyn Fn(&str) -> bool, exact: Option<Vec<&str>>) -> Vec<u32> {
         let postings = |pair: u32| {
             let mut ids = Vec::new();
-            self.pairs[pair as usize].postings.extend_into(&mut ids);
+            self.pairs[pair as usize].postings.extend_into(&mut ids, usize::MAX);
             ids
         };
         if let Some(values) = exact {

@@ -31,16 +31,20 @@ impl Postings {
         self.len as usize
     }
 
-    /// Appends the numbers.
-    pub(super) fn extend_into(&self, out: &mut Vec<u32>) {
-        if self.len == 0 {
+    /// Appends the numbers, at most so many of the first.
+    pub(super) fn extend_into(&self, out: &mut Vec<u32>, most: usize) {
+        let most = most.min(self.len as usize);
+        if most == 0 {
             return;
         }
-        out.reserve(self.len as usize);
+        out.reserve(most);
+        let most = out.len() + most;
         let mut last = self.first;
         out.push(last);
         let mut bytes = self.more.as_slice();
-        while let Some((&byte, rest)) = bytes.split_first() {
+        while out.len() < most
+            && let Some((&byte, rest)) = bytes.split_first()
+        {
             let step = if byte < 0x80 {
                 bytes = rest;
                 u32::from(byte)
@@ -75,8 +79,11 @@ mod tests {
             let mut postings = Postings::default();
             ids.iter().for_each(|id| postings.push(*id));
             let mut back = Vec::new();
-            postings.extend_into(&mut back);
-            prop_assert_eq!(back, ids);
+            postings.extend_into(&mut back, usize::MAX);
+            prop_assert_eq!(&back, &ids);
+            back.clear();
+            postings.extend_into(&mut back, 3);
+            prop_assert_eq!(&back[..], &ids[..ids.len().min(3)]);
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Reading what was selected.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use model::seams::{ColumnSamples, GroupSamples, SelectError, SelectedGroup};
-use model::{ABSENT_BITS, HISTOGRAM_BITS, LabelSet, StartTimestampMs, TimeRange, TimestampMs};
+use model::seams::{ColumnRef, ColumnSamples, GroupSamples, SelectError, SelectedGroup};
+use model::{ABSENT_BITS, HISTOGRAM_BITS, Histogram, LabelSet, StartTimestampMs, TimeRange, TimestampMs};
 
 use crate::block::BlockDamage;
 use crate::head::read::{Columns, PageDamaged, View};
@@ -135,7 +136,7 @@ impl Selected {
             columns.push(read.columns.into_iter().map(Some).collect());
         }
         let plan = RowPlan::new(&tables);
-        let merged = (0..self.labels.len()).map(|at| {
+        let merged = (0..columns.iter().map(Vec::len).max().unwrap_or(0)).map(|at| {
             // Taken, so that memory is held once.
             let of_parts: Vec<Option<Cells>> = columns.iter_mut().map(|part| part.get_mut(at).and_then(Option::take)).collect();
             plan.apply(&of_parts.iter().map(Option::as_ref).collect::<Vec<_>>())
@@ -159,6 +160,42 @@ impl SelectedGroup for Selected {
         Ok(GroupSamples { times, columns: columns.into_iter().map(samples).collect(), warnings })
     }
 
+    fn each_column(&self, visit: &mut dyn FnMut(ColumnRef<'_>) -> ControlFlow<()>) -> Result<Vec<String>, SelectError> {
+        let mut floats = Vec::new();
+        if let [Part::Head(view)] = self.parts.as_slice()
+            && !view.has_late()
+        {
+            let rows = view.rows().map_err(damaged)?;
+            let mut bits = Vec::with_capacity(rows.times.len());
+            for series in 0..view.wanted().len() {
+                bits.clear();
+                let gaps = rows.column(series, &mut bits).map_err(damaged)?;
+                let histograms = if gaps && bits.contains(&HISTOGRAM_BITS) {
+                    let of = rows.histograms(series).map_err(damaged)?;
+                    by_row(&mut bits, of)
+                } else {
+                    Vec::new()
+                };
+                floats.clear();
+                floats.extend(bits.iter().copied().map(f64::from_bits));
+                if visit(ColumnRef { series, times: &rows.times, floats: &floats, histograms: &histograms, gaps }).is_break() {
+                    break;
+                }
+            }
+            return Ok(Vec::new());
+        }
+        let (times, columns, warnings) = self.merged()?;
+        for (series, mut cells) in columns.into_iter().enumerate() {
+            let histograms = if cells.bits.contains(&HISTOGRAM_BITS) { by_row(&mut cells.bits, cells.histograms) } else { Vec::new() };
+            floats.clear();
+            floats.extend(cells.bits.iter().copied().map(f64::from_bits));
+            if visit(ColumnRef { series, times: &times, floats: &floats, histograms: &histograms, gaps: true }).is_break() {
+                break;
+            }
+        }
+        Ok(warnings)
+    }
+
     fn starts(&self) -> Result<Vec<Vec<(TimestampMs, StartTimestampMs)>>, SelectError> {
         let (times, columns, _) = self.merged()?;
         let of = |cells: Cells| cells.starts.iter().filter_map(|(row, start)| Some((*times.get(*row as usize)?, *start))).collect();
@@ -166,25 +203,28 @@ impl SelectedGroup for Selected {
     }
 }
 
-fn samples(cells: Cells) -> ColumnSamples {
-    let mut bits = cells.bits;
-    if cells.histograms.is_empty() {
-        for bits in &mut bits {
-            // A marker without its histogram would be taken for a number.
-            if *bits == HISTOGRAM_BITS {
-                *bits = ABSENT_BITS;
-            }
-        }
-        return ColumnSamples::Floats(bits.into_iter().map(f64::from_bits).collect());
+/// Takes the marks of histograms out of a column. A mark without its histogram would be taken for a number.
+fn by_row(bits: &mut [u64], found: Vec<(u32, Arc<Histogram>)>) -> Vec<Option<Arc<Histogram>>> {
+    for bits in bits.iter_mut().filter(|bits| **bits == HISTOGRAM_BITS) {
+        *bits = ABSENT_BITS;
+    }
+    if found.is_empty() {
+        return Vec::new();
     }
     let mut histograms = vec![None; bits.len()];
-    for (row, histogram) in cells.histograms {
+    for (row, histogram) in found {
         if let Some(held) = histograms.get_mut(row as usize) {
             *held = Some(histogram);
         }
     }
-    let floats = bits.into_iter().map(|bits| if bits == HISTOGRAM_BITS { model::absent() } else { f64::from_bits(bits) });
-    ColumnSamples::Mixed { floats: floats.collect(), histograms }
+    histograms
+}
+
+fn samples(cells: Cells) -> ColumnSamples {
+    let mut bits = cells.bits;
+    let histograms = if bits.contains(&HISTOGRAM_BITS) { by_row(&mut bits, cells.histograms) } else { Vec::new() };
+    let floats = bits.into_iter().map(f64::from_bits).collect();
+    if histograms.is_empty() { ColumnSamples::Floats(floats) } else { ColumnSamples::Mixed { floats, histograms } }
 }
 
 fn damaged(_: PageDamaged) -> SelectError {

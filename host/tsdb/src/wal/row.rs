@@ -296,6 +296,57 @@ impl RowState {
 /// Bytes in memory for a slot that is unset.
 const PACKED_UNSET: u8 = 252;
 
+/// What [`RowState::pack`] wrote, slot by slot.
+pub(crate) struct Packed<'a> {
+    present: &'a [u8],
+    width: usize,
+    reader: Reader<'a>,
+    /// The slot that comes next.
+    next: usize,
+}
+
+impl<'a> Packed<'a> {
+    /// None if these are other bytes.
+    pub(crate) fn new(packed: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(packed);
+        if packed.is_empty() {
+            return Some(Self { present: &[], width: 0, reader, next: 0 });
+        }
+        let width = reader.count(1)?;
+        let present = reader.count(1)?;
+        Some(Self { present: reader.take(present)?, width, reader, next: 0 })
+    }
+
+    /// Bitmap of the slots of the last row.
+    pub(crate) fn present(&self) -> &'a [u8] {
+        self.present
+    }
+
+    /// Value and scale of a slot that comes after those that were asked for before; `Some(None)` if it is unset.
+    #[expect(clippy::option_option, reason = "malformed, unset, set")]
+    pub(crate) fn get(&mut self, slot: usize) -> Option<Option<(u64, u8)>> {
+        if slot >= self.width {
+            return Some(None);
+        }
+        while self.next < slot {
+            let len = match self.reader.rest().first()? {
+                &PACKED_UNSET => 1,
+                _ => crate::column::item_len(self.reader.rest())?,
+            };
+            self.reader.take(len)?;
+            self.next += 1;
+        }
+        self.next += 1;
+        let reader = &mut self.reader;
+        Some(match reader.u8()? {
+            PACKED_UNSET => None,
+            SCALE_NONE => Some((reader.u64()?, SCALE_NONE)),
+            scale if scale <= SCALE_MAX => Some((value_of(reader.zigzag()?, scale), scale)),
+            _ => return None,
+        })
+    }
+}
+
 /// The row of a late frame: each sample on its own, so that it needs no state and changes none.
 pub(crate) fn put_late_row(out: &mut Vec<u8>, row: &[u64]) {
     put_varint(out, row.len() as u64);
@@ -372,6 +423,14 @@ mod tests {
                 let mut packed = Vec::new();
                 reader.pack(&mut packed);
                 reader = RowState::unpack(&packed).expect("just packed");
+                for every in [1, 3] {
+                    let mut by_slot = Packed::new(&packed).expect("just packed");
+                    prop_assert_eq!(by_slot.present(), reader.last_row().0);
+                    for slot in (0..width + 2).step_by(every) {
+                        let held = reader.last.get(slot).copied().filter(|bits| *bits != ABSENT_BITS);
+                        prop_assert_eq!(by_slot.get(slot), Some(held.map(|bits| (bits, reader.scales[slot]))));
+                    }
+                }
                 out.clear();
                 put_late_row(&mut out, row);
                 prop_assert_eq!(read_late_row(&mut Reader::new(&out), &mut back), Some(()));
