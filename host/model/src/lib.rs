@@ -14,6 +14,7 @@ mod re2;
 mod resolution;
 mod sample;
 pub mod seams;
+pub mod stop;
 mod target;
 mod time;
 pub mod view;

@@ -391,12 +391,15 @@ impl ColumnSamples {
 pub enum SelectError {
     /// A file is damaged or could not be read; the text says which.
     Failed(String),
+    /// It was told to stop: [`crate::stop`].
+    Stopped,
 }
 
 impl fmt::Display for SelectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(reason) => f.write_str(reason),
+            Self::Stopped => f.write_str("nobody waits for the answer any more, or it took too long"),
         }
     }
 }

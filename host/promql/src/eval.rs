@@ -2,6 +2,7 @@
 //! value for each step; a range vector is never made as a whole, functions walk it one series at a time.
 
 mod aggregate;
+mod answer;
 mod binary;
 mod call;
 mod columns;
@@ -23,11 +24,10 @@ pub(crate) use windows::Window;
 
 use crate::ast::{Expr, ExprKind, ValueType};
 use crate::error::EvalError;
-use crate::histogram::HistogramPoint;
 use crate::limits::{Budget, Limits};
 use crate::notes::Notes;
 use crate::position::Span;
-use crate::value::{Point, QueryResult, Sample, Series, Value};
+use crate::value::{Point, QueryResult, Series, Value};
 
 /// Evaluates at one time.
 ///
@@ -44,7 +44,7 @@ pub fn instant(expr: &Expr, at: i64, select: &dyn Select, limits: &Limits) -> Re
         },
         ValueType::Scalar | ValueType::Vector => match query.eval(expr, steps)? {
             Data::Scalar(scalars) => Value::Scalar(Point { time: at, value: scalars.values.first().copied().unwrap_or(f64::NAN) }),
-            Data::Vector(columns) => Value::Vector(samples(query.finish(columns)?, at)),
+            Data::Vector(columns) => Value::Vector(query.samples(query.finish(columns)?, at)?),
             Data::String(text) => Value::String(at, text),
         },
     };
@@ -71,39 +71,16 @@ pub fn range(expr: &Expr, start: i64, end: i64, step: i64, select: &dyn Select, 
         return Err(EvalError::BadQuery(message));
     }
     let scratch = query.budget.charge_steps(count)?;
-    let mut series = match query.eval(expr, steps)? {
+    let series = match query.eval(expr, steps)? {
         Data::Scalar(scalars) => {
             let points = scalars.values.into_iter().enumerate().map(|(at, value)| Point { time: steps.at(at), value }).collect();
             vec![Series { labels: LabelSet::empty(), points, histograms: Vec::new() }]
         }
-        Data::Vector(columns) => all_series(query.finish(columns)?, steps),
+        Data::Vector(columns) => query.all_series(query.finish(columns)?, steps)?,
         Data::String(_) => Vec::new(),
     };
-    series.sort_by(|a, b| a.labels.cmp(&b.labels));
     drop(scratch);
     Ok(query.result(Value::Matrix(series)))
-}
-
-fn samples(columns: Columns<'_>, time: i64) -> Vec<Sample> {
-    let present = columns.series.into_iter().filter_map(|column| {
-        let (value, histogram) = match column.element(0)? {
-            Element::Float(value) => (value, None),
-            Element::Histogram(histogram) => (f64::NAN, Some(histogram)),
-        };
-        Some(Sample { labels: column.labels, point: Point { time, value }, histogram })
-    });
-    present.collect()
-}
-
-fn all_series(columns: Columns<'_>, steps: Steps) -> Vec<Series> {
-    let series = columns.series.into_iter().map(|column| {
-        let present = column.values.iter().enumerate().filter(|(_, v)| !model::is_absent(**v));
-        let points = present.map(|(at, value)| Point { time: steps.at(at), value: *value }).collect();
-        let histograms = column.histograms.into_iter().flatten().enumerate();
-        let histograms = histograms.filter_map(|(at, h)| Some(HistogramPoint { time: steps.at(at), histogram: h? })).collect();
-        Series { labels: column.labels, points, histograms }
-    });
-    series.filter(|series| !series.points.is_empty() || !series.histograms.is_empty()).collect()
 }
 
 /// One running query.

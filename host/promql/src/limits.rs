@@ -3,6 +3,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use model::seams::SelectError;
+use model::stop::Stop;
+
 use crate::error::EvalError;
 use crate::meter::{Meter, Stats};
 
@@ -71,7 +74,7 @@ impl Limits {
 }
 
 /// How often, in samples worked on, the clock is asked. At some nanoseconds a sample that is well below a millisecond.
-const WORK_BETWEEN_CHECKS: usize = 1 << 16;
+const WORK_BETWEEN_CHECKS: usize = 1 << 14;
 
 thread_local! {
     /// Work of this thread since the clock was last asked. It belongs to no query: what one leaves makes the next look earlier.
@@ -153,6 +156,16 @@ impl<'a> Budget<'a> {
         self.limits.check()
     }
 
+    /// Asks storage for something; it stops when the query does.
+    pub(crate) fn ask<T>(&self, question: impl FnOnce() -> Result<T, SelectError>) -> Result<T, EvalError> {
+        let stop = Stop { cancel: Arc::clone(&self.limits.cancel), deadline: self.limits.deadline };
+        match model::stop::within(&stop, question) {
+            // Which of both it was.
+            Err(SelectError::Stopped) => Err(self.check().err().unwrap_or(EvalError::Canceled)),
+            answer => Ok(answer?),
+        }
+    }
+
     /// Says that storage decoded so many samples.
     pub(crate) fn count_read(&self, samples: usize) {
         self.meter.count_read(samples);
@@ -214,6 +227,13 @@ impl Amount {
 }
 
 impl<'a> Charge<'a> {
+    /// Gives bytes back before the rest, as when a column has become a part of the answer.
+    pub(crate) fn release(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes.taken - self.bytes.spare);
+        self.bytes.taken -= bytes;
+        self.meter.give_back(0, bytes);
+    }
+
     /// Takes over what another holds, as when what several threads made becomes one.
     #[allow(dead_code, reason = "for evaluation by several threads")]
     pub(crate) fn join(&mut self, mut other: Charge<'a>) {

@@ -53,7 +53,7 @@ impl Query<'_> {
         self.budget.check()?;
         let matchers = selector.all_matchers();
         self.select.warnings(range).iter().for_each(|warning| self.notes.storage(warning));
-        Ok(self.select.select(&SelectRequest { matchers: &matchers, range })?)
+        self.budget.ask(|| self.select.select(&SelectRequest { matchers: &matchers, range }))
     }
 
     /// Decodes a group; its samples count as long as they are held.
@@ -61,7 +61,7 @@ impl Query<'_> {
         let count = group.samples_max();
         let charge = self.budget.charge(count)?;
         self.budget.check()?;
-        let samples = group.read()?;
+        let samples = self.budget.ask(|| group.read())?;
         samples.warnings.iter().for_each(|warning| self.notes.storage(warning));
         self.budget.count_read(count);
         Ok(Held { samples, _charge: charge })
