@@ -28,6 +28,11 @@ pub trait Append: Send + Sync {
     /// Opens a group for writing, making it if it is not there. The same key leads to the same group after a restart.
     /// One writer at a time.
     fn open_group(&self, key: &str) -> Result<Box<dyn GroupAppend>, AppendError>;
+
+    /// Samples before this are refused as too old, so that nobody need ask for a column for them.
+    fn time_min(&self) -> TimestampMs {
+        TimestampMs::MIN
+    }
 }
 
 /// The writer of one group. Dropping it closes the group for writing.

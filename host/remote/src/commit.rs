@@ -23,6 +23,8 @@ pub(crate) struct Context<'a> {
     pub(crate) sender: &'a str,
     pub(crate) address: &'a str,
     pub(crate) now: TimestampMs,
+    /// Samples before this are refused: their series shall take no room.
+    pub(crate) time_min: TimestampMs,
     /// Samples after this are refused.
     pub(crate) time_max: TimestampMs,
 }
@@ -114,6 +116,9 @@ impl Commit<'_> {
         if time > self.context.time_max {
             return self.too_new(item);
         }
+        if time < self.context.time_min {
+            return self.too_old(item);
+        }
         let State { cache, lanes, rows, .. } = &mut *self.state;
         let entry = cache.entry(at);
         let lane = if entry.lane < LANE_STATES { lanes.get(entry.lane) } else { None };
@@ -148,6 +153,12 @@ impl Commit<'_> {
         if self.state.rows.used >= ROWS_MAX {
             self.flush();
         }
+    }
+
+    fn too_old(&mut self, item: u32) {
+        let time = self.item(item).2;
+        self.outcome.too_old += 1;
+        self.note(item, |series| format!("too old sample: time {time} of {series}"));
     }
 
     fn too_new(&mut self, item: u32) {

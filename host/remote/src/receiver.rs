@@ -204,7 +204,15 @@ impl Receiver {
     ) -> Outcome {
         let now = self.clock.now();
         let time_max = now.saturating_add(self.options.future_max_ms);
-        let context = Context { append: &*self.append, labels, sender: &sender.name, address: request.address, now, time_max };
+        let context = Context {
+            append: &*self.append,
+            labels,
+            sender: &sender.name,
+            address: request.address,
+            now,
+            time_min: self.append.time_min(),
+            time_max,
+        };
         commit(state, parsed, &context)
     }
 

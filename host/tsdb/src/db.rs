@@ -137,7 +137,7 @@ impl Db {
             found.covered.pairs().iter().map(|(time_end, position)| Flushed { time_end: *time_end, position: *position }).collect();
         let mut recovered = recovery::recover(disk.as_ref(), &wal_dir, &flushed, options.exemplars_max, progress)?;
         recovered.report.foreign_files.extend(found.foreign);
-        recovered.report.damage.extend(blocks.unusable());
+        recovered.report.damage.extend(blocks.unusable().into_iter().map(|one| one.damage));
         // A segment never has a number again that something is known of.
         let last_number = flushed.iter().map(|flushed| flushed.position.segment).max().unwrap_or(0).max(recovered.last_number);
         let report = recovered.report.clone();
@@ -164,7 +164,7 @@ impl Db {
             dir: dir.to_owned(),
             blocks,
             rewriting: Mutex::default(),
-            flush: Mutex::new(Flush::new(found.covered, found.covered_dirty)),
+            flush: Mutex::new(Flush::new(found.covered, found.covered_dirty, recovered.unread)),
             pins: Pins::default(),
             limits,
             believed: Mutex::new(believed),
@@ -222,6 +222,11 @@ impl Append for Db {
         }
         drop(groups);
         Ok(Box::new(GroupWriter::new(self.0.clone(), group)))
+    }
+
+    fn time_min(&self) -> TimestampMs {
+        let retention_ms = self.0.retention_ms();
+        if retention_ms > 0 { self.0.options.clock.now().saturating_sub(retention_ms) } else { TimestampMs::MIN }
     }
 }
 

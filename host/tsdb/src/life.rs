@@ -11,7 +11,7 @@ pub(crate) mod files;
 pub(crate) mod flush;
 pub(crate) mod horizon;
 mod merge_blocks;
-mod plan;
+pub(crate) mod plan;
 mod read_only;
 mod repair;
 pub(crate) mod retention;

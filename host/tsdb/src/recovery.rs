@@ -32,6 +32,8 @@ pub(crate) struct Recovered {
     pub(crate) groups: Groups,
     pub(crate) segments: BTreeMap<u64, ClosedSegment>,
     pub(crate) last_number: u64,
+    /// The oldest segment that is there and could not be read: a later start may.
+    pub(crate) unread: Option<u64>,
     pub(crate) report: RecoveryReport,
     pub(crate) exemplars: Exemplars,
 }
@@ -81,6 +83,7 @@ pub(crate) fn recover(
         // Not the number of a segment that is gone but of which blocks say that they have all up to some place: they would seem to have
         // the new one's rows.
         last_number: numbers.last().copied().into_iter().chain(flushed.iter().map(|f| f.position.segment)).max().unwrap_or(0),
+        unread: recovery.unread,
         report: recovery.report,
         exemplars: recovery.exemplars,
     })
@@ -104,6 +107,7 @@ struct Recovery {
     /// By position, each with the greatest end of those from it on.
     flushed: Vec<Flushed>,
     rows_flushed: u64,
+    unread: Option<u64>,
 }
 
 impl Recovery {
@@ -118,6 +122,7 @@ impl Recovery {
         Self {
             flushed,
             rows_flushed: 0,
+            unread: None,
             index: Index::default(),
             groups: Groups::default(),
             segments: BTreeMap::new(),
@@ -135,6 +140,7 @@ impl Recovery {
                 // The other segments do not need this one.
                 self.report.damage.push(damage(number, 0, 0, &format!("cannot be read: {error}")));
                 self.file_bytes.insert(number, u64::MAX);
+                self.unread.get_or_insert(number);
                 return Ok(());
             }
         };

@@ -17,7 +17,8 @@ use crate::db::{Db, Inner};
 use crate::head::read::{Presence, View, Wanted};
 use crate::index::Place;
 use crate::index::keys::Keys;
-use crate::life::blocks::Loaded;
+use crate::life::blocks::{Loaded, Unusable};
+use crate::life::time::utc;
 use selected::{Part, Selected};
 
 /// Labels that are looked at between two looks at whether there are enough.
@@ -98,9 +99,14 @@ impl Inner {
         ids.map(|id| index.labels(id)).collect()
     }
 
-    /// What does not open of the blocks: a block that does not open does not say which times it has.
-    fn missing_blocks(&self) -> Vec<String> {
-        self.blocks.unusable().iter().map(|damage| format!("samples may be missing: {damage}")).collect()
+    /// Blocks that do not open and have samples of the range, or do not even say which.
+    fn missing_blocks(&self, range: TimeRange) -> Vec<String> {
+        let said = |one: Unusable| match one.range {
+            None => Some(format!("samples may be missing: {}", one.damage)),
+            Some(of) if of.start > range.end || range.start > of.end => None,
+            Some(of) => Some(format!("samples between {} and {} are missing: {}", utc(of.start), utc(of.end), one.damage)),
+        };
+        self.blocks.unusable().into_iter().filter_map(said).collect()
     }
 }
 
@@ -285,16 +291,16 @@ impl Select for Db {
         if range.start > range.end {
             return Ok(Vec::new());
         }
-        // In this order: what is not in a block that we see stays in the head for as long as the pin is held.
-        let pin = self.0.pins.pin();
+        // In this order: what is not in a block that we see stays in the head until we have what it holds of it. From then on rows may
+        // leave the head: however long somebody keeps the answer, no flush waits for that.
+        let _pin = self.0.pins.pin();
         let blocks = self.0.blocks.within(range);
         if blocks.is_empty() {
             let (head, _gate) = self.head(request);
             if are_apart(&head) {
                 let group = |view: View| {
                     let labels = self.0.labels_of(view.wanted().iter().map(|(id, _)| *id));
-                    Box::new(Selected { labels, parts: vec![Part::Head(view)], range, _pin: Some(Arc::clone(&pin)) })
-                        as Box<dyn SelectedGroup>
+                    Box::new(Selected { labels, parts: vec![Part::Head(view)], range }) as Box<dyn SelectedGroup>
                 };
                 return Ok(head.into_iter().map(group).collect());
             }
@@ -303,7 +309,6 @@ impl Select for Db {
         let (table, _gate) = self.table(request, &blocks, &mut sources)?;
         let mut selected: Vec<Box<dyn SelectedGroup>> = Vec::new();
         for (parts, labels, columns) in table.into_groups() {
-            let of_head = parts.iter().any(|part| matches!(sources[*part as usize], Source::Head(_)));
             let parts = parts.iter().zip(columns).map(|(part, columns)| match &sources[*part as usize] {
                 Source::Block(loaded, group, ids) => {
                     let ids = columns.iter().map(|at| ids[*at]).collect();
@@ -311,7 +316,7 @@ impl Select for Db {
                 }
                 Source::Head(view) => Part::Head(view.subset(&columns)),
             });
-            selected.push(Box::new(Selected { parts: parts.collect(), labels, range, _pin: of_head.then(|| Arc::clone(&pin)) }));
+            selected.push(Box::new(Selected { parts: parts.collect(), labels, range }));
         }
         Ok(selected)
     }
@@ -321,19 +326,15 @@ impl Select for Db {
         if range.start > range.end {
             return Ok(KeyedGroups::default());
         }
-        let pin = self.0.pins.pin();
+        // As in `select`.
+        let _pin = self.0.pins.pin();
         if self.0.blocks.within(range).is_empty() {
             let (head, _gate) = self.head(request);
             if are_apart(&head) {
                 let (index, mut keys, mut keyed) = (self.0.index(), Keys::new(key), KeyedGroups::default());
                 for view in head {
                     keyed.of.push(keys.of(&index, view.wanted().iter().map(|(id, _)| *id)));
-                    keyed.groups.push(Box::new(Selected {
-                        labels: Vec::new(),
-                        parts: vec![Part::Head(view)],
-                        range,
-                        _pin: Some(Arc::clone(&pin)),
-                    }));
+                    keyed.groups.push(Box::new(Selected { labels: Vec::new(), parts: vec![Part::Head(view)], range }));
                 }
                 keyed.keys = keys.labels(&index);
                 keyed.typed = [TYPE_LABEL, UNIT_LABEL].into_iter().any(|name| index.has_name(name));
@@ -381,8 +382,8 @@ impl Select for Db {
         Ok(limited(labels.into_iter(), limit))
     }
 
-    fn warnings(&self, _range: TimeRange) -> Vec<String> {
-        self.0.missing_blocks()
+    fn warnings(&self, range: TimeRange) -> Vec<String> {
+        self.0.missing_blocks(range)
     }
 
     fn exemplars(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<SeriesExemplars>, SelectError> {

@@ -359,3 +359,68 @@ fn a_series_in_two_groups_keeps_what_was_written_first() {
     life.restart();
     assert_eq!(read_all(life.db()), expected);
 }
+
+/// A sender that has one sample for each of many ranges does not make as many blocks.
+#[test]
+fn few_samples_of_many_ranges_share_blocks() {
+    let mut life = Life::new(SimDisk::default(), |options| options.retention_ms = 100 * 24 * H);
+    let mut feeder = Feeder::open(life.db(), "g");
+    for n in 0..500 {
+        feeder.row(NOON - 90 * 24 * H + n * 4 * H, &[("n=1", n as f64)]);
+    }
+    drop(feeder);
+    let before = read_all(life.db());
+    assert_eq!(before[&labels("n=1")].len(), 500);
+    life.pass(MIN);
+    // Ranges of 162 hours are the longest here.
+    assert!(life.blocks().len() <= 500 * 4 / 162 + 3, "{:?}", life.blocks());
+    assert_eq!(read_all(life.db()), before);
+    life.restart();
+    assert_eq!(read_all(life.db()), before);
+}
+
+/// A query that somebody never ends keeps what it has, and nothing waits for it.
+#[test]
+fn f15_an_answer_that_is_held_for_ever_does_not_keep_rows_in_the_head() {
+    let life = Life::new(SimDisk::default(), |_| {});
+    let mut feeder = Feeder::open(life.db(), "g");
+    feed(&life, &mut feeder, 3 * H, &["a"]);
+    let held = life.db().select(&SelectRequest { matchers: &[], range: ALWAYS }).expect("it selects");
+    let first = held[0].read().expect("it reads").times;
+    for _ in 0..4 {
+        assert_eq!(life.pass(MIN).flushed, 1);
+        feed(&life, &mut feeder, 2 * H, &["a"]);
+    }
+    life.db().delete(&[vec![matcher("__name__", MatchOp::Equal, "a")]], ALWAYS).expect("nor does deletion wait");
+    assert!(life.db().stats().head_time.is_none(), "{:?}", life.db().stats());
+    assert_eq!(held[0].read().expect("it reads").times, first);
+}
+
+#[test]
+fn f6_a_block_that_does_not_open_is_missed_only_in_its_range() {
+    let mut life = Life::new(SimDisk::default(), |_| {});
+    let mut feeder = Feeder::open(life.db(), "g");
+    feed(&life, &mut feeder, 5 * H, &["a", "b"]);
+    life.pass(0);
+    life.db().delete(&[vec![matcher("__name__", MatchOp::Equal, "b")]], TimeRange { start: NOON, end: NOON + H }).expect("it deletes");
+    drop(feeder);
+    life.db = None;
+    let disk = life.disk.process_kill();
+    let find = |end: &str| disk.files().into_iter().find(|(path, _)| path.to_string_lossy().ends_with(end)).expect("the file");
+    // A byte of the symbols, which stand before postings, groups, meta and footer; and a byte of what was deleted.
+    let (block, bytes) = find("0000000001.block");
+    let symbols = u64::from_le_bytes(bytes[bytes.len() - 148 + 24 + 8..][..8].try_into().expect("eight")) as usize;
+    for (path, at) in [(block.clone(), symbols + 3), (find("0000000001.block.deleted").0, 20)] {
+        let disk = disk.process_kill();
+        let mut bad = find(&path.to_string_lossy()).1;
+        bad[at] ^= 1;
+        disk.put(&path, bad);
+        let (db, report) = Db::open(Path::new(DIR), life.options.clone(), Arc::new(disk.clone()), life.clock.now()).expect("it opens");
+        assert_eq!(report.damage.len(), 1);
+        let within = db.warnings(TimeRange { start: NOON + H, end: NOON + 9 * H });
+        assert!(within.len() == 1 && within[0].contains("samples between") && within[0].contains("0000000001.block"), "{within:?}");
+        assert_eq!(db.warnings(TimeRange { start: NOON + 2 * H, end: NOON + 9 * H }), Vec::<String>::new());
+        let all = read_all(&db);
+        assert!(all.values().all(|rows| rows.iter().all(|(time, _)| *time >= NOON + 2 * H)), "what was deleted does not come back");
+    }
+}

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "what a test skips and measures belongs into its output")]
 
 mod beside;
+mod corpus;
 mod dataset;
 mod folder;
 mod guest;
@@ -16,6 +17,7 @@ mod server;
 mod skopos;
 
 pub use beside::Beside;
+pub use corpus::replay;
 pub use dataset::{Dataset, KeepAlive, Labels};
 pub use folder::{TempFolder, conformance, workspace_root};
 pub use guest::{guest, guests_built};

@@ -133,3 +133,20 @@ fn instances_that_come_and_go_or_are_refused_leave_nothing() {
     }
     assert!(bytes[19] < bytes[0] + 10_000, "{bytes:?}");
 }
+
+#[test]
+fn what_is_too_old_takes_no_room_for_its_series() {
+    let server = Server::on(tsdb::disk::SimDisk::new(), |options| options.series_max = 50);
+    for n in 0..200 {
+        let labels = format!("__name__=old,job=j,n={n}");
+        let answer = server.v1(&v1(&[(labels.as_str(), &[(1, 1.0)])]));
+        assert_eq!(answer.status, 400, "{answer:?}");
+        assert!(format!("{answer:?}").contains("too old sample: time 1 of"), "{answer:?}");
+    }
+    let senders = server.receiver.stats().senders;
+    assert_eq!(senders.iter().map(|sender| (sender.groups, sender.too_old)).collect::<Vec<_>>(), [(0, 200)]);
+    for n in 0..50 {
+        let labels = format!("__name__=new,job=j,n={n}");
+        assert_eq!(server.v1(&v1(&[(labels.as_str(), &[(server.clock.now(), 1.0)])])).status, 204, "there is room for all 50");
+    }
+}

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use model::LabelSet;
+use model::{LabelSet, TimeRange};
 use roaring::RoaringBitmap;
 
 use super::groups::Groups;
@@ -19,6 +19,9 @@ use crate::disk::{Disk, DiskFile};
 
 /// What is read at once where a section is checked.
 const CHECK_BYTES: usize = 128 << 10;
+
+/// What a block says about itself is some numbers, and a number for each block that it was merged from.
+const META_BYTES_MAX: usize = 1 << 20;
 
 /// A block that is read. One open file; the index is mapped, and all of it was checked at opening.
 pub(crate) struct Block {
@@ -79,6 +82,22 @@ impl Block {
             return Err(malformed(Kind::Postings));
         }
         Ok(Self { name, file, sections, meta, symbols, postings, groups, columns, group_count })
+    }
+
+    /// The times of its samples, as far as its footer and what it says about itself can be read, be the rest damaged.
+    pub(crate) fn range_of(disk: &dyn Disk, path: &Path) -> Option<TimeRange> {
+        let file = disk.open(path).ok()?;
+        let len = file.size().ok()?;
+        let read = |offset: u64, len: usize| {
+            let mut bytes = vec![0; len];
+            let there = file.read_at(&mut bytes, offset).ok()?;
+            (there == len).then_some(bytes)
+        };
+        let sections = read_footer(&read(len.checked_sub(FOOTER_BYTES as u64)?, FOOTER_BYTES)?, len).ok()?;
+        let section = sections.get(Kind::Meta);
+        let bytes = read(section.offset, usize::try_from(section.len).ok().filter(|len| *len <= META_BYTES_MAX)?)?;
+        let meta = BlockMeta::decode(&bytes).filter(|_| crc32c::crc32c(&bytes) == section.crc)?;
+        (meta.time_min <= meta.time_max).then_some(TimeRange { start: meta.time_min, end: meta.time_max })
     }
 
     /// What it says about itself.

@@ -42,6 +42,7 @@ impl GroupWriter {
         if row.time > now.saturating_add(options.future_max_ms) {
             return Some(AppendReport { too_new: samples, ..AppendReport::default() });
         }
+        // As `Append::time_min` says.
         if self.db.retention_ms() > 0 && row.time < now.saturating_sub(self.db.retention_ms()) {
             return Some(AppendReport { too_old: samples, ..AppendReport::default() });
         }

@@ -228,6 +228,14 @@ impl GroupHead {
         page.into_iter().chain(open).chain(self.late.within(range).next().map(|row| row.time)).min()
     }
 
+    /// Samples before a time, at most: of pages and open rows only their bounds and widths are looked at.
+    pub(crate) fn cells_before(&self, time: TimestampMs) -> usize {
+        let before = TimeRange { start: TimestampMs::MIN, end: time.saturating_sub(1) };
+        let pages: usize = self.pages_in(before).map(|page| page.rows * page.layout.len()).sum();
+        let open = if self.open.first_time().is_some_and(|first| first < time) { self.open.len() * self.slots.owners().len() } else { 0 };
+        pages + open + self.late.within(before).map(|row| row.series().count()).sum::<usize>()
+    }
+
     /// The pages that overlap with a range.
     pub(crate) fn pages_in(&self, range: TimeRange) -> impl DoubleEndedIterator<Item = &Arc<Page>> {
         let start = self.pages.partition_point(|page| page.time_max < range.start);

@@ -114,12 +114,26 @@ impl BlockInfo {
     }
 }
 
+/// A file that is not served.
+#[derive(Clone)]
+pub(crate) struct Unusable {
+    pub(crate) damage: Damage,
+    /// Of its samples, if so much of it can be read.
+    pub(crate) range: Option<TimeRange>,
+}
+
+impl From<Damage> for Unusable {
+    fn from(damage: Damage) -> Self {
+        Self { damage, range: None }
+    }
+}
+
 /// All blocks, in the order in which their samples were written.
 pub(crate) struct Blocks {
     pub(crate) dir: PathBuf,
     list: RwLock<Arc<Vec<Arc<Loaded>>>>,
     /// Blocks that do not open; a query whose answer may lack them says so.
-    unusable: RwLock<Vec<Damage>>,
+    unusable: RwLock<Vec<Unusable>>,
     next_sequence: AtomicU64,
 }
 
@@ -157,7 +171,7 @@ impl Blocks {
             let path = dir.join(name);
             if let Some(sequence) = block::sequence_of(name) {
                 highest = highest.max(sequence);
-                match open_block(disk, path) {
+                match open_block(disk, path.clone()) {
                     Ok(block) => loaded.push(Arc::new(block)),
                     Err(BlockError::Version { file, version }) => return Err(OpenError::Version { file, version }),
                     Err(BlockError::Io { error, .. }) if out_of_files(&error) => {
@@ -171,8 +185,8 @@ impl Blocks {
                         });
                     }
                     Err(BlockError::Io { error, .. }) if !tidy && error.kind() == std::io::ErrorKind::NotFound => {}
-                    Err(BlockError::Io { error, .. }) => unusable.push(whole_file(name, &format!("cannot be read: {error}"))),
-                    Err(BlockError::Damaged(damage)) => unusable.push(damage),
+                    Err(BlockError::Io { error, .. }) => unusable.push(whole_file(name, &format!("cannot be read: {error}")).into()),
+                    Err(BlockError::Damaged(damage)) => unusable.push(Unusable { damage, range: Block::range_of(disk.as_ref(), &path) }),
                 }
             } else if block::is_unfinished(name) || name.ends_with(TMP) {
                 let digits = name.split('.').next().unwrap_or_default();
@@ -206,13 +220,13 @@ impl Blocks {
                 Some(covered) => found.covered = covered,
                 None => {
                     found.begin_covered();
-                    unusable
-                        .push(whole_file(covered::FILE, "is damaged: what was deleted since the last flush may come back from the log"));
+                    let what = "is damaged: what was deleted since the last flush may come back from the log";
+                    unusable.push(whole_file(covered::FILE, what).into());
                 }
             },
             Err(error) => {
                 found.begin_covered();
-                unusable.push(whole_file(covered::FILE, &format!("cannot be read: {error}")));
+                unusable.push(whole_file(covered::FILE, &format!("cannot be read: {error}")).into());
             }
         }
         for one in &loaded {
@@ -253,7 +267,7 @@ impl Blocks {
         *list = Arc::new(new);
     }
 
-    pub(crate) fn unusable(&self) -> Vec<Damage> {
+    pub(crate) fn unusable(&self) -> Vec<Unusable> {
         self.unusable.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -266,6 +280,10 @@ impl Blocks {
 /// The end of the name of a block that was set aside.
 pub(crate) const DAMAGED: &str = ".damaged";
 
+/// What is said where the file is damaged that tells what was deleted.
+const NOT_KNOWN: &str = "what was deleted of the block is not known, so that nothing of it is served; `skopos tsdb repair` sets it aside; \
+                         who removes this file has the block back, with everything that was deleted of it";
+
 /// Opens a block with what was deleted of it.
 pub(crate) fn open_block(disk: &Arc<dyn Disk>, path: PathBuf) -> Result<Loaded, BlockError> {
     let block = Block::open(disk.as_ref(), &path)?;
@@ -274,7 +292,7 @@ pub(crate) fn open_block(disk: &Arc<dyn Disk>, path: PathBuf) -> Result<Loaded, 
     let tombstones = match files::read(disk.as_ref(), &deleted) {
         Ok(None) => Tombstones::default(),
         // To serve what was deleted would be worse than to serve nothing.
-        Ok(Some(bytes)) => Tombstones::decode(&bytes).ok_or_else(|| damaged("what was deleted of the block is not known"))?,
+        Ok(Some(bytes)) => Tombstones::decode(&bytes).ok_or_else(|| damaged(NOT_KNOWN))?,
         Err(error) => return Err(damaged(&format!("what was deleted of the block cannot be read: {error}")).into()),
     };
     Ok(Loaded::new(block, path, tombstones))

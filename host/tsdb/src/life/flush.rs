@@ -10,7 +10,7 @@ use model::{ABSENT_BITS, TimeRange, TimestampMs};
 
 use super::blocks::{open_block, position_of};
 use super::covered::{self, Covered};
-use super::files;
+use super::{files, plan};
 use crate::block::{BlockMeta, BlockSource, BlockWriter, Column, file_name};
 use crate::db::Inner;
 use crate::head::cut::{CutColumn, GroupCut};
@@ -18,8 +18,11 @@ use crate::head::group::Group;
 use crate::head::read::View;
 use crate::head::writer::stamp;
 
-/// Longest that a flush waits for queries which began before it.
+/// Longest that a flush waits for selections which began before it.
 const QUERIES_WAIT: Duration = Duration::from_secs(30);
+
+/// Up to so many samples are not worth a block of their own for each range.
+const FEW_CELLS: usize = 10_000;
 
 /// What flushing keeps between two times.
 #[derive(Default)]
@@ -27,6 +30,8 @@ pub(crate) struct Flush {
     pub(crate) covered: Covered,
     /// The file of it lacks something.
     pub(crate) covered_dirty: bool,
+    /// The oldest segment that is there and could not be read at the start.
+    unread: Option<u64>,
     /// Up to which closed range the head was flushed.
     pub(crate) flushed_to: Option<TimestampMs>,
     /// Rows that are in a block, and stay in the head until no query needs them there.
@@ -41,7 +46,7 @@ struct Leaving {
     cuts: Cuts,
 }
 
-/// Held by selections: rows that they count on stay in the head.
+/// Held while something is selected: rows that are not in the blocks it sees stay in the head until it has them.
 #[derive(Default)]
 pub(crate) struct Pins(Mutex<Arc<()>>);
 
@@ -58,8 +63,8 @@ impl Pins {
 }
 
 impl Flush {
-    pub(crate) fn new(covered: Covered, covered_dirty: bool) -> Self {
-        Self { covered, covered_dirty, ..Self::default() }
+    pub(crate) fn new(covered: Covered, covered_dirty: bool, unread: Option<u64>) -> Self {
+        Self { covered, covered_dirty, unread, ..Self::default() }
     }
 }
 
@@ -117,11 +122,20 @@ impl Inner {
         }
     }
 
-    /// Where the range of the oldest row from `done` on ends, or `end` if that is before.
+    /// Where the range of the oldest row from `done` on ends, or `end` if that is before. Few samples, as of a sender that has one for each
+    /// of many ranges, are not worth a block for each: they share one of a range that blocks would be merged to anyway.
     fn next_range_end(&self, done: TimestampMs, end: TimestampMs) -> Option<TimestampMs> {
         let first = self.groups().iter().filter_map(|group| group.head().first_from(done)).min().filter(|first| *first < end)?;
         let range_end = first.div_euclid(self.options.block_ms).saturating_add(1).saturating_mul(self.options.block_ms);
-        Some(range_end.min(end))
+        let longer = plan::ranges(self.options.block_ms, self.retention_ms()).into_iter().skip(1);
+        let shared = longer.map(|range| first.div_euclid(range).saturating_add(1).saturating_mul(range));
+        let shared = shared.take_while(|shared| *shared <= end && self.cells_before(*shared) <= FEW_CELLS).last();
+        Some(shared.unwrap_or(range_end).min(end))
+    }
+
+    /// Samples of the head before a time, at most.
+    fn cells_before(&self, time: TimestampMs) -> usize {
+        self.groups().iter().map(|group| group.head().cells_before(time)).sum()
     }
 
     /// The oldest row's time.
@@ -187,7 +201,8 @@ impl Inner {
             .remove_covered(&flush.covered)
             .map_err(|error| format!("cannot remove a segment of the log whose rows are in blocks: {error}; it is tried again"))?;
         if let Some(oldest) = self.log.segments().keys().next() {
-            flush.covered.forget_before(*oldest);
+            // A segment that could not be read at the start may be read at the next, and what was deleted of it must not come back.
+            flush.covered.forget_before(flush.unread.map_or(*oldest, |unread| unread.min(*oldest)));
         }
         Ok(removed as u64)
     }

@@ -17,8 +17,6 @@ pub(super) struct Selected {
     pub(super) labels: Vec<LabelSet>,
     pub(super) parts: Vec<Part>,
     pub(super) range: TimeRange,
-    /// Keeps the head's rows where they are, if some of the parts are there.
-    pub(super) _pin: Option<Arc<()>>,
 }
 
 /// The columns of these series, in their order, in one place.
