@@ -2,13 +2,16 @@
 //! value for each step; a range vector is never made as a whole, functions walk it one series at a time.
 
 mod aggregate;
+mod aggregate_histograms;
 mod answer;
 mod binary;
 mod call;
 mod columns;
 mod duration;
+mod histogram_call;
 mod invariant;
 mod mixed;
+mod sample_ratio;
 mod selector;
 mod subquery;
 mod windows;
@@ -157,7 +160,7 @@ impl<'a> Query<'a> {
             ExprKind::Paren(inner) => self.eval(inner, steps),
             ExprKind::Unary { minus, operand } => self.unary(*minus, operand, steps),
             ExprKind::Binary(binary) => self.binary(binary, steps),
-            ExprKind::Selector(selector) => self.instant_selector(selector, expr.span, steps, false).map(Data::Vector),
+            ExprKind::Selector(selector) => self.instant_selector(selector, expr.span, steps, selector::Want::Values).map(Data::Vector),
             ExprKind::Call(call) => self.call(call, expr.span, steps),
             ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, expr.span, steps).map(Data::Vector),
             // The type check lets them stand only as arguments, where functions walk them, or alone.

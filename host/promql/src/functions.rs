@@ -3,6 +3,7 @@
 pub(crate) mod histogram;
 pub(crate) mod math;
 pub(crate) mod mixed;
+pub(crate) mod native;
 pub(crate) mod over_time;
 pub(crate) mod rate;
 pub(crate) mod sums;
@@ -79,7 +80,15 @@ pub(crate) fn is_supported(name: &str) -> bool {
                 | "clamp"
                 | "clamp_max"
                 | "clamp_min"
+                | "histogram_avg"
+                | "histogram_count"
+                | "histogram_fraction"
                 | "histogram_quantile"
+                | "histogram_quantiles"
+                | "histogram_stddev"
+                | "histogram_stdvar"
+                | "histogram_sum"
+                | "start_timestamp"
                 | "label_join"
                 | "label_replace"
                 | "pi"

@@ -149,8 +149,9 @@ fn own_parts(expr: &Expr, experimental: bool) -> Result<(), ParseError> {
             missing(expr.span, &format!("function {}", call.function.name))
         }
         ExprKind::Call(call) if call.function.experimental => flagged(expr.span, &format!("function {}", call.function.name)),
-        ExprKind::Aggregate(aggregate) if aggregate.op == AggregateOp::LimitRatio => missing(expr.span, "aggregation limit_ratio"),
-        ExprKind::Aggregate(aggregate) if aggregate.op == AggregateOp::Limitk => flagged(expr.span, "aggregation limitk"),
+        ExprKind::Aggregate(aggregate) if matches!(aggregate.op, AggregateOp::Limitk | AggregateOp::LimitRatio) => {
+            flagged(expr.span, &format!("aggregation {}", aggregate.op.name()))
+        }
         ExprKind::Binary(binary) => binary.rest.iter().try_for_each(|step| match step.op {
             _ if step.matching.fill_left.is_some() || step.matching.fill_right.is_some() => flagged(step.op_span, "modifier fill"),
             _ => Ok(()),

@@ -107,6 +107,12 @@ impl BinaryOp {
         matches!(self, Self::TrimUpper | Self::TrimLower)
     }
 
+    /// Whether a result is of the metric that it was made of: what is filtered or cut is, what is computed is not.
+    #[must_use]
+    pub fn keeps_metric(self) -> bool {
+        self.is_comparison() || self.is_trim()
+    }
+
     /// `and`, `or`, `unless`.
     #[must_use]
     pub fn is_set(self) -> bool {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use model::{LabelSet, METRIC_NAME, is_absent};
 
 use super::call::best_first;
+use super::sample_ratio::is_sampled;
 use super::{Column, Columns, Query, Steps, clean, refuse};
 use crate::ast::{Aggregate, AggregateOp, ExprKind};
 use crate::error::EvalError;
@@ -13,9 +14,9 @@ use crate::position::Span;
 use crate::text::{float_plain, float_short};
 
 /// Series that are aggregated together, by their places in the input.
-struct Group {
-    labels: LabelSet,
-    members: Vec<usize>,
+pub(super) struct Group {
+    pub(super) labels: LabelSet,
+    pub(super) members: Vec<usize>,
 }
 
 impl Query<'_> {
@@ -25,9 +26,22 @@ impl Query<'_> {
         }
         let parameter = aggregate.param.as_ref().map(|param| self.eval_scalar(param, steps)).transpose()?;
         let parameter = parameter.as_ref().map_or(&[][..], |p| &p.values);
-        let input = self.eval_vector(&aggregate.expr, steps)?;
+        let mut input = self.eval_vector(&aggregate.expr, steps)?;
+        let op = aggregate.op;
+        if input.series.iter().any(|column| column.histograms.is_some()) {
+            input = match op {
+                AggregateOp::Sum | AggregateOp::Avg | AggregateOp::Limitk | AggregateOp::LimitRatio => input,
+                AggregateOp::Count | AggregateOp::Group => self.presence(input),
+                AggregateOp::Topk | AggregateOp::Bottomk => self.without_histograms(op, input, span),
+                _ => self.without_histograms(op, input, aggregate.expr.span),
+            };
+        }
         let groups = self.groups(aggregate, &input)?;
-        match aggregate.op {
+        match op {
+            AggregateOp::LimitRatio => {
+                let param_span = aggregate.param.as_ref().map_or(span, |p| p.span);
+                self.limit_ratio(parameter, param_span, input)
+            }
             op @ (AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk) => self.best(op, parameter, input, &groups, steps),
             AggregateOp::Quantile => {
                 let param_span = aggregate.param.as_ref().map_or(span, |p| p.span);
@@ -37,6 +51,9 @@ impl Query<'_> {
                     scratch.extend(members.map(|v| v[at]).filter(|v| !is_absent(*v)));
                     (!scratch.is_empty()).then(|| quantile(parameter[at], scratch))
                 })
+            }
+            AggregateOp::Sum | AggregateOp::Avg if input.series.iter().any(|column| column.histograms.is_some()) => {
+                self.sums_mixed(op == AggregateOp::Avg, &input, groups, aggregate.expr.span, steps)
             }
             op => self.accumulate(op, &input, &groups, span, steps),
         }
@@ -69,6 +86,43 @@ impl Query<'_> {
             groups[place].members.push(at);
         }
         Ok(groups)
+    }
+
+    /// `sum` and `avg` where there are histograms: groups without any go the usual way.
+    fn sums_mixed(&self, mean: bool, input: &Columns<'_>, groups: Vec<Group>, span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
+        let has_histograms = |group: &Group| group.members.iter().any(|m| input.series[*m].histograms.is_some());
+        let (mixed, floats): (Vec<Group>, Vec<Group>) = groups.into_iter().partition(has_histograms);
+        let op = if mean { AggregateOp::Avg } else { AggregateOp::Sum };
+        let mut columns = self.accumulate(op, input, &floats, span, steps)?;
+        for group in &mixed {
+            let column = self.sum_mixed(mean, input, group, span, steps)?;
+            self.budget.add_column(&mut columns.charge, steps.count)?;
+            self.budget.add_bytes(&mut columns.charge, column.histogram_bytes())?;
+            columns.series.push(column);
+        }
+        Ok(columns)
+    }
+
+    /// `limit_ratio`: the series themselves, a share of them.
+    fn limit_ratio<'b>(&self, ratios: &[f64], span: Span, mut input: Columns<'b>) -> Result<Columns<'b>, EvalError> {
+        if ratios.iter().any(|ratio| ratio.is_nan()) {
+            return Err(EvalError::Execution("Ratio value is NaN".to_owned()));
+        }
+        let limited: Vec<f64> = ratios.iter().map(|ratio| ratio.clamp(-1.0, 1.0)).collect();
+        for (ratio, limit) in ratios.iter().zip(&limited).filter(|(ratio, limit)| ratio != limit) {
+            let (ratio, limit) = (float_short(*ratio), float_short(*limit));
+            self.notes.warn(span, &format!("ratio value should be between -1 and 1, got {ratio}, capping to {limit}"));
+        }
+        for column in &mut input.series {
+            self.budget.work(limited.len())?;
+            for (at, ratio) in limited.iter().enumerate() {
+                if *ratio == 0.0 || !is_sampled(&column.labels, *ratio) {
+                    column.clear(at);
+                }
+            }
+        }
+        input.series.retain(Column::has_any);
+        Ok(input)
     }
 
     /// One value for each group and step from those of its members.
@@ -191,13 +245,14 @@ impl Query<'_> {
             for (at, k) in k.iter().enumerate() {
                 self.budget.work(group.members.len())?;
                 ranked.clear();
-                ranked.extend(group.members.iter().map(|m| (input.series[*m].values[at], *m)).filter(|(v, _)| !is_absent(*v)));
+                let present = group.members.iter().filter(|m| input.series[**m].has(at));
+                ranked.extend(present.map(|m| (input.series[*m].values[at], *m)));
                 if op != AggregateOp::Limitk {
                     ranked.sort_by(|a, b| best_first(a.0, b.0, op == AggregateOp::Topk));
                 }
                 let kept = if *k < 1.0 { 0 } else { (*k as usize).min(ranked.len()) };
                 for (_, member) in &ranked[kept..] {
-                    input.series[*member].values[at] = model::absent();
+                    input.series[*member].clear(at);
                 }
                 if steps.count == 1 {
                     order.extend(ranked[..kept].iter().map(|(_, member)| *member));
@@ -209,7 +264,7 @@ impl Query<'_> {
             let mut slots: Vec<Option<Column>> = input.series.into_iter().map(Some).collect();
             input.series = order.into_iter().filter_map(|at| slots[at].take()).collect();
         } else {
-            input.series.retain(|column| column.values.iter().any(|v| !is_absent(*v)));
+            input.series.retain(Column::has_any);
         }
         Ok(input)
     }
@@ -229,6 +284,14 @@ impl Query<'_> {
         let mut places: HashMap<LabelSet, usize> = HashMap::new();
         let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(0)? };
         for column in &input.series {
+            for (at, histogram) in column.histograms.iter().flatten().enumerate() {
+                let Some(histogram) = histogram else { continue };
+                self.budget.work(1)?;
+                let labels = grouped(&by, &column.labels.with(label, &histogram.to_string()));
+                let place = self.count_place(labels, &mut places, &mut columns, steps)?;
+                let count = &mut columns.series[place].values[at];
+                *count = if is_absent(*count) { 1.0 } else { *count + 1.0 };
+            }
             // Runs of the same value need no new look-up.
             let mut last: Option<(u64, usize)> = None;
             for (at, value) in column.values.iter().enumerate().filter(|(_, v)| !is_absent(**v)) {
@@ -237,15 +300,7 @@ impl Query<'_> {
                     Some((bits, place)) if bits == value.to_bits() => place,
                     _ => {
                         let labels = grouped(&by, &column.labels.with(label, &float_plain(*value)));
-                        match places.get(&labels) {
-                            Some(place) => *place,
-                            None => {
-                                self.budget.add_column(&mut columns.charge, steps.count)?;
-                                columns.series.push(Column::empty(labels.clone(), false, steps.count));
-                                places.insert(labels, columns.series.len() - 1);
-                                columns.series.len() - 1
-                            }
-                        }
+                        self.count_place(labels, &mut places, &mut columns, steps)?
                     }
                 };
                 last = Some((value.to_bits(), place));
@@ -257,13 +312,32 @@ impl Query<'_> {
     }
 }
 
+impl<'q> Query<'q> {
+    /// The column that counts a value.
+    fn count_place(
+        &self,
+        labels: LabelSet,
+        places: &mut HashMap<LabelSet, usize>,
+        columns: &mut Columns<'_>,
+        steps: Steps,
+    ) -> Result<usize, EvalError> {
+        if let Some(place) = places.get(&labels) {
+            return Ok(*place);
+        }
+        self.budget.add_column(&mut columns.charge, steps.count)?;
+        columns.series.push(Column::empty(labels.clone(), false, steps.count));
+        places.insert(labels, columns.series.len() - 1);
+        Ok(columns.series.len() - 1)
+    }
+}
+
 /// The labels by which a series is grouped.
 fn grouped(aggregate: &Aggregate, labels: &LabelSet) -> LabelSet {
     let named = |name: &str| aggregate.grouping.iter().any(|label| label == name);
     if aggregate.without { labels.filter(|name| name != METRIC_NAME && !named(name)) } else { labels.filter(named) }
 }
 
-fn drops_name(group: &Group, input: &Columns<'_>) -> bool {
+pub(super) fn drops_name(group: &Group, input: &Columns<'_>) -> bool {
     group.members.iter().any(|m| input.series[*m].drop_name)
 }
 

@@ -58,7 +58,7 @@ impl Query<'_> {
                 };
             }
         }
-        let kept = op.is_comparison() && !step.return_bool;
+        let kept = op.keeps_metric() && !step.return_bool;
         if !kept {
             return self.without_names(vector);
         }
@@ -364,7 +364,7 @@ fn signature(matching: &Matching, labels: &LabelSet) -> LabelSet {
 
 fn result_labels(step: &BinaryStep, many: &LabelSet, one: &LabelSet, drop_name: bool) -> LabelSet {
     let matching = &step.matching;
-    let base = if drop_name || !step.op.is_comparison() { without_metadata(many) } else { many.clone() };
+    let base = if drop_name || !step.op.keeps_metric() { without_metadata(many) } else { many.clone() };
     let named = |name: &str| matching.labels.iter().any(|label| label == name);
     let Some(group) = &matching.group else {
         return base.filter(|name| named(name) == matching.on);

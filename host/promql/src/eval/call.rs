@@ -1,14 +1,13 @@
 //! Calls of functions: finds the arguments, hands values to what `functions` computes.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 
 use model::{LabelSet, LabelSetBuilder, METRIC_NAME, MatchOp, Matcher, Pattern, is_absent};
 
-use super::{Column, Columns, Data, Element, Query, Scalars, Steps, clean, refuse, same_labels, without_metadata};
+use super::selector::Want;
+use super::{Column, Columns, Data, Element, Query, Scalars, Steps, clean, refuse, same_labels};
 use crate::ast::{Call, Edges, Expr, ExprKind};
 use crate::error::EvalError;
-use crate::functions::histogram::{self, Bucket};
 use crate::functions::mixed::over_window;
 use crate::functions::sums::nan_first;
 use crate::functions::{RangeFunction, math, over_range, time};
@@ -55,7 +54,13 @@ impl Query<'_> {
             "sort_by_label" | "sort_by_label_desc" => self.sort_by_label(name == "sort_by_label_desc", args, span, steps).map(Data::Vector),
             "label_replace" => self.label_replace(args, span, steps).map(Data::Vector),
             "label_join" => self.label_join(args, span, steps).map(Data::Vector),
-            "histogram_quantile" => self.histogram_quantile(args, span, steps).map(Data::Vector),
+            "histogram_quantile" | "histogram_fraction" | "histogram_quantiles" => {
+                self.of_buckets(name, args, span, steps).map(Data::Vector)
+            }
+            "histogram_count" | "histogram_sum" | "histogram_avg" | "histogram_stddev" | "histogram_stdvar" => {
+                self.of_histograms(name, argument(args, 0, span)?, steps).map(Data::Vector)
+            }
+            "start_timestamp" => self.start_timestamp(argument(args, 0, span)?, steps).map(Data::Vector),
             _ => Err(refuse(span, &format!("function {name} is not supported yet"))),
         }
     }
@@ -136,7 +141,7 @@ impl Query<'_> {
         Ok(())
     }
 
-    fn check_quantiles(&self, quantiles: &[f64], span: Span) {
+    pub(super) fn check_quantiles(&self, quantiles: &[f64], span: Span) {
         let mut last = None;
         for q in quantiles.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
             // One that does not change is said once, and costs once.
@@ -189,15 +194,33 @@ impl Query<'_> {
         let inner = arg.unwrap_parens();
         if let ExprKind::Selector(selector) = &inner.kind {
             // One of a fixed time is looked up once, like any that is the same at each step.
-            return self.without_names(self.instant_selector(selector, inner.span, steps, true)?);
+            return self.without_names(self.instant_selector(selector, inner.span, steps, Want::Times)?);
         }
         let mut columns = self.eval_vector(arg, steps)?;
         for column in &mut columns.series {
-            for (at, value) in column.values.iter_mut().enumerate().filter(|(_, v)| !is_absent(**v)) {
-                *value = steps.at(at) as f64 / 1000.0;
+            for at in 0..steps.count {
+                if column.has(at) {
+                    column.values[at] = steps.at(at) as f64 / 1000.0;
+                }
             }
+            column.histograms = None;
         }
         self.without_names(columns)
+    }
+
+    /// When the samples of a selector began to count. Anything else has no such time, nor has it without the flag.
+    fn start_timestamp(&self, arg: &Expr, steps: Steps) -> Result<Columns<'_>, EvalError> {
+        let inner = arg.unwrap_parens();
+        match &inner.kind {
+            ExprKind::Selector(selector) if self.limits.start_timestamps => {
+                self.without_names(self.instant_selector(selector, inner.span, steps, Want::Starts)?)
+            }
+            _ => {
+                let mut columns = self.eval_vector(arg, steps)?;
+                columns.series.clear();
+                Ok(columns)
+            }
+        }
     }
 
     fn absent(&self, arg: &Expr, steps: Steps) -> Result<Columns<'_>, EvalError> {
@@ -251,6 +274,7 @@ impl Query<'_> {
     fn map_steps<'b>(&self, mut columns: Columns<'b>, f: impl Fn(f64, usize) -> Option<f64>) -> Result<Columns<'b>, EvalError> {
         for column in &mut columns.series {
             self.budget.work(column.values.len())?;
+            column.histograms = None;
             for (at, value) in column.values.iter_mut().enumerate().filter(|(_, v)| !is_absent(**v)) {
                 *value = f(*value, at).map_or_else(model::absent, clean);
             }
@@ -292,6 +316,7 @@ impl Query<'_> {
             self.notes.warn(span, "sort is ineffective for range queries since results are always ordered by labels");
             return Ok(columns);
         }
+        columns.series.retain(|column| column.histogram(0).is_none());
         // NaN goes to the end both ways.
         let value = |column: &Column| column.values.first().copied().unwrap_or(f64::NAN);
         columns.series.sort_by(|a, b| {
@@ -377,57 +402,6 @@ impl Query<'_> {
         }
         self.merge_equal(columns)
     }
-
-    fn histogram_quantile(&self, args: &[Expr], span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
-        let (quantile_arg, buckets_arg) = (argument(args, 0, span)?, argument(args, 1, span)?);
-        let quantiles = self.eval_scalar(quantile_arg, steps)?.values;
-        self.check_quantiles(&quantiles, quantile_arg.span);
-        let input = self.eval_vector(buckets_arg, steps)?;
-        let delayed = self.limits.delayed_name_removal;
-        // Buckets of one histogram have the same labels but for `le`.
-        let mut places: HashMap<LabelSet, usize> = HashMap::new();
-        let mut histograms: Vec<(LabelSet, Vec<(f64, &Column)>)> = Vec::new();
-        for column in &input.series {
-            let le = column.labels.get("le").unwrap_or_default();
-            let Ok(upper) = le.parse::<f64>() else {
-                let metric =
-                    column.labels.metric_name().filter(|_| delayed).map_or(String::new(), |name| format!(" for metric name {name:?}"));
-                let text = format!("bucket label \"le\" is missing or has a malformed value of {}{metric}", crate::text::quote(le));
-                self.notes.warn(buckets_arg.span, &text);
-                continue;
-            };
-            let key = column.labels.without("le");
-            let place = *places.entry(key.clone()).or_insert_with(|| {
-                histograms.push((key, Vec::new()));
-                histograms.len() - 1
-            });
-            histograms[place].1.push((upper, column));
-        }
-        let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(histograms.len().saturating_mul(steps.count))? };
-        let mut buckets = Vec::new();
-        for (labels, members) in histograms {
-            let mut values = Vec::with_capacity(steps.count);
-            for (at, q) in quantiles.iter().enumerate() {
-                self.budget.work(members.len())?;
-                buckets.clear();
-                let present = members.iter().map(|(upper, column)| Bucket { upper: *upper, count: column.values[at] });
-                buckets.extend(present.filter(|b| !is_absent(b.count)));
-                if buckets.is_empty() {
-                    values.push(model::absent());
-                    continue;
-                }
-                let (value, forced) = histogram::quantile(*q, &mut buckets);
-                if let Some(forced) = forced {
-                    let metric = labels.metric_name().filter(|_| delayed).unwrap_or_default();
-                    self.notes.monotonicity(buckets_arg.span, metric, steps.at(at), forced.buckets, forced.difference);
-                }
-                values.push(clean(value));
-            }
-            let labels = if delayed { labels } else { without_metadata(&labels) };
-            columns.series.push(Column::floats(labels, delayed, values));
-        }
-        if delayed { Ok(columns) } else { self.merge_equal(columns) }
-    }
 }
 
 /// Only some functions know what to do with samples beyond the ends of a range.
@@ -448,12 +422,12 @@ fn check_edges(name: &str, range: &Expr) -> Result<(), EvalError> {
 }
 
 /// The type check counted the arguments.
-fn argument(args: &[Expr], at: usize, span: Span) -> Result<&Expr, EvalError> {
+pub(super) fn argument(args: &[Expr], at: usize, span: Span) -> Result<&Expr, EvalError> {
     args.get(at).ok_or_else(|| refuse(span, "an argument is missing"))
 }
 
 /// A literal string, also in parentheses.
-fn string(args: &[Expr], at: usize, span: Span) -> Result<&str, EvalError> {
+pub(super) fn string(args: &[Expr], at: usize, span: Span) -> Result<&str, EvalError> {
     match &argument(args, at, span)?.unwrap_parens().kind {
         ExprKind::String(text) => Ok(text),
         _ => Err(refuse(span, "a string was expected")),

@@ -11,10 +11,21 @@ use crate::error::EvalError;
 use crate::histogram::FloatHistogram;
 use crate::position::Span;
 
+/// What a selector is to tell of its samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    Values,
+    /// Their times, in seconds.
+    Times,
+    /// When they began to count, in seconds; 0 where that is not known.
+    Starts,
+}
+
 impl Query<'_> {
-    /// The values at each step, or with `times` the times of the samples in seconds.
-    pub(crate) fn instant_selector(&self, selector: &Selector, span: Span, steps: Steps, times: bool) -> Result<Columns<'_>, EvalError> {
+    /// The values at each step, or what else is wanted of the samples.
+    pub(crate) fn instant_selector(&self, selector: &Selector, span: Span, steps: Steps, want: Want) -> Result<Columns<'_>, EvalError> {
         let look = self.look(&selector.shift, span)?;
+        let times = want != Want::Values;
         let lookback = self.limits.lookback_ms;
         let (first, last) = (look.from(steps.start), look.from(steps.end()));
         // Left-open: a sample exactly one lookback old is too old.
@@ -26,7 +37,8 @@ impl Query<'_> {
             let samples = self.read(group.as_ref())?;
             let ends = ends(&samples.samples.times, (0..steps.count).map(|at| look.from(steps.at(at))));
             let mut looked_at = 0;
-            for (labels, column) in group.labels().iter().zip(&samples.samples.columns) {
+            let starts = if want == Want::Starts { group.starts()? } else { Vec::new() };
+            for (number, (labels, column)) in group.labels().iter().zip(&samples.samples.columns).enumerate() {
                 self.budget.work(steps.count)?;
                 let bound = |at| look.from(steps.at(at));
                 let picked = match column {
@@ -36,7 +48,10 @@ impl Query<'_> {
                     column if smoothed => between(&samples.samples.times, column.floats(), &ends, lookback, bound).map(|v| (v, None)),
                     column => pick(&samples.samples.times, column.floats(), &ends, lookback, bound, times).map(|v| (v, None)),
                 };
-                if let Some((values, histograms)) = picked {
+                if let Some((mut values, histograms)) = picked {
+                    if want == Want::Starts {
+                        starts_of(&mut values, starts.get(number).map_or(&[], Vec::as_slice));
+                    }
                     let column = Column { labels: labels.clone(), drop_name: false, values, histograms };
                     looked_at += (0..steps.count).filter(|at| column.has(*at)).count();
                     self.budget.add_column(&mut columns.charge, steps.count)?;
@@ -72,6 +87,14 @@ impl Query<'_> {
 pub(crate) struct Held<'a> {
     pub(crate) samples: GroupSamples,
     _charge: crate::limits::Charge<'a>,
+}
+
+/// Puts start timestamps in the place of times. `starts` says from which time on each holds.
+fn starts_of(seconds: &mut [f64], starts: &[(i64, i64)]) {
+    for value in seconds.iter_mut().filter(|v| !is_absent(**v)) {
+        let at = starts.partition_point(|(from, _)| *from as f64 / 1000.0 <= *value).checked_sub(1);
+        *value = at.map_or(0.0, |at| starts[at].1 as f64 / 1000.0);
+    }
 }
 
 /// For each of the ascending `bounds`, how many of the ascending `times` are not after it.

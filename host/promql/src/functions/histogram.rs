@@ -28,18 +28,9 @@ pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> (f64, Option<Forced
     if q > 1.0 {
         return (f64::INFINITY, None);
     }
-    buckets.sort_by(|a, b| a.upper.total_cmp(&b.upper));
-    // Without a bucket for everything the number of observations is unknown.
-    if buckets.last().is_none_or(|last| last.upper != f64::INFINITY) {
+    if !in_order(buckets) {
         return (f64::NAN, None);
     }
-    buckets.dedup_by(|next, kept| {
-        let same = next.upper == kept.upper;
-        if same {
-            kept.count += next.count;
-        }
-        same
-    });
     let forced = make_monotonic(buckets);
     let last = buckets.len() - 1;
     let observations = buckets[last].count;
@@ -60,6 +51,56 @@ pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> (f64, Option<Forced
         lower + (bucket.upper - lower) * ((rank - before) / (bucket.count - before))
     };
     (value, forced)
+}
+
+/// Sorts buckets and adds up those with the same bound. Whether there is one for everything: without it the number of
+/// observations is unknown.
+fn in_order(buckets: &mut Vec<Bucket>) -> bool {
+    buckets.sort_by(|a, b| a.upper.total_cmp(&b.upper));
+    if buckets.last().is_none_or(|last| last.upper != f64::INFINITY) {
+        return false;
+    }
+    buckets.dedup_by(|next, kept| {
+        let same = next.upper == kept.upper;
+        if same {
+            kept.count += next.count;
+        }
+        same
+    });
+    true
+}
+
+/// The share of the observations between two values, under the same assumption. Sorts the buckets.
+pub(crate) fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64 {
+    if !in_order(buckets) {
+        return f64::NAN;
+    }
+    let count = buckets.last().map_or(0.0, |last| last.count);
+    if count == 0.0 || lower.is_nan() || upper.is_nan() {
+        return f64::NAN;
+    }
+    if lower >= upper {
+        return 0.0;
+    }
+    let below = |value: f64| {
+        // The first bucket begins at zero, unless it ends there.
+        let first = buckets.first().map_or(0.0, |first| if first.upper <= 0.0 { f64::NEG_INFINITY } else { 0.0 });
+        let (mut from, mut rank) = (first, 0.0);
+        for bucket in buckets.iter() {
+            if from >= value {
+                return Some(rank);
+            }
+            if bucket.upper > value {
+                // A bucket without a lower end cannot be shared.
+                let share = (bucket.count - rank) * (value - from) / (bucket.upper - from);
+                return Some(if from == f64::NEG_INFINITY { bucket.count } else { rank + share });
+            }
+            (from, rank) = (bucket.upper, bucket.count);
+        }
+        None
+    };
+    let within = |rank: Option<f64>| rank.filter(|rank| *rank <= count).unwrap_or(count);
+    (within(below(upper)) - within(below(lower))) / count
 }
 
 /// A larger bucket holds all that a smaller one does. Lifts counts where that is not so; tiny differences in silence.

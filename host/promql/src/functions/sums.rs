@@ -39,6 +39,11 @@ impl Sum {
         self.add(other.error);
     }
 
+    /// The sum, also where it is infinite.
+    pub(crate) fn with_error(self) -> f64 {
+        self.value + self.error
+    }
+
     /// Without the error.
     pub(crate) fn value(self) -> f64 {
         self.value
