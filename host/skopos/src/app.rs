@@ -211,12 +211,14 @@ impl App {
     }
 
     fn runtime_info(&self) -> web::RuntimeInfo {
+        // Looked at once: two looks in one expression would wait for each other.
+        let reload = *self.reload_facts();
         let damage = self.storage.get().map(|db| db.stats().recovery_damage).unwrap_or_default();
         web::RuntimeInfo {
             started: self.started,
-            reload_ok: self.reload_facts().successful,
+            reload_ok: reload.successful,
             config_read: self.current.load().read_at,
-            reload_failed: self.reload_facts().failed_at,
+            reload_failed: reload.failed_at,
             corruptions: damage,
             retention: self.retention().shown(),
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("?")).display().to_string(),
