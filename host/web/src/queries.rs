@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::{ConnectInfo, OriginalUri, Request};
 use model::{Clock, TimestampMs};
 use promql::{Meter, Stats};
 use tokio::sync::Notify;
@@ -79,11 +79,13 @@ pub(crate) struct Asker {
 
 impl Asker {
     pub(crate) fn of(request: &Request) -> Self {
+        // Nested routers see paths without what they are nested under.
+        let uri = request.extensions().get::<OriginalUri>().map_or(request.uri(), |uri| &uri.0);
         Self {
             address: request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip()),
             user: request.extensions().get::<User>().map(|User(name)| name.clone()),
             method: request.method().to_string(),
-            path: request.uri().path().to_owned(),
+            path: uri.path().to_owned(),
         }
     }
 }

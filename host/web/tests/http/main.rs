@@ -4,6 +4,7 @@ mod access;
 mod api;
 mod boards;
 mod corpus;
+mod running;
 mod serving;
 mod support;
 mod surface;
