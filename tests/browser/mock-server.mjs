@@ -25,7 +25,7 @@ const types = {
   ".css": "text/css; charset=utf-8",
   ".svg": "image/svg+xml",
 };
-const pages = /^\/($|targets$|explore$|alerts$|plugins$|welcome$|dashboards$|d\/|nothing)/;
+const pages = /^\/($|targets$|explore$|alerts$|plugins$|queries$|welcome$|dashboards$|d\/|nothing)/;
 let failing = false;
 let readOnly = false;
 let restarted = 0;
@@ -770,6 +770,34 @@ function tested(name, { method, headers }) {
   });
 }
 
+// --- Queries that run: two, until one is stopped; none with /mock/running?on=0 --------------------------------------------------
+
+let running = [];
+function setRunning(on) {
+  const one = { start: 1.7e9, end: 1.7e9, step: 0, samples_read: 0, samples: 0, samples_peak: 0, bytes: 0, bytes_peak: 0, user: null };
+  running = on
+    ? [
+        {
+          ...one, id: 7, query: 'sum by (job, instance) (rate(node_cpu_seconds_total{mode!="idle"}[5m]))', start: 1.7e9 - 86400, step: 60, phase: "running",
+          seconds: 12.3, samples_read: 24_000_000, samples: 7_200_000, samples_peak: 9_000_000, bytes: 61_000_000, bytes_peak: 80_000_000,
+          client: "192.0.2.7", user: "mina", path: "/api/v1/query_range",
+        },
+        { ...one, id: 8, query: "up", phase: "queued", seconds: 0.4, client: "127.0.0.1", path: "/api/v1/query" },
+      ]
+    : [];
+}
+const runningQueries = () => ({ concurrent_max: 20, queries: running });
+
+/** As the server does it. */
+function stopped(id, { method, headers }) {
+  if (method !== "POST") return failure(405, "bad_data", "only POST");
+  if (readOnly) return failure(403, "forbidden", "read-only: this address can be reached by others and there are no users");
+  if (headers["x-skopos-token"] !== token()) return failure(403, "forbidden", "the header X-Skopos-Token is not that of this process");
+  const found = running.some((query) => query.id === id);
+  running = running.filter((query) => query.id !== id);
+  return found ? success({}) : failure(404, "not_found", `no query "${id}" is running: it may have ended`);
+}
+
 // --- Queries: a handful of metrics that the explorer can ask, and ten thousand names ------------------------------------------
 
 const metrics = {
@@ -865,8 +893,9 @@ function api(path, body, parameters) {
   const answers = {
     "/api/v1/session": session,
     "/api/v1/receivers": receivers,
-    "/api/v1/senders": { senders: [] },
+    "/api/v1/senders": () => ({ senders: [] }),
     "/api/v1/status/flags": flags,
+    "/api/v1/queries/running": runningQueries,
     "/api/v1/targets": targets, "/api/v1/rules": rules, "/api/v1/deliveries": deliveries, "/api/v1/plugins": plugins };
   return answers[path] === undefined ? failure(404, "not_found", `nothing at ${path}`) : success(answers[path]());
 }
@@ -903,9 +932,18 @@ const server = createServer(async (request, response) => {
       readOnly = searchParams.get("on") === "1";
       return answer(200, "text/plain", String(readOnly));
     }
+    if (pathname === "/mock/running") {
+      setRunning(searchParams.get("on") === "1");
+      return answer(200, "text/plain", String(running.length));
+    }
     if (pathname === "/mock/restart") {
       restarted += 1;
       return answer(200, "text/plain", String(restarted));
+    }
+    const stop = /^\/api\/v1\/queries\/(\d+)\/cancel$/.exec(pathname);
+    if (stop !== null) {
+      const { status, body } = stopped(Number(stop[1]), request);
+      return answer(status, "application/json", JSON.stringify(body));
     }
     const trial = /^\/api\/v1\/receivers\/([^/]+)\/test$/.exec(pathname);
     if (trial !== null) {

@@ -347,6 +347,7 @@ const pages = [
   ["/targets", ".targets tbody tr, .rows tbody tr", "targets"],
   ["/alerts", ".card", "alerts"],
   ["/plugins", ".plugin", "plugins"],
+  ["/queries", "[data-query], .look strong", "queries"],
   ["/welcome", ".welcome li.card", "welcome"],
 ];
 for (const [path, selector, name] of pages) {
@@ -637,7 +638,7 @@ await check("an address without a page says so", async () => {
 for (const theme of ["light", "dark"]) {
   await check(`nothing keeps people out, ${theme}`, async () => {
     const found = [];
-    for (const path of ["/", "/targets", "/alerts", "/plugins", "/dashboards", "/welcome"]) {
+    for (const path of ["/", "/targets", "/alerts", "/plugins", "/queries", "/dashboards", "/welcome"]) {
       await page.goto(`${origin}${path}?theme=${theme}&refresh=off`);
       await page.waitForSelector("[data-panel], .card, .targets, .rows, .list, .look");
       if (path === "/") await allDrawn();
@@ -691,7 +692,7 @@ for (const [tag, other] of [
     const found = [];
     for (const width of [1280, 360]) {
       await page.setViewportSize({ width, height: 800 });
-      for (const path of ["/", "/targets", "/alerts", "/plugins", "/dashboards", "/welcome", "/explore", "/d/nothing-here"]) {
+      for (const path of ["/", "/targets", "/alerts", "/plugins", "/queries", "/dashboards", "/welcome", "/explore", "/d/nothing-here"]) {
         expected = (url) => url.includes("nothing-here");
         await page.goto(`${origin}${path}?theme=light&lang=${tag}&refresh=off`);
         await page.waitForSelector("[data-panel], .card, .targets, .rows, .list, .look, .explore");
@@ -751,7 +752,7 @@ await check("Enter while a syllable is composed does nothing", async () => {
 
 await check("everything fits 360 pixels", async () => {
   await page.setViewportSize({ width: 360, height: 740 });
-  for (const path of ["/", "/targets", "/alerts", "/plugins", "/dashboards"]) {
+  for (const path of ["/", "/targets", "/alerts", "/plugins", "/queries", "/dashboards"]) {
     await page.goto(`${origin}${path}?theme=dark`);
     await page.waitForSelector("[data-panel], .card, .targets, .rows, .list, .look");
     if (path === "/") await allDrawn();
@@ -919,6 +920,35 @@ if (mocked !== undefined) {
       }));
     }
     console.log(`     asked and answered within ${times.map((ms) => ms.toFixed(0)).join(", ")} ms`);
+  });
+
+  await check("queries that run are listed with what they use, and stopped by their button", async () => {
+    await context.request.get(`${origin}/mock/running?on=0`);
+    await page.goto(`${origin}/queries?lang=ko&theme=light`);
+    await page.getByText("실행 중인 쿼리가 없습니다.").waitFor();
+    await context.request.get(`${origin}/mock/running?on=1`);
+    // Within a second or two, without anybody pressing anything.
+    const row = page.locator('[data-query="7"]');
+    await row.waitFor();
+    const text = await row.innerText();
+    for (const part of ["실행 중", "sum by (job, instance)", "12.3", "7,200,000", "58.2 MiB", "mina", "192.0.2.7", "/api/v1/query_range"])
+      assert(text.includes(part), `${part} is not in: ${text}`);
+    await page.goto(`${origin}/queries?lang=en&theme=dark`);
+    await row.waitFor();
+    await shot("queries-running");
+    // A page that was opened before the server restarted gets its new token by itself.
+    await context.request.get(`${origin}/mock/restart`);
+    expected = (url) => url.includes("/cancel");
+    await row.getByRole("button", { name: /^Stop the query sum/ }).click();
+    await row.waitFor({ state: "detached" });
+    expected = () => false;
+    assert((await page.locator("[data-query]").count()) === 1, "another one is gone too");
+    await context.request.get(`${origin}/mock/read-only?on=1`);
+    await page.reload();
+    await page.locator('[data-query="8"]').waitFor();
+    await until("nothing can be stopped on a read-only server", () => page.locator('[data-query="8"] button').isDisabled());
+    await context.request.get(`${origin}/mock/read-only?on=0`);
+    await context.request.get(`${origin}/mock/running?on=0`);
   });
 
   await check("a server that fails leaves the drawings, marked as stale", async () => {

@@ -144,6 +144,33 @@ export interface Sender {
   ahead: { at: number; seconds: number; address: string; job: string; instance: string } | null;
 }
 
+/** What runs now. */
+export interface RunningQueries {
+  concurrent_max: number;
+  queries: RunningQuery[];
+}
+
+export interface RunningQuery {
+  id: number;
+  query: string;
+  /** Unix seconds. */
+  start: number;
+  end: number;
+  /** Seconds; 0 for one time. */
+  step: number;
+  phase: "queued" | "running" | "sending";
+  /** Since it was asked. */
+  seconds: number;
+  samples_read: number;
+  samples: number;
+  samples_peak: number;
+  bytes: number;
+  bytes_peak: number;
+  client: string;
+  user: string | null;
+  path: string;
+}
+
 export interface RefusedSeries {
   series: number;
   reason: string;

@@ -17,6 +17,7 @@ const later = {
   targets: { load: async () => (await import("./views/targets")).Targets },
   alerts: { load: async () => (await import("./views/alerts")).Alerts },
   plugins: { load: async () => (await import("./views/plugins")).Plugins },
+  queries: { load: async () => (await import("./views/queries")).Queries },
   welcome: { load: async () => (await import("./views/welcome")).Welcome },
 } satisfies Record<string, Loaded>;
 /** Larger than all others together: fetched by those alone who go there. */
@@ -48,6 +49,8 @@ function Page() {
       return <Later key="alerts" page={later.alerts} />;
     case "plugins":
       return <Later key="plugins" page={later.plugins} />;
+    case "queries":
+      return <Later key="queries" page={later.queries} />;
     case "welcome":
       return <Later key="welcome" page={later.welcome} />;
     case "missing":

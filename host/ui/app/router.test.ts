@@ -9,6 +9,7 @@ describe("routeOf", () => {
     ["/targets/", { page: "targets" }],
     ["/alerts", { page: "alerts" }],
     ["/plugins", { page: "plugins" }],
+    ["/queries", { page: "queries" }],
     ["/dashboards", { page: "dashboards" }],
     ["/d/abc", { page: "dashboard", uid: "abc" }],
     ["/d/abc/a-readable-name", { page: "dashboard", uid: "abc" }],

@@ -18,6 +18,7 @@ export type Route =
   | { page: "targets" }
   | { page: "alerts" }
   | { page: "plugins" }
+  | { page: "queries" }
   | { page: "welcome" }
   | { page: "missing"; path: string };
 
@@ -48,7 +49,7 @@ addEventListener("popstate", () => {
 export const query = computed(() => new URLSearchParams(place.value.query));
 export const route = computed(() => routeOf(place.value.path));
 
-const simplePages = ["dashboards", "explore", "targets", "alerts", "plugins", "welcome"] as const;
+const simplePages = ["dashboards", "explore", "targets", "alerts", "plugins", "queries", "welcome"] as const;
 type SimplePage = (typeof simplePages)[number];
 const isPage = (name: string): name is SimplePage => (simplePages as readonly string[]).includes(name);
 

@@ -14,6 +14,7 @@ const pages = [
   ["targets", "/targets", "nav.targets", "t"],
   ["alerts", "/alerts", "nav.alerts", "a"],
   ["plugins", "/plugins", "nav.plugins", "p"],
+  ["queries", "/queries", "nav.queries", "q"],
 ] as const;
 
 export function Header() {
