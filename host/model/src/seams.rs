@@ -332,6 +332,11 @@ pub trait SelectedGroup: Send + Sync {
         Ok(samples.warnings)
     }
 
+    /// How many bytes [`SelectedGroup::each_column`] holds at once, about. For limits.
+    fn column_bytes(&self) -> usize {
+        self.samples_max().saturating_mul(8)
+    }
+
     /// Start timestamps, by series in the order of [`SelectedGroup::labels`]: the time of the first sample from which on each
     /// holds, ascending. A storage that keeps none has none.
     fn starts(&self) -> Result<Vec<Vec<(TimestampMs, StartTimestampMs)>>, SelectError> {

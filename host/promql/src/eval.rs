@@ -8,11 +8,13 @@ mod binary;
 mod call;
 mod columns;
 mod duration;
+mod fused;
 mod histogram_call;
 mod invariant;
 mod mixed;
 mod sample_ratio;
 mod selector;
+mod slopes;
 mod subquery;
 mod windows;
 
@@ -130,6 +132,11 @@ impl<'a> Query<'a> {
         let data = if steps.count > 1 && invariant::is_invariant(expr) { self.eval_once(expr, steps) } else { self.eval_kind(expr, steps) };
         self.depth.set(depth);
         data
+    }
+
+    /// Whether so many more levels may come.
+    pub(crate) fn has_depth(&self, levels: usize) -> bool {
+        self.depth.get() + levels <= self.limits.depth
     }
 
     /// What is the same at each step is worked out at one and repeated.

@@ -24,6 +24,9 @@ impl Query<'_> {
         if aggregate.op == AggregateOp::CountValues {
             return self.count_values(aggregate, span, steps);
         }
+        if let Some(columns) = self.fused(aggregate, steps)? {
+            return Ok(columns);
+        }
         let parameter = aggregate.param.as_ref().map(|param| self.eval_scalar(param, steps)).transpose()?;
         let parameter = parameter.as_ref().map_or(&[][..], |p| &p.values);
         let mut input = self.eval_vector(&aggregate.expr, steps)?;
@@ -343,21 +346,21 @@ pub(super) fn drops_name(group: &Group, input: &Columns<'_>) -> bool {
 
 /// Mean and squared distances from it, by Welford's method.
 #[derive(Clone, Copy, Debug, Default)]
-struct Spread {
+pub(super) struct Spread {
     count: f64,
     mean: f64,
     squares: f64,
 }
 
 impl Spread {
-    fn add(&mut self, value: f64) {
+    pub(super) fn add(&mut self, value: f64) {
         self.count += 1.0;
         let delta = value - self.mean;
         self.mean += delta / self.count;
         self.squares += delta * (value - self.mean);
     }
 
-    fn variance(&self) -> f64 {
+    pub(super) fn variance(&self) -> f64 {
         self.squares / self.count
     }
 }

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use model::{LabelSet, LabelSetBuilder, METRIC_NAME, MatchOp, Matcher, Pattern, is_absent};
 
 use super::selector::Want;
+use super::slopes::Compute;
 use super::{Column, Columns, Data, Element, Query, Scalars, Steps, clean, refuse, same_labels};
 use crate::ast::{Call, Edges, Expr, ExprKind};
 use crate::error::EvalError;
@@ -82,12 +83,19 @@ impl Query<'_> {
         self.check_parameters(name, &parameters, args.first().map_or(range.span, |arg| arg.span))?;
         let counter = matches!(name, "rate" | "increase");
         let args_span = args.first().map_or(range.span, |arg| arg.span);
+        let compute = Compute::new(name, function);
         let (mut scalars, mut remarks) = (Vec::new(), Vec::new());
         let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(0)? };
         self.each_series(range, steps, &mut |labels, drop_name, windows| {
             let mut column = Column::empty(LabelSet::empty(), drop_name, steps.count);
             let (mut any, mut any_float) = (false, false);
-            for (step, window) in windows.iter().enumerate() {
+            if parameters.is_empty() && windows.is_plain() {
+                self.budget.work(windows.values().len() + steps.count)?;
+                any = compute.each(windows, &mut column.values);
+                any_float = any;
+            }
+            let rest = if parameters.is_empty() && windows.is_plain() { steps.count } else { 0 };
+            for (step, window) in windows.iter().enumerate().skip(rest) {
                 self.budget.work(window.values.len() + window.histograms.len())?;
                 scalars.clear();
                 scalars.extend(parameters.iter().map(|p| p.values[step]));
@@ -152,7 +160,7 @@ impl Query<'_> {
     }
 
     /// Says so if a metric does not look like a counter by its name.
-    fn check_counter(&self, labels: &LabelSet, span: Span) {
+    pub(super) fn check_counter(&self, labels: &LabelSet, span: Span) {
         let Some(name) = labels.metric_name() else {
             return;
         };

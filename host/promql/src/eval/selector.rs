@@ -1,8 +1,9 @@
 //! Instant vector selectors: for each step the newest sample that is not too old and not a stale marker.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use model::seams::{ColumnSamples, GroupSamples, SelectRequest, SelectedGroup};
+use model::seams::{ColumnRef, SelectRequest, SelectedGroup};
 use model::{Histogram, TimeRange, is_absent, is_stale};
 
 use super::{Column, Columns, Histograms, Query, Steps};
@@ -33,32 +34,39 @@ impl Query<'_> {
         let end = if smoothed { last.saturating_add(lookback) } else { last };
         let range = TimeRange { start: first.saturating_sub(lookback).saturating_add(1), end };
         let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(0)? };
+        let bounds: Vec<i64> = (0..steps.count).map(|at| look.from(steps.at(at))).collect();
         for group in self.select(selector, range)? {
-            let samples = self.read(group.as_ref())?;
-            let ends = ends(&samples.samples.times, (0..steps.count).map(|at| look.from(steps.at(at))));
+            let mut newest: Option<Newest> = None;
             let mut looked_at = 0;
-            let starts = if want == Want::Starts { group.starts()? } else { Vec::new() };
-            for (number, (labels, column)) in group.labels().iter().zip(&samples.samples.columns).enumerate() {
+            let starts = if want == Want::Starts { self.budget.ask(|| group.starts())? } else { Vec::new() };
+            self.columns(group.as_ref(), &mut |column| {
                 self.budget.work(steps.count)?;
-                let bound = |at| look.from(steps.at(at));
-                let picked = match column {
-                    ColumnSamples::Mixed { floats, histograms } if !smoothed => {
-                        pick_mixed(&samples.samples.times, floats, histograms, &ends, lookback, bound, times)
-                    }
-                    column if smoothed => between(&samples.samples.times, column.floats(), &ends, lookback, bound).map(|v| (v, None)),
-                    column => pick(&samples.samples.times, column.floats(), &ends, lookback, bound, times).map(|v| (v, None)),
+                let newest = newest
+                    .get_or_insert_with(|| Newest::new(column.times, ends(column.times, bounds.iter().copied()), bounds.clone(), lookback));
+                let bound = |at: usize| bounds[at];
+                let picked = if smoothed {
+                    between(column.times, column.floats, &newest.ends, lookback, bound).map(|v| (v, None))
+                } else if !column.histograms.is_empty() {
+                    pick_mixed(column.times, column.floats, column.histograms, &newest.ends, lookback, bound, times)
+                } else if times {
+                    pick(column.times, column.floats, &newest.ends, lookback, bound, true).map(|v| (v, None))
+                } else {
+                    let mut values = vec![model::absent(); steps.count];
+                    (newest.pick(&column, &mut values) > 0).then_some((values, None))
                 };
                 if let Some((mut values, histograms)) = picked {
                     if want == Want::Starts {
-                        starts_of(&mut values, starts.get(number).map_or(&[], Vec::as_slice));
+                        starts_of(&mut values, starts.get(column.series).map_or(&[], Vec::as_slice));
                     }
-                    let column = Column { labels: labels.clone(), drop_name: false, values, histograms };
+                    let labels = group.labels()[column.series].clone();
+                    let column = Column { labels, drop_name: false, values, histograms };
                     looked_at += (0..steps.count).filter(|at| column.has(*at)).count();
                     self.budget.add_column(&mut columns.charge, steps.count)?;
                     self.budget.add_bytes(&mut columns.charge, column.histogram_bytes())?;
                     columns.series.push(column);
                 }
-            }
+                Ok(true)
+            })?;
             self.budget.count_looked_at(looked_at);
         }
         Ok(columns)
@@ -71,22 +79,75 @@ impl Query<'_> {
         self.budget.ask(|| self.select.select(&SelectRequest { matchers: &matchers, range }))
     }
 
-    /// Decodes a group; its samples count as long as they are held.
-    pub(crate) fn read(&self, group: &dyn SelectedGroup) -> Result<Held<'_>, EvalError> {
+    /// Decodes a group column by column, as long as `visit` wants more; its samples count until then.
+    pub(crate) fn columns(
+        &self,
+        group: &dyn SelectedGroup,
+        visit: &mut dyn FnMut(ColumnRef<'_>) -> Result<bool, EvalError>,
+    ) -> Result<(), EvalError> {
         let count = group.samples_max();
-        let charge = self.budget.charge(count)?;
+        let mut charge = self.budget.charge(0)?;
+        self.budget.add_sized(&mut charge, count, group.column_bytes())?;
         self.budget.check()?;
-        let samples = self.budget.ask(|| group.read())?;
-        samples.warnings.iter().for_each(|warning| self.notes.storage(warning));
+        let mut failed = None;
+        let mut each = |column: ColumnRef<'_>| match visit(column) {
+            Ok(true) => ControlFlow::Continue(()),
+            Ok(false) => ControlFlow::Break(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        };
+        let warnings = self.budget.ask(|| group.each_column(&mut each))?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        warnings.iter().for_each(|warning| self.notes.storage(warning));
         self.budget.count_read(count);
-        Ok(Held { samples, _charge: charge })
+        Ok(())
     }
 }
 
-/// Samples of a group, with the memory they are charged for.
-pub(crate) struct Held<'a> {
-    pub(crate) samples: GroupSamples,
-    _charge: crate::limits::Charge<'a>,
+/// Which sample of a group is the newest at each step, as far as times tell.
+pub(super) struct Newest {
+    /// For each step how many samples are not after it.
+    ends: Vec<usize>,
+    bounds: Vec<i64>,
+    lookback: i64,
+    /// The last of them, if it is not too old.
+    rows: Vec<Option<usize>>,
+}
+
+impl Newest {
+    pub(super) fn new(times: &[i64], ends: Vec<usize>, bounds: Vec<i64>, lookback: i64) -> Self {
+        let row = |(end, bound): (&usize, &i64)| end.checked_sub(1).filter(|row| times[*row] > bound.saturating_sub(lookback));
+        let rows = ends.iter().zip(&bounds).map(row).collect();
+        Self { ends, bounds, lookback, rows }
+    }
+
+    /// Fills in the value at each step, or absence. Returns how many there are.
+    pub(super) fn pick(&self, column: &ColumnRef<'_>, out: &mut [f64]) -> usize {
+        let mut found = 0;
+        if !column.gaps {
+            for (row, slot) in self.rows.iter().zip(out) {
+                found += usize::from(row.is_some());
+                *slot = row.map_or_else(model::absent, |row| super::clean(column.floats[row]));
+            }
+            return found;
+        }
+        for ((end, bound), slot) in self.ends.iter().zip(&self.bounds).zip(out) {
+            let oldest = bound.saturating_sub(self.lookback);
+            let newest = (0..*end).rev().take_while(|at| column.times[*at] > oldest).map(|at| column.floats[at]).find(|v| !is_absent(*v));
+            *slot = match newest {
+                Some(value) if !is_stale(value) => {
+                    found += 1;
+                    super::clean(value)
+                }
+                _ => model::absent(),
+            };
+        }
+        found
+    }
 }
 
 /// Puts start timestamps in the place of times. `starts` says from which time on each holds.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use model::seams::ColumnSamples;
+use model::seams::ColumnRef;
 use model::{LabelSet, TimeRange, is_absent, is_stale};
 
 use super::selector::ends;
+use super::slopes::Slopes;
 use super::{Column, Query, Steps, refuse};
-use crate::ast::{Edges, Expr, ExprKind};
+use crate::ast::{Edges, Expr, ExprKind, RangeSelector};
 use crate::error::EvalError;
 use crate::functions::rate;
 use crate::histogram::{FloatHistogram, HistogramPoint};
@@ -44,6 +45,8 @@ pub(crate) struct Windows<'a> {
     histogram_borders: &'a [(usize, usize)],
     /// Of floats and histograms; empty if none is known.
     starts: (&'a [i64], &'a [i64]),
+    /// Of the borders, where several series share them.
+    slopes: Option<&'a Slopes>,
 }
 
 /// What all series of a range vector share.
@@ -59,29 +62,48 @@ pub(crate) struct Frame {
 
 impl<'a> Windows<'a> {
     /// Samples in all windows together, each as often as it comes into one.
-    fn looked_at(&self) -> usize {
+    pub(super) fn looked_at(&self) -> usize {
         self.borders.iter().chain(self.histogram_borders).map(|(from, to)| to.saturating_sub(*from)).sum()
+    }
+
+    /// Whether there are only floats of which nobody knows when they began to count, and nothing beyond the windows.
+    pub(super) fn is_plain(&self) -> bool {
+        self.histograms.is_empty() && self.starts.0.is_empty() && self.frame.edges.is_none()
+    }
+
+    /// All floats, and for each step where its window begins and ends among them.
+    pub(super) fn values(&self) -> &'a [f64] {
+        self.values
+    }
+
+    pub(super) fn borders(&self) -> &'a [(usize, usize)] {
+        self.borders
+    }
+
+    pub(super) fn shared_slopes(&self) -> Option<&'a Slopes> {
+        self.slopes.filter(|_| self.is_plain())
     }
 
     /// The window at each step.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Window<'a>> + '_ {
-        self.borders.iter().enumerate().map(|(step, (from, to))| {
-            let end = self.frame.ends[step];
-            Window {
-                times: &self.times[*from..*to],
-                values: &self.values[*from..*to],
-                histograms: self.histogram_borders.get(step).map_or(&[], |(from, to)| &self.histograms[*from..*to]),
-                starts: self.starts.0.get(*from..*to).unwrap_or_default(),
-                histogram_starts: self
-                    .histogram_borders
-                    .get(step)
-                    .map_or(&[], |(from, to)| self.starts.1.get(*from..*to).unwrap_or_default()),
-                start: end.saturating_sub(self.frame.range),
-                end,
-                now: self.frame.steps.at(step),
-                edges: self.frame.edges,
-            }
-        })
+        (0..self.borders.len()).map(|step| self.at(step))
+    }
+
+    /// The window at a step.
+    pub(super) fn at(&self, step: usize) -> Window<'a> {
+        let (from, to) = self.borders[step];
+        let end = self.frame.ends[step];
+        Window {
+            times: &self.times[from..to],
+            values: &self.values[from..to],
+            histograms: self.histogram_borders.get(step).map_or(&[], |(from, to)| &self.histograms[*from..*to]),
+            starts: self.starts.0.get(from..to).unwrap_or_default(),
+            histogram_starts: self.histogram_borders.get(step).map_or(&[], |(from, to)| self.starts.1.get(*from..*to).unwrap_or_default()),
+            start: end.saturating_sub(self.frame.range),
+            end,
+            now: self.frame.steps.at(step),
+            edges: self.frame.edges,
+        }
     }
 }
 
@@ -111,33 +133,23 @@ impl Query<'_> {
     pub(crate) fn each_series(&self, expr: &Expr, steps: Steps, visit: &mut Visit<'_>) -> Result<(), EvalError> {
         match &expr.unwrap_parens().kind {
             ExprKind::Range(range) => {
-                let look = self.look(&range.selector.shift, expr.span)?;
-                let length = self.positive(&range.range, expr.span)?;
-                let ends = (0..steps.count).map(|at| look.from(steps.at(at))).collect();
-                let frame = Frame { steps, ends, range: length, edges: range.selector.edges, lookback: self.limits.lookback_ms };
-                let (before, after) = frame.beyond();
-                let (first, last) = (look.from(steps.start), look.from(steps.end()));
-                let span = TimeRange {
-                    start: first.saturating_sub(length).saturating_sub(before).saturating_add(1),
-                    end: last.saturating_add(after),
-                };
+                let (frame, span) = self.frame(range, expr.span, steps)?;
                 for group in self.select(&range.selector, span)? {
-                    let held = self.read(group.as_ref())?;
-                    let mut walk = Walk { frame: &frame, shared: None, times: Vec::new(), values: Vec::new() };
+                    let mut walk = Walk::new(&frame);
                     let mut looked_at = 0;
                     let starts = if self.limits.start_timestamps { group.starts()? } else { Vec::new() };
-                    for (at, (labels, column)) in group.labels().iter().zip(&held.samples.columns).enumerate() {
-                        let starts = starts.get(at).map_or(&[][..], Vec::as_slice);
-                        let values = column.floats();
-                        self.budget.work(values.len())?;
-                        let histograms = stored_histograms(&held.samples.times, column);
+                    self.columns(group.as_ref(), &mut |column| {
+                        let starts = starts.get(column.series).map_or(&[][..], Vec::as_slice);
+                        self.budget.work(column.floats.len())?;
+                        let histograms = stored_histograms(&column);
                         let mut charge = self.budget.charge(0)?;
                         self.budget.add_bytes(&mut charge, histograms.iter().map(|p| p.histogram.bytes()).sum())?;
-                        walk.series(&held.samples.times, values, &histograms, starts, |windows| {
+                        walk.series(column.times, column.floats, column.gaps, &histograms, starts, |windows| {
                             looked_at += windows.looked_at();
-                            visit(labels, false, windows)
+                            visit(&group.labels()[column.series], false, windows)
                         })?;
-                    }
+                        Ok(true)
+                    })?;
                     self.budget.count_looked_at(looked_at);
                 }
                 Ok(())
@@ -145,6 +157,18 @@ impl Query<'_> {
             ExprKind::Subquery(subquery) => self.each_subquery_series(subquery, expr.span, steps, visit),
             _ => Err(refuse(expr.span, "a range vector was expected")),
         }
+    }
+
+    /// The windows of a range selector, and the times of the samples that they need.
+    pub(super) fn frame(&self, range: &RangeSelector, span: Span, steps: Steps) -> Result<(Frame, TimeRange), EvalError> {
+        let look = self.look(&range.selector.shift, span)?;
+        let length = self.positive(&range.range, span)?;
+        let ends = (0..steps.count).map(|at| look.from(steps.at(at))).collect();
+        let frame = Frame { steps, ends, range: length, edges: range.selector.edges, lookback: self.limits.lookback_ms };
+        let (before, after) = frame.beyond();
+        let (first, last) = (look.from(steps.start), look.from(steps.end()));
+        let start = first.saturating_sub(length).saturating_sub(before).saturating_add(1);
+        Ok((frame, TimeRange { start, end: last.saturating_add(after) }))
     }
 
     fn each_subquery_series(
@@ -165,11 +189,11 @@ impl Query<'_> {
         let _scratch = self.budget.charge_steps(inner.count)?;
         let columns = self.eval_vector(&subquery.expr, inner)?;
         let times: Vec<i64> = (0..inner.count).map(|at| inner.at(at)).collect();
-        let mut walk = Walk { frame: &frame, shared: None, times: Vec::new(), values: Vec::new() };
+        let mut walk = Walk::new(&frame);
         for column in &columns.series {
             self.budget.work(column.values.len())?;
             let histograms = column_histograms(&times, column);
-            walk.series(&times, &column.values, &histograms, &[], |windows| visit(&column.labels, column.drop_name, windows))?;
+            walk.series(&times, &column.values, true, &histograms, &[], |windows| visit(&column.labels, column.drop_name, windows))?;
         }
         Ok(())
     }
@@ -202,9 +226,8 @@ impl Query<'_> {
 }
 
 /// The histograms of a stored series, without those that say that it ended.
-fn stored_histograms(times: &[i64], column: &ColumnSamples) -> Vec<HistogramPoint> {
-    let ColumnSamples::Mixed { histograms, .. } = column else { return Vec::new() };
-    let present = times.iter().zip(histograms).filter_map(|(time, h)| Some((*time, h.as_ref().filter(|h| !h.is_stale())?)));
+fn stored_histograms(column: &ColumnRef<'_>) -> Vec<HistogramPoint> {
+    let present = column.times.iter().zip(column.histograms).filter_map(|(time, h)| Some((*time, h.as_ref().filter(|h| !h.is_stale())?)));
     present.map(|(time, h)| HistogramPoint { time, histogram: Arc::new(FloatHistogram::from(h.as_ref())) }).collect()
 }
 
@@ -215,18 +238,24 @@ fn column_histograms(times: &[i64], column: &Column) -> Vec<HistogramPoint> {
 }
 
 /// Series of one group. Those that have a sample in each row share times and borders; the others get their own.
-struct Walk<'f> {
+pub(super) struct Walk<'f> {
     frame: &'f Frame,
-    shared: Option<Vec<(usize, usize)>>,
+    shared: Option<(Vec<(usize, usize)>, Slopes)>,
     times: Vec<i64>,
     values: Vec<f64>,
 }
 
-impl Walk<'_> {
-    fn series(
+impl<'f> Walk<'f> {
+    pub(super) fn new(frame: &'f Frame) -> Self {
+        Self { frame, shared: None, times: Vec::new(), values: Vec::new() }
+    }
+
+    /// `gaps` is false if it is known that all values are there and none is stale.
+    pub(super) fn series(
         &mut self,
         times: &[i64],
         values: &[f64],
+        gaps: bool,
         histograms: &[HistogramPoint],
         starts: &[(i64, i64)],
         visit: impl FnOnce(&Windows<'_>) -> Result<(), EvalError>,
@@ -238,7 +267,7 @@ impl Walk<'_> {
         let at = |time: i64| starts.partition_point(|(from, _)| *from <= time).checked_sub(1).map_or(0, |at| starts[at].1);
         let started = |times: &[i64]| if starts.is_empty() { Vec::new() } else { times.iter().map(|time| at(*time)).collect() };
         let histogram_starts = started(&histograms.iter().map(|p| p.time).collect::<Vec<_>>());
-        if values.iter().any(|v| is_absent(*v) || is_stale(*v)) {
+        if gaps && values.iter().any(|v| is_absent(*v) || is_stale(*v)) {
             self.times.clear();
             self.values.clear();
             for (time, value) in times.iter().zip(values).filter(|(_, v)| !is_absent(**v) && !is_stale(**v)) {
@@ -259,11 +288,13 @@ impl Walk<'_> {
                 histograms,
                 histogram_borders,
                 starts,
+                slopes: None,
             });
         }
-        let borders = self.shared.get_or_insert_with(|| frame.borders(times));
+        let (borders, slopes) = self.shared.get_or_insert_with(|| (frame.borders(times), Slopes::new()));
+        let slopes = Some(&*slopes);
         let starts = started(times);
         let starts = (starts.as_slice(), histogram_starts.as_slice());
-        visit(&Windows { times, values, frame, borders, histograms, histogram_borders, starts })
+        visit(&Windows { times, values, frame, borders, histograms, histogram_borders, starts, slopes })
     }
 }

@@ -103,6 +103,11 @@ impl View {
         Ok(if self.late.is_empty() { out } else { self.with_late(out) })
     }
 
+    /// Bytes that [`View::rows`] and a column take, about: times, stamps, bits and floats, and open rows of all wanted series.
+    pub(crate) fn column_bytes(&self) -> usize {
+        self.rows_max * 32 + (self.open.rows + 16) * self.wanted.len() * 8
+    }
+
     /// Whether there are rows that [`View::rows`] does not have.
     pub(crate) fn has_late(&self) -> bool {
         !self.late.is_empty()

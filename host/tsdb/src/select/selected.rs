@@ -158,6 +158,13 @@ impl SelectedGroup for Selected {
         Ok(GroupSamples { times, columns: columns.into_iter().map(samples).collect(), warnings })
     }
 
+    fn column_bytes(&self) -> usize {
+        match self.parts.as_slice() {
+            [Part::Head(view)] if !view.has_late() => view.column_bytes(),
+            _ => self.samples_max().saturating_mul(8),
+        }
+    }
+
     fn each_column(&self, visit: &mut dyn FnMut(ColumnRef<'_>) -> ControlFlow<()>) -> Result<Vec<String>, SelectError> {
         let mut floats = Vec::new();
         if let [Part::Head(view)] = self.parts.as_slice()

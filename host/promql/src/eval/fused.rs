@@ -1,0 +1,232 @@
+//! Aggregations of what comes straight from storage: each series' values go into its group's states while they are in the cache. No
+//! label set is made of a series, and no column outlives its turn.
+
+use model::seams::{KeyedGroups, LabelKey, SelectRequest};
+use model::{LabelSet, METRIC_NAME, MatchOp, TimeRange};
+
+use super::aggregate::Spread;
+use super::selector::{Newest, ends};
+use super::slopes::Compute;
+use super::windows::Walk;
+use super::{Column, Columns, Query, Steps, clean};
+use crate::ast::{Aggregate, AggregateOp, Expr, ExprKind, RangeSelector, Selector};
+use crate::error::EvalError;
+use crate::functions::over_range;
+use crate::functions::sums::{Mean, Sum};
+use crate::position::Span;
+
+/// What is aggregated.
+struct Source<'e> {
+    selector: &'e Selector,
+    span: Span,
+    /// The function of a range, if it is one, and whether it is of counters.
+    range: Option<(&'e RangeSelector, Compute, bool)>,
+    /// Whether the metric's name is lost before aggregation: series may be equal then, which is an error.
+    loses_name: bool,
+}
+
+/// Takes the number of a series' key and its values at the steps.
+type Visit<'v> = dyn FnMut(u32, &[f64]) -> Result<(), EvalError> + 'v;
+
+impl Query<'_> {
+    /// The aggregation, or none if it is not of this kind: then nothing was done.
+    pub(super) fn fused(&self, aggregate: &Aggregate, steps: Steps) -> Result<Option<Columns<'_>>, EvalError> {
+        let plain = !self.limits.delayed_name_removal && !self.limits.start_timestamps && self.has_depth(3);
+        let Some(source) = source(&aggregate.expr).filter(|_| plain) else { return Ok(None) };
+        let key = LabelKey { names: &aggregate.grouping, without: aggregate.without };
+        let smaller = |old: &mut f64, new: f64| {
+            if *old > new || old.is_nan() {
+                *old = new;
+            }
+        };
+        let larger = |old: &mut f64, new: f64| {
+            if *old < new || old.is_nan() {
+                *old = new;
+            }
+        };
+        match aggregate.op {
+            AggregateOp::Sum => self.fold_source(&source, key, steps, Sum::default(), Sum::add, |s| s.total()),
+            AggregateOp::Avg => self.fold_source(&source, key, steps, Mean::default(), Mean::add, |m| m.value()),
+            AggregateOp::Count => self.fold_source(&source, key, steps, 0.0, |n, _| *n += 1.0, |n| *n),
+            AggregateOp::Group => self.fold_source(&source, key, steps, (), |(), _| {}, |()| 1.0),
+            AggregateOp::Min => self.fold_source(&source, key, steps, f64::NAN, smaller, |m| *m),
+            AggregateOp::Max => self.fold_source(&source, key, steps, f64::NAN, larger, |m| *m),
+            AggregateOp::Stdvar => self.fold_source(&source, key, steps, Spread::default(), Spread::add, Spread::variance),
+            AggregateOp::Stddev => self.fold_source(&source, key, steps, Spread::default(), Spread::add, |s| s.variance().sqrt()),
+            _ => Ok(None),
+        }
+    }
+
+    fn fold_source<S: Clone>(
+        &self,
+        source: &Source<'_>,
+        key: LabelKey<'_>,
+        steps: Steps,
+        empty: S,
+        add: impl Fn(&mut S, f64),
+        value: impl Fn(&S) -> f64,
+    ) -> Result<Option<Columns<'_>>, EvalError> {
+        let mut groups: Vec<Option<Vec<(bool, S)>>> = Vec::new();
+        let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(steps.count)? };
+        let mut scratch = self.budget.charge(0)?;
+        let keys = self.each_values(source, key, steps, &mut |key, values| {
+            let key = key as usize;
+            if groups.len() <= key {
+                groups.resize(key + 1, None);
+            }
+            if groups[key].is_none() {
+                self.budget.add_sized(&mut scratch, steps.count, steps.count.saturating_mul(size_of::<(bool, S)>()))?;
+            }
+            let states = groups[key].get_or_insert_with(|| vec![(false, empty.clone()); steps.count]);
+            for ((seen, state), new) in states.iter_mut().zip(values).filter(|(_, value)| !model::is_absent(**value)) {
+                *seen = true;
+                add(state, *new);
+            }
+            Ok(())
+        })?;
+        let Some(keys) = keys else { return Ok(None) };
+        for (labels, states) in keys.into_iter().zip(groups) {
+            let Some(states) = states else { continue };
+            self.budget.add_column(&mut columns.charge, steps.count)?;
+            let values = states.iter().map(|(seen, state)| if *seen { clean(value(state)) } else { model::absent() }).collect();
+            columns.series.push(Column::floats(labels, false, values));
+        }
+        Ok(Some(columns))
+    }
+
+    /// Hands on the number of each series' key with its values at the steps, for series that have any. Returns the keys; none if
+    /// there are histograms, or series that might be equal without their names.
+    fn each_values(
+        &self,
+        source: &Source<'_>,
+        key: LabelKey<'_>,
+        steps: Steps,
+        visit: &mut Visit<'_>,
+    ) -> Result<Option<Vec<LabelSet>>, EvalError> {
+        let found = match source.range {
+            None => self.each_newest(source, key, steps, visit)?,
+            Some((range, compute, counter)) => self.each_range(source, (range, compute, counter), key, steps, visit)?,
+        };
+        Ok(found.map(|keyed| keyed.keys))
+    }
+
+    fn select_keyed(&self, source: &Source<'_>, range: TimeRange, key: LabelKey<'_>) -> Result<Option<KeyedGroups>, EvalError> {
+        self.budget.check()?;
+        let matchers = source.selector.all_matchers();
+        self.select.warnings(range).iter().for_each(|warning| self.notes.storage(warning));
+        let keyed = self.budget.ask(|| self.select.select_keyed(&SelectRequest { matchers: &matchers, range }, key))?;
+        Ok((!(keyed.typed && source.loses_name)).then_some(keyed))
+    }
+
+    fn each_newest(
+        &self,
+        source: &Source<'_>,
+        key: LabelKey<'_>,
+        steps: Steps,
+        visit: &mut Visit<'_>,
+    ) -> Result<Option<KeyedGroups>, EvalError> {
+        let look = self.look(&source.selector.shift, source.span)?;
+        let lookback = self.limits.lookback_ms;
+        let (first, last) = (look.from(steps.start), look.from(steps.end()));
+        let range = TimeRange { start: first.saturating_sub(lookback).saturating_add(1), end: last };
+        let Some(keyed) = self.select_keyed(source, range, key)? else { return Ok(None) };
+        let bounds: Vec<i64> = (0..steps.count).map(|at| look.from(steps.at(at))).collect();
+        let mut values = vec![model::absent(); steps.count];
+        for (group, keys) in keyed.groups.iter().zip(&keyed.of) {
+            let mut newest: Option<Newest> = None;
+            let (mut mixed, mut looked_at) = (false, 0);
+            self.columns(group.as_ref(), &mut |column| {
+                mixed |= !column.histograms.is_empty();
+                if mixed {
+                    return Ok(false);
+                }
+                self.budget.work(steps.count)?;
+                let newest = newest
+                    .get_or_insert_with(|| Newest::new(column.times, ends(column.times, bounds.iter().copied()), bounds.clone(), lookback));
+                let found = newest.pick(&column, &mut values);
+                if found > 0 {
+                    looked_at += found;
+                    visit(keys[column.series], &values)?;
+                }
+                Ok(true)
+            })?;
+            if mixed {
+                return Ok(None);
+            }
+            self.budget.count_looked_at(looked_at);
+        }
+        Ok(Some(keyed))
+    }
+
+    fn each_range(
+        &self,
+        source: &Source<'_>,
+        (range, compute, counter): (&RangeSelector, Compute, bool),
+        key: LabelKey<'_>,
+        steps: Steps,
+        visit: &mut Visit<'_>,
+    ) -> Result<Option<KeyedGroups>, EvalError> {
+        let (frame, span) = self.frame(range, source.span, steps)?;
+        let Some(keyed) = self.select_keyed(source, span, key)? else { return Ok(None) };
+        let mut values = vec![model::absent(); steps.count];
+        let mut any = false;
+        for (group, keys) in keyed.groups.iter().zip(&keyed.of) {
+            let (mut mixed, mut looked_at) = (false, 0);
+            let mut walk = Walk::new(&frame);
+            self.columns(group.as_ref(), &mut |column| {
+                mixed |= !column.histograms.is_empty();
+                if mixed {
+                    return Ok(false);
+                }
+                self.budget.work(column.times.len() + steps.count)?;
+                walk.series(column.times, column.floats, column.gaps, &[], &[], |windows| {
+                    looked_at += windows.looked_at();
+                    values.fill(model::absent());
+                    if compute.each(windows, &mut values) {
+                        any = true;
+                        visit(keys[column.series], &values)?;
+                    }
+                    Ok(())
+                })?;
+                Ok(true)
+            })?;
+            if mixed {
+                return Ok(None);
+            }
+            self.budget.count_looked_at(looked_at);
+        }
+        if any && counter {
+            let name = name_of(source.selector).map(|name| LabelSet::from_pairs([(METRIC_NAME, name)]));
+            name.iter().for_each(|labels| self.check_counter(labels, source.span));
+        }
+        Ok(Some(keyed))
+    }
+}
+
+/// What is known to be the name of all series.
+fn name_of(selector: &Selector) -> Option<String> {
+    let named = |matcher: &&model::Matcher| matcher.name() == METRIC_NAME && matcher.op() == MatchOp::Equal && !matcher.value().is_empty();
+    selector.all_matchers().iter().find(named).map(|matcher| matcher.value().to_owned())
+}
+
+fn source(expr: &Expr) -> Option<Source<'_>> {
+    let expr = expr.unwrap_parens();
+    match &expr.kind {
+        ExprKind::Selector(selector) if selector.edges.is_none() => {
+            Some(Source { selector, span: expr.span, range: None, loses_name: false })
+        }
+        ExprKind::Call(call) => {
+            let (function, keeps_name) = over_range(call.function.name)?;
+            let [arg] = call.args.as_slice() else { return None };
+            let inner = arg.unwrap_parens();
+            let ExprKind::Range(range) = &inner.kind else { return None };
+            if range.selector.edges.is_some() || !keeps_name && name_of(&range.selector).is_none() {
+                return None;
+            }
+            let name = call.function.name;
+            let computed = Some((&**range, Compute::new(name, function), matches!(name, "rate" | "increase")));
+            Some(Source { selector: &range.selector, span: arg.span, range: computed, loses_name: !keeps_name })
+        }
+        _ => None,
+    }
+}
