@@ -10,12 +10,15 @@ mod columns;
 mod duration;
 mod fused;
 mod histogram_call;
+mod info;
 mod invariant;
 mod mixed;
 mod sample_ratio;
 mod selector;
 mod slopes;
+mod smoothed;
 mod subquery;
+mod totals;
 mod windows;
 
 use std::collections::HashMap;
@@ -39,7 +42,7 @@ use crate::value::{Point, QueryResult, Series, Value};
 /// Pure: the same expression over the same data gives the same answer. Blocks; use a blocking thread.
 pub fn instant(expr: &Expr, at: i64, select: &dyn Select, limits: &Limits) -> Result<QueryResult, EvalError> {
     let steps = Steps { start: at, step: 1, count: 1 };
-    let query = Query::new(steps, 0, select, limits);
+    let mut query = Query::new(steps, 0, select, limits);
     query.prepare(expr)?;
     let value = match expr.value_type() {
         ValueType::Matrix => Value::Matrix(query.raw(expr)?),
@@ -68,7 +71,7 @@ pub fn range(expr: &Expr, start: i64, end: i64, step: i64, select: &dyn Select, 
     let span = i128::from(end) - i128::from(start);
     let count = usize::try_from(span / i128::from(step) + 1).unwrap_or(usize::MAX);
     let steps = Steps { start, step, count };
-    let query = Query::new(steps, i64::try_from(span).unwrap_or(i64::MAX), select, limits);
+    let mut query = Query::new(steps, i64::try_from(span).unwrap_or(i64::MAX), select, limits);
     query.prepare(expr)?;
     let kind = expr.value_type();
     if !matches!(kind, ValueType::Scalar | ValueType::Vector) {
@@ -98,16 +101,28 @@ pub(crate) struct Query<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) budget: Budget<'a>,
     pub(crate) notes: Notes,
+    /// Selectors of which only counts and sums of histograms are wanted.
+    totals_only: Vec<Span>,
     depth: std::cell::Cell<usize>,
 }
 
 impl<'a> Query<'a> {
     fn new(steps: Steps, range_ms: i64, select: &'a dyn Select, limits: &'a Limits) -> Self {
-        Self { steps, range_ms, select, limits, budget: Budget::new(limits), notes: Notes::default(), depth: std::cell::Cell::new(0) }
+        Self {
+            steps,
+            range_ms,
+            select,
+            limits,
+            budget: Budget::new(limits),
+            notes: Notes::default(),
+            totals_only: Vec::new(),
+            depth: std::cell::Cell::new(0),
+        }
     }
 
-    /// What can be refused before anything is read.
-    fn prepare(&self, expr: &Expr) -> Result<(), EvalError> {
+    /// What can be refused before anything is read, and what can be known.
+    fn prepare(&mut self, expr: &Expr) -> Result<(), EvalError> {
+        self.totals_only = totals::selectors(expr);
         self.budget.check()?;
         crate::plan::supported(expr, self.limits.experimental).map_err(|error| EvalError::BadQuery(error.to_string()))
     }
@@ -163,7 +178,7 @@ impl<'a> Query<'a> {
     fn eval_kind(&self, expr: &Expr, steps: Steps) -> Result<Data<'_>, EvalError> {
         match &expr.kind {
             ExprKind::Number(number) => self.constant(number.value, steps).map(Data::Scalar),
-            ExprKind::String(text) => Ok(Data::String(text.clone())),
+            ExprKind::String(text) => Ok(Data::String(crate::text::without_held_bytes(text.clone()))),
             ExprKind::Paren(inner) => self.eval(inner, steps),
             ExprKind::Unary { minus, operand } => self.unary(*minus, operand, steps),
             ExprKind::Binary(binary) => self.binary(binary, steps),

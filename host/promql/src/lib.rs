@@ -1,8 +1,8 @@
 //! Parses and evaluates queries in the language of Prometheus over anything that can select series.
 //!
 //! Start at [`parse`], [`instant`] and [`range`]; [`ast`] is what lies between them. Syntax and meaning are those of
-//! Prometheus 3: ranges and lookback are open on the left, names may be any UTF-8. The whole grammar is read; what is not
-//! evaluated yet is refused by name and position ([`plan::supported`]).
+//! Prometheus 3: ranges and lookback are open on the left, names may be any UTF-8. What upstream keeps
+//! behind a flag is refused by name and position unless it is allowed ([`plan::supported`]).
 //!
 //! Pure: the same expression over the same data gives the same answer. Bounded: depth, samples and bytes in memory, a deadline and
 //! a flag to cancel come in as [`Limits`]. Everything blocks; callers on the async side use a blocking thread.

@@ -298,7 +298,7 @@ impl Parser<'_> {
         }
         match self.peek().clone() {
             Kind::String => {
-                let value = text::unquote(self.slice(span)).map_err(|e| self.error(span, e))?;
+                let value = text::unquote_any(self.slice(span)).map_err(|e| self.error(span, e))?;
                 self.advance();
                 Ok(Expr { kind: ExprKind::String(value), span })
             }

@@ -4,7 +4,6 @@ use model::{Matcher, TimeRange};
 
 use crate::ast::{AggregateOp, AtTime, BinaryOp, DurationExpr, Edges, Expr, ExprKind, Selector, Shift};
 use crate::error::ParseError;
-use crate::functions;
 use crate::position::Span;
 
 /// A selector of an expression and the samples it looks at.
@@ -93,7 +92,8 @@ fn constant(duration: &DurationExpr) -> i64 {
     }
 }
 
-fn each_child<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
+/// Visits the expressions that an expression is made of.
+pub(crate) fn each_child<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
     match &expr.kind {
         ExprKind::Number(_) | ExprKind::String(_) | ExprKind::Selector(_) | ExprKind::Range(_) => {}
         ExprKind::Paren(inner) => visit(inner),
@@ -126,8 +126,8 @@ pub fn selectors(expr: &Expr) -> Vec<Vec<Matcher>> {
     found
 }
 
-/// Refuses, by name and position, what is read but not evaluated: what is not there yet, and unless `experimental` what
-/// upstream keeps behind a flag. Evaluation begins with this.
+/// Refuses, by name and position, what is read but not evaluated: unless `experimental`, what upstream keeps behind a
+/// flag. Evaluation begins with this.
 pub fn supported(expr: &Expr, experimental: bool) -> Result<(), ParseError> {
     let mut result = own_parts(expr, experimental);
     each_child(expr, &mut |child| {
@@ -140,21 +140,17 @@ pub fn supported(expr: &Expr, experimental: bool) -> Result<(), ParseError> {
 
 /// The same for one node, without what is in it.
 fn own_parts(expr: &Expr, experimental: bool) -> Result<(), ParseError> {
-    let missing = |span: Span, what: &str| Err(ParseError::new(span, format!("{what} is not supported yet")));
     let flagged = |span: Span, what: &str| {
         if experimental { Ok(()) } else { Err(ParseError::new(span, format!("{what} is experimental and not enabled"))) }
     };
     match &expr.kind {
-        ExprKind::Call(call) if !functions::is_supported(call.function.name) => {
-            missing(expr.span, &format!("function {}", call.function.name))
-        }
         ExprKind::Call(call) if call.function.experimental => flagged(expr.span, &format!("function {}", call.function.name)),
         ExprKind::Aggregate(aggregate) if matches!(aggregate.op, AggregateOp::Limitk | AggregateOp::LimitRatio) => {
             flagged(expr.span, &format!("aggregation {}", aggregate.op.name()))
         }
-        ExprKind::Binary(binary) => binary.rest.iter().try_for_each(|step| match step.op {
-            _ if step.matching.fill_left.is_some() || step.matching.fill_right.is_some() => flagged(step.op_span, "modifier fill"),
-            _ => Ok(()),
+        ExprKind::Binary(binary) => binary.rest.iter().try_for_each(|step| {
+            let fills = step.matching.fill_left.is_some() || step.matching.fill_right.is_some();
+            if fills { flagged(step.op_span, "modifier fill") } else { Ok(()) }
         }),
         ExprKind::Selector(selector) => selector.edges.map_or(Ok(()), |edges| flagged(expr.span, &format!("modifier {}", edges.word()))),
         ExprKind::Range(range) => range.selector.edges.map_or(Ok(()), |edges| flagged(expr.span, &format!("modifier {}", edges.word()))),

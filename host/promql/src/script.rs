@@ -1,7 +1,7 @@
 //! Runs test scripts in the language that Prometheus tests itself with: `load` puts series into an empty store, `eval`
 //! asks a query and says what must come of it. The language is described beside the conformance data.
 //!
-//! What cannot be run here, because a feature is not there yet, is reported as skipped with the reason, never as passed.
+//! What cannot be run is reported as skipped with the reason, never as passed.
 
 mod check;
 mod command;

@@ -2,12 +2,43 @@
 
 use std::fmt::Write as _;
 
+/// Where a byte that is no UTF-8 stands in a string: at the end of a plane for private use.
+const BYTES: u32 = 0x10_FE00;
+
+/// The byte that such a character stands for.
+fn held_byte(c: char) -> Option<u8> {
+    u8::try_from(u32::from(c).checked_sub(BYTES)?).ok().filter(|byte| *byte >= 0x80)
+}
+
+/// Whether a string literal was not UTF-8 once its escapes were read.
+pub(crate) fn has_held_bytes(text: &str) -> bool {
+    text.chars().any(|c| held_byte(c).is_some())
+}
+
+/// With the replacement character in the place of such bytes.
+pub(crate) fn without_held_bytes(text: String) -> String {
+    if has_held_bytes(&text) { text.chars().map(|c| held_byte(c).map_or(c, |_| char::REPLACEMENT_CHARACTER)).collect() } else { text }
+}
+
+/// The value of a quoted string, in which bytes that are no UTF-8 are held as characters: upstream's strings may be
+/// anything, and are refused where they are used.
+pub(crate) fn unquote_any(quoted: &str) -> Result<String, String> {
+    let bytes = unquote_bytes(quoted)?;
+    let held = |bytes: &[u8]| bytes.iter().filter_map(|b| char::from_u32(BYTES + u32::from(*b))).collect::<String>();
+    Ok(bytes.utf8_chunks().map(|chunk| format!("{}{}", chunk.valid(), held(chunk.invalid()))).collect())
+}
+
 /// The value of a quoted string: Go's escapes in `"` and `'`, none between backquotes. The error says what is wrong.
 pub(crate) fn unquote(quoted: &str) -> Result<String, String> {
+    let bytes = unquote_bytes(quoted)?;
+    String::from_utf8(bytes).map_err(|_| format!("the string {quoted} is not valid UTF-8 once its escapes are read"))
+}
+
+fn unquote_bytes(quoted: &str) -> Result<Vec<u8>, String> {
     let quote = quoted.chars().next().unwrap_or('"');
     let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
     if quote == '`' {
-        return Ok(inner.to_owned());
+        return Ok(inner.as_bytes().to_vec());
     }
     let mut out = Vec::with_capacity(inner.len());
     let mut rest = inner.chars();
@@ -18,7 +49,7 @@ pub(crate) fn unquote(quoted: &str) -> Result<String, String> {
             out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         }
     }
-    String::from_utf8(out).map_err(|_| format!("the string {quoted} is not valid UTF-8 once its escapes are read"))
+    Ok(out)
 }
 
 fn escape(rest: &mut std::str::Chars<'_>, quote: char, out: &mut Vec<u8>) -> Result<(), String> {
@@ -86,6 +117,7 @@ pub fn quote(value: &str) -> String {
             '\t' => out.push_str("\\t"),
             '\u{b}' => out.push_str("\\v"),
             c if u32::from(c) < 0x20 || c == '\u{7f}' => push_code(&mut out, "x", 2, c),
+            c if let Some(byte) = held_byte(c) => push_code(&mut out, "x", 2, char::from(byte)),
             // Rust's own debug form knows which characters have no shape.
             c if !c.is_ascii() && c.escape_debug().count() > 1 => {
                 if u32::from(c) < 0x1_0000 {

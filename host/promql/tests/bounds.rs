@@ -179,9 +179,9 @@ fn patterns_are_linear_and_limited() {
 }
 
 #[test]
-fn what_is_missing_is_refused_by_name_and_place() {
+fn what_is_behind_a_flag_is_refused_by_name_and_place() {
     let cases = [
-        ("sum(info(x))", "1:5: parse error: function info is not supported yet"),
+        ("sum(info(x))", "1:5: parse error: function info is experimental and not enabled"),
         ("rate(x[5m] smoothed)", "1:6: parse error: modifier smoothed is experimental and not enabled"),
         ("limit_ratio(1, x)", "1:1: parse error: aggregation limit_ratio is experimental and not enabled"),
         ("sum(mad_over_time(x[1m]))", "1:5: parse error: function mad_over_time is experimental and not enabled"),

@@ -11,7 +11,7 @@ use crate::ast::{Aggregate, AggregateOp, ExprKind};
 use crate::error::EvalError;
 use crate::functions::sums::{Mean, Sum, quantile};
 use crate::position::Span;
-use crate::text::{float_plain, float_short};
+use crate::text::{float_plain, float_short, has_held_bytes, quote};
 
 /// Series that are aggregated together, by their places in the input.
 pub(super) struct Group {
@@ -189,7 +189,7 @@ impl Query<'_> {
             ),
             AggregateOp::Stdvar => self.fold(input, groups, steps, Spread::default(), Spread::add, Spread::variance),
             AggregateOp::Stddev => self.fold(input, groups, steps, Spread::default(), Spread::add, |s| s.variance().sqrt()),
-            op => Err(refuse(span, &format!("aggregation {} is not supported yet", op.name()))),
+            op => Err(refuse(span, &format!("aggregation {} takes another way", op.name()))),
         }
     }
 
@@ -274,8 +274,8 @@ impl Query<'_> {
 
     fn count_values(&self, aggregate: &Aggregate, span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
         let label = match aggregate.param.as_ref().map(|p| &p.unwrap_parens().kind) {
-            Some(ExprKind::String(label)) if !label.is_empty() => label.as_str(),
-            Some(ExprKind::String(label)) => return Err(EvalError::Execution(format!("invalid label name {label:?}"))),
+            Some(ExprKind::String(label)) if !label.is_empty() && !has_held_bytes(label) => label.as_str(),
+            Some(ExprKind::String(label)) => return Err(EvalError::Execution(format!("invalid label name {}", quote(label)))),
             _ => return Err(refuse(span, "a string was expected")),
         };
         // Upstream groups by that label too.

@@ -61,8 +61,9 @@ impl Query<'_> {
             "histogram_count" | "histogram_sum" | "histogram_avg" | "histogram_stddev" | "histogram_stdvar" => {
                 self.of_histograms(name, argument(args, 0, span)?, steps).map(Data::Vector)
             }
+            "info" => self.info(args, span, steps).map(Data::Vector),
             "start_timestamp" => self.start_timestamp(argument(args, 0, span)?, steps).map(Data::Vector),
-            _ => Err(refuse(span, &format!("function {name} is not supported yet"))),
+            _ => Err(refuse(span, &format!("function {name} is not known"))),
         }
     }
 
@@ -437,6 +438,9 @@ pub(super) fn argument(args: &[Expr], at: usize, span: Span) -> Result<&Expr, Ev
 /// A literal string, also in parentheses.
 pub(super) fn string(args: &[Expr], at: usize, span: Span) -> Result<&str, EvalError> {
     match &argument(args, at, span)?.unwrap_parens().kind {
+        ExprKind::String(text) if crate::text::has_held_bytes(text) => {
+            Err(refuse(span, &format!("the string {} is not valid UTF-8", crate::text::quote(text))))
+        }
         ExprKind::String(text) => Ok(text),
         _ => Err(refuse(span, "a string was expected")),
     }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use model::seams::{ColumnRef, SelectRequest, SelectedGroup};
 use model::{Histogram, TimeRange, is_absent, is_stale};
 
+use super::totals::Decoder;
 use super::{Column, Columns, Histograms, Query, Steps};
 use crate::ast::{Edges, Selector};
 use crate::error::EvalError;
-use crate::histogram::FloatHistogram;
 use crate::position::Span;
 
 /// What a selector is to tell of its samples.
@@ -18,6 +18,8 @@ pub(crate) enum Want {
     Values,
     /// Their times, in seconds.
     Times,
+    /// The same of info metrics, which have no histograms.
+    InfoTimes,
     /// When they began to count, in seconds; 0 where that is not known.
     Starts,
 }
@@ -33,6 +35,7 @@ impl Query<'_> {
         let smoothed = selector.edges == Some(Edges::Smoothed) && !times;
         let end = if smoothed { last.saturating_add(lookback) } else { last };
         let range = TimeRange { start: first.saturating_sub(lookback).saturating_add(1), end };
+        let totals_only = self.wants_totals_only(span);
         let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(0)? };
         let bounds: Vec<i64> = (0..steps.count).map(|at| look.from(steps.at(at))).collect();
         for group in self.select(selector, range)? {
@@ -44,10 +47,19 @@ impl Query<'_> {
                 let newest = newest
                     .get_or_insert_with(|| Newest::new(column.times, ends(column.times, bounds.iter().copied()), bounds.clone(), lookback));
                 let bound = |at: usize| bounds[at];
-                let picked = if smoothed {
+                let picked = if smoothed && !column.histograms.is_empty() {
+                    let held = (column.times, column.floats, column.histograms);
+                    self.between_mixed(held, &group.labels()[column.series], span, steps, look, totals_only)
+                } else if smoothed {
                     between(column.times, column.floats, &newest.ends, lookback, bound).map(|v| (v, None))
                 } else if !column.histograms.is_empty() {
-                    pick_mixed(column.times, column.floats, column.histograms, &newest.ends, lookback, bound, times)
+                    let histograms = decoded(column.histograms, totals_only);
+                    let pick = |times| pick_mixed(column.times, column.floats, &histograms, &newest.ends, lookback, bound, times);
+                    if want == Want::InfoTimes && pick(false).is_some_and(|(_, histograms)| histograms.is_some()) {
+                        let series = crate::text::all_labels(&group.labels()[column.series]);
+                        return Err(EvalError::Execution(format!("this should be an info metric, with float samples: {series}")));
+                    }
+                    pick(times)
                 } else if times {
                     pick(column.times, column.floats, &newest.ends, lookback, bound, true).map(|v| (v, None))
                 } else {
@@ -188,40 +200,39 @@ fn pick(times: &[i64], values: &[f64], ends: &[usize], lookback: i64, bound: imp
     any.then_some(picked)
 }
 
+/// Stored histograms as the evaluator works with them; markers that a series ended stay as they are.
+fn decoded(histograms: &[Option<Arc<Histogram>>], totals_only: bool) -> Histograms {
+    let mut decoder = Decoder::new(totals_only);
+    histograms.iter().map(|h| h.as_ref().map(|h| decoder.decode(h))).collect()
+}
+
 /// The same of a series that has histograms, perhaps among floats.
 fn pick_mixed(
     times: &[i64],
     floats: &[f64],
-    histograms: &[Option<Arc<Histogram>>],
+    histograms: &Histograms,
     ends: &[usize],
     lookback: i64,
     bound: impl Fn(usize) -> i64,
     want_times: bool,
 ) -> Option<(Vec<f64>, Option<Histograms>)> {
     let (mut values, mut picked) = (vec![model::absent(); ends.len()], vec![None; ends.len()]);
-    // One sample often stands for several steps.
-    let mut last: Option<(usize, Arc<FloatHistogram>)> = None;
     let (mut any, mut any_histogram) = (false, false);
     for (step, end) in ends.iter().enumerate() {
         let oldest = bound(step).saturating_sub(lookback);
         let there = |at: &usize| !is_absent(floats[*at]) || histograms[*at].is_some();
         let Some(at) = (0..*end).rev().take_while(|at| times[*at] > oldest).find(there) else { continue };
-        let value = match &histograms[at] {
-            Some(histogram) if histogram.is_stale() => continue,
+        match &histograms[at] {
+            Some(histogram) if is_stale(histogram.sum) => continue,
             None if is_stale(floats[at]) => continue,
-            _ if want_times => times[at] as f64 / 1000.0,
-            None => super::clean(floats[at]),
+            _ if want_times => values[step] = times[at] as f64 / 1000.0,
+            None => values[step] = super::clean(floats[at]),
             Some(histogram) => {
-                let known = last.take().filter(|(known, _)| *known == at).map(|(_, known)| known);
-                let known = known.unwrap_or_else(|| Arc::new(FloatHistogram::from(histogram.as_ref())));
-                picked[step] = Some(Arc::clone(&known));
-                last = Some((at, known));
-                (any, any_histogram) = (true, true);
-                continue;
+                picked[step] = Some(Arc::clone(histogram));
+                any_histogram = true;
             }
-        };
+        }
         any = true;
-        values[step] = value;
     }
     any.then(|| (values, any_histogram.then_some(picked)))
 }

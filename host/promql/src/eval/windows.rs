@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use model::seams::ColumnRef;
-use model::{LabelSet, TimeRange, is_absent, is_stale};
+use model::{LabelSet, ResetHint, TimeRange, is_absent, is_stale};
 
 use super::selector::ends;
 use super::slopes::Slopes;
+use super::totals::Decoder;
 use super::{Column, Query, Steps, refuse};
 use crate::ast::{Edges, Expr, ExprKind, RangeSelector};
 use crate::error::EvalError;
@@ -134,6 +135,7 @@ impl Query<'_> {
         match &expr.unwrap_parens().kind {
             ExprKind::Range(range) => {
                 let (frame, span) = self.frame(range, expr.span, steps)?;
+                let totals_only = self.wants_totals_only(expr.unwrap_parens().span);
                 for group in self.select(&range.selector, span)? {
                     let mut walk = Walk::new(&frame);
                     let mut looked_at = 0;
@@ -141,7 +143,7 @@ impl Query<'_> {
                     self.columns(group.as_ref(), &mut |column| {
                         let starts = starts.get(column.series).map_or(&[][..], Vec::as_slice);
                         self.budget.work(column.floats.len())?;
-                        let histograms = stored_histograms(&column);
+                        let histograms = stored_histograms(&column, totals_only);
                         let mut charge = self.budget.charge(0)?;
                         self.budget.add_bytes(&mut charge, histograms.iter().map(|p| p.histogram.bytes()).sum())?;
                         walk.series(column.times, column.floats, column.gaps, &histograms, starts, |windows| {
@@ -226,15 +228,25 @@ impl Query<'_> {
 }
 
 /// The histograms of a stored series, without those that say that it ended.
-fn stored_histograms(column: &ColumnRef<'_>) -> Vec<HistogramPoint> {
+fn stored_histograms(column: &ColumnRef<'_>, totals_only: bool) -> Vec<HistogramPoint> {
+    let mut decoder = Decoder::new(totals_only);
     let present = column.times.iter().zip(column.histograms).filter_map(|(time, h)| Some((*time, h.as_ref().filter(|h| !h.is_stale())?)));
-    present.map(|(time, h)| HistogramPoint { time, histogram: Arc::new(FloatHistogram::from(h.as_ref())) }).collect()
+    present.map(|(time, h)| HistogramPoint { time, histogram: decoder.decode(h) }).collect()
 }
 
-/// The same of an evaluated one.
+/// The same of an evaluated one. What is known of resets is known between stored samples, not between steps.
 fn column_histograms(times: &[i64], column: &Column) -> Vec<HistogramPoint> {
     let slots = times.iter().zip(column.histograms.iter().flatten());
-    slots.filter_map(|(time, h)| Some(HistogramPoint { time: *time, histogram: Arc::clone(h.as_ref()?) })).collect()
+    let points = slots.filter_map(|(time, h)| Some((*time, h.as_ref()?)));
+    points
+        .map(|(time, h)| {
+            let histogram = match h.reset_hint {
+                ResetHint::Unknown | ResetHint::Gauge => Arc::clone(h),
+                ResetHint::Reset | ResetHint::NoReset => Arc::new(FloatHistogram { reset_hint: ResetHint::Unknown, ..h.as_ref().clone() }),
+            };
+            HistogramPoint { time, histogram }
+        })
+        .collect()
 }
 
 /// Series of one group. Those that have a sample in each row share times and borders; the others get their own.

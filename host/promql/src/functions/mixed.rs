@@ -6,6 +6,8 @@ mod walk;
 
 use crate::eval::{Element, Window};
 
+pub(crate) use rate::interpolated;
+
 /// What is to be told of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Remark {

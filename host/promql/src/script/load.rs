@@ -58,39 +58,29 @@ fn series_line(memory: &Memory, series: &str, values: &str, step_ms: i64, starts
     Ok((labels, samples))
 }
 
-/// As upstream's storage keeps histograms: whether a counter was reset is found when they are written and known from then
-/// on, unless the layout changed.
+/// As upstream's storage hands histograms out: one that goes on from the one before in the same layout says that no counter
+/// was reset between them; for all others that is unknown, also if it was written.
 fn stored(histograms: Vec<(i64, Arc<FloatHistogram>)>) -> Vec<(i64, Arc<Histogram>)> {
     let mut before: Option<Arc<FloatHistogram>> = None;
     let stored = histograms.into_iter().map(|(time, histogram)| {
-        let given = histogram.reset_hint;
-        let hint = match (given, &before) {
-            (ResetHint::Gauge | ResetHint::Reset, _) => given,
-            (_, None) => ResetHint::Unknown,
-            (_, Some(before)) if before.reset_hint == ResetHint::Gauge => ResetHint::Unknown,
-            (_, Some(before)) => hint_after(before, &histogram),
+        let goes_on = before.as_ref().is_some_and(|before| goes_on(before, &histogram));
+        let hint = match histogram.reset_hint {
+            ResetHint::Gauge => ResetHint::Gauge,
+            _ if goes_on => ResetHint::NoReset,
+            _ => ResetHint::Unknown,
         };
-        let histogram = Arc::new(FloatHistogram { reset_hint: hint, ..(*histogram).clone() });
-        before = Some(Arc::clone(&histogram));
-        (time, Arc::new(Histogram::from(histogram.as_ref())))
+        let kept = FloatHistogram { reset_hint: hint, ..histogram.as_ref().clone() };
+        before = Some(histogram);
+        (time, Arc::new(Histogram::from(&kept)))
     });
     stored.collect()
 }
 
-fn hint_after(before: &FloatHistogram, now: &FloatHistogram) -> ResetHint {
-    let same_layout = before.schema == now.schema && before.zero_threshold == now.zero_threshold;
+fn goes_on(before: &FloatHistogram, now: &FloatHistogram) -> bool {
+    let counters = before.reset_hint != ResetHint::Gauge && now.reset_hint != ResetHint::Reset;
+    let same_layout = before.schema == now.schema && before.zero_threshold == now.zero_threshold && before.same_bounds(now);
     let looked_at = FloatHistogram { reset_hint: ResetHint::Unknown, ..now.clone() };
-    if is_stale(before.sum) || is_stale(now.sum) {
-        ResetHint::Unknown
-    } else if before.schema == now.schema && !before.same_bounds(now) || now.count < before.count {
-        ResetHint::Reset
-    } else if !same_layout {
-        ResetHint::Unknown
-    } else if looked_at.is_reset_since(before) {
-        ResetHint::Reset
-    } else {
-        ResetHint::NoReset
-    }
+    counters && same_layout && !is_stale(before.sum) && !is_stale(now.sum) && !looked_at.is_reset_since(before)
 }
 
 /// One row of a classic histogram.

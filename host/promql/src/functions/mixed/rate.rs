@@ -224,7 +224,7 @@ fn between_edges(
 }
 
 /// The histogram between two samples. A counter that was reset between them counts from zero.
-fn interpolated(
+pub(crate) fn interpolated(
     from: &HistogramPoint,
     to: &HistogramPoint,
     time: i64,
