@@ -65,15 +65,15 @@ impl Memory {
         let labels = crate::parse::parse_series(series).map_err(|e| e.to_string())?;
         let points = crate::script::points(points)?;
         let times = (0_i64..).map(|at| start.saturating_add(at.saturating_mul(step_ms)));
+        let mut histograms = Vec::new();
         for (time, point) in times.zip(points) {
             match point {
                 Some(Written::Float(value)) => self.add(&labels, time, value),
-                Some(Written::Histogram(written)) => {
-                    self.load_histograms(&labels, [(time, Arc::new(Histogram::from(written.histogram.as_ref())))]);
-                }
+                Some(Written::Histogram(written)) => histograms.push((time, written.histogram)),
                 None => {}
             }
         }
+        self.load_histograms(&labels, crate::script::stored(histograms));
         Ok(())
     }
 

@@ -8,6 +8,7 @@ mod command;
 mod duration;
 mod fixed;
 mod histogram;
+mod histogram_text;
 mod load;
 mod series;
 
@@ -21,6 +22,8 @@ use crate::{plan, value::QueryResult};
 
 use command::{Command, Eval, When};
 pub use histogram::{WrittenHistogram, histogram};
+pub use histogram_text::histogram_text;
+pub(crate) use load::stored;
 pub(crate) use series::{Written, points};
 
 /// What came of a script. Lines are counted from 1.

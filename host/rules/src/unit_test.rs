@@ -1,7 +1,7 @@
 //! Unit tests of rules, in the files that `promtool test rules` reads: series go in, alerts and query results must come out.
 //!
 //! The form is that of Prometheus' documentation, "Unit testing for rules"; the order of what happens, the texts of failures and
-//! the comparison are those of its `cmd/promtool/unittest.go`. Native histograms are not there yet: what needs them fails and says so.
+//! the comparison are those of its `cmd/promtool/unittest.go`.
 
 mod report;
 mod run;
@@ -54,9 +54,16 @@ pub(crate) struct AlertTest {
 pub(crate) struct ExpressionTest {
     pub(crate) at_ms: i64,
     pub(crate) expr: String,
-    pub(crate) expected: Vec<(LabelSet, f64)>,
-    /// Whether native histograms are among them.
-    pub(crate) histograms: bool,
+    pub(crate) expected: Vec<Expected>,
+}
+
+/// A sample that a query must answer, or has answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Expected {
+    pub(crate) labels: LabelSet,
+    pub(crate) value: f64,
+    /// The text of the native histogram, if it is one.
+    pub(crate) histogram: Option<String>,
 }
 
 impl TestFile {
@@ -162,7 +169,7 @@ fn expression_test(node: &Node) -> Result<ExpressionTest, ConfigError> {
     let mut section = Section::new(node)?;
     let at_ms = section.optional("eval_time").map_or(Ok(0), duration)?;
     let expr = text(section.optional("expr"))?;
-    let (mut expected, mut histograms) = (Vec::new(), false);
+    let mut expected = Vec::new();
     for node in list(section.optional("exp_samples"))? {
         let mut sample = Section::new(node)?;
         let labels = match sample.optional("labels") {
@@ -175,12 +182,18 @@ fn expression_test(node: &Node) -> Result<ExpressionTest, ConfigError> {
             Some(value) => number(value)?,
             None => 0.0,
         };
-        histograms |= !text(sample.optional("histogram"))?.is_empty();
+        let histogram = match sample.optional("histogram") {
+            Some(node) if !node.as_str()?.is_empty() => {
+                let written = promql::script::histogram(node.as_str()?).map_err(|error| node.error(error))?;
+                Some(promql::script::histogram_text(&written.histogram))
+            }
+            _ => None,
+        };
         sample.finish()?;
-        expected.push((labels, value));
+        expected.push(Expected { labels, value, histogram });
     }
     section.finish()?;
-    Ok(ExpressionTest { at_ms, expr, expected, histograms })
+    Ok(ExpressionTest { at_ms, expr, expected })
 }
 
 /// A float as YAML or PromQL writes it.

@@ -60,7 +60,7 @@ fn series_line(memory: &Memory, series: &str, values: &str, step_ms: i64, starts
 
 /// As upstream's storage hands histograms out: one that goes on from the one before in the same layout says that no counter
 /// was reset between them; for all others that is unknown, also if it was written.
-fn stored(histograms: Vec<(i64, Arc<FloatHistogram>)>) -> Vec<(i64, Arc<Histogram>)> {
+pub(crate) fn stored(histograms: Vec<(i64, Arc<FloatHistogram>)>) -> Vec<(i64, Arc<Histogram>)> {
     let mut before: Option<Arc<FloatHistogram>> = None;
     let stored = histograms.into_iter().map(|(time, histogram)| {
         let goes_on = before.as_ref().is_some_and(|before| goes_on(before, &histogram));

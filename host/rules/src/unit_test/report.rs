@@ -2,6 +2,7 @@
 
 use model::{LabelSet, format_duration};
 
+use super::Expected;
 use super::run::Alerts;
 
 /// A duration since the start of the test.
@@ -35,11 +36,12 @@ pub(super) fn alerts(list: &Alerts) -> String {
 }
 
 /// A list of samples.
-pub(super) fn samples(list: &[(LabelSet, f64)]) -> String {
+pub(super) fn samples(list: &[Expected]) -> String {
     if list.is_empty() {
         return "nil".to_owned();
     }
-    let texts: Vec<String> = list.iter().map(|(set, value)| format!("{} {}", labels(set), exponent(*value))).collect();
+    let value = |sample: &Expected| sample.histogram.clone().unwrap_or_else(|| exponent(sample.value));
+    let texts: Vec<String> = list.iter().map(|sample| format!("{} {}", labels(&sample.labels), value(sample))).collect();
     texts.join(", ")
 }
 

@@ -7,7 +7,7 @@ use model::seams::{AlertSink, Append, Select};
 use model::{Alert, Clock, LabelSet, ManualClock};
 use promql::{Memory, Value};
 
-use super::{AlertTest, ExpressionTest, TestCase, TestFile, report};
+use super::{AlertTest, Expected, ExpressionTest, TestCase, TestFile, report};
 use crate::deps::{Context, RulesDeps};
 use crate::file::{GroupConfig, RuleFile};
 use crate::group::Group;
@@ -18,8 +18,6 @@ pub(super) type Alerts = Vec<(LabelSet, LabelSet)>;
 
 /// Most rounds of one test: a year of minutes, and some.
 const ROUNDS_MAX: i64 = 1_000_000;
-
-const NO_HISTOGRAMS: &str = "native histograms are not supported yet";
 
 /// What did not come out as the test says, as promtool words it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,11 +51,8 @@ pub fn run(file: &TestFile, rules: &[RuleFile], wanted: impl Fn(&str) -> bool) -
 
 fn run_case(file: &TestFile, case: &TestCase, groups: &[&GroupConfig]) -> Vec<String> {
     let store = Arc::new(Memory::new());
-    let mut unsupported = Vec::new();
     for (series, points) in &case.input {
-        if points.contains("{{") {
-            unsupported.push(format!("    {}series {series}: {NO_HISTOGRAMS}", name_line(case)));
-        } else if let Err(error) = store.load_text_from(series, points, case.start, case.interval_ms) {
+        if let Err(error) = store.load_text_from(series, points, case.start, case.interval_ms) {
             return vec![format!("    {}series {series}: {error}", name_line(case))];
         }
     }
@@ -106,7 +101,6 @@ fn run_case(file: &TestFile, case: &TestCase, groups: &[&GroupConfig]) -> Vec<St
     for test in &case.expressions {
         failures.extend(check_expression(file, case, test, &store));
     }
-    failures.extend(unsupported);
     failures
 }
 
@@ -139,18 +133,15 @@ fn check_alert(case: &TestCase, test: &AlertTest, groups: &[GroupSnapshot]) -> O
 
 fn check_expression(file: &TestFile, case: &TestCase, test: &ExpressionTest, store: &Memory) -> Option<String> {
     let failure = |error: String| format!("    {}expr: {:?}, time: {}, err: {error}", name_line(case), test.expr, report::time(test.at_ms));
-    if test.histograms {
-        return Some(failure(NO_HISTOGRAMS.to_owned()));
-    }
-    let mut found = match query(test, case.start + test.at_ms, store) {
+    let mut found = match query(file, test, case.start + test.at_ms, store) {
         Ok(found) => found,
         Err(error) => return Some(failure(error)),
     };
     let mut expected = test.expected.clone();
-    let by_labels = |a: &(LabelSet, f64), b: &(LabelSet, f64)| a.0.cmp(&b.0);
-    found.sort_by(by_labels);
-    expected.sort_by(by_labels);
-    let same = found.len() == expected.len() && found.iter().zip(&expected).all(|(a, b)| a.0 == b.0 && equal(a.1, b.1, file.fuzzy));
+    found.sort_by(|a, b| a.labels.cmp(&b.labels));
+    expected.sort_by(|a, b| a.labels.cmp(&b.labels));
+    let equal = |a: &Expected, b: &Expected| a.labels == b.labels && a.histogram == b.histogram && equal(a.value, b.value, file.fuzzy);
+    let same = found.len() == expected.len() && found.iter().zip(&expected).all(|(a, b)| equal(a, b));
     (!same).then(|| {
         format!(
             "    {}expr: {:?}, time: {},\n        exp: {}\n        got: {}",
@@ -168,13 +159,20 @@ fn equal(a: f64, b: f64, fuzzy: bool) -> bool {
     a == b || (a.is_nan() && b.is_nan()) || (fuzzy && (a.next_up() == b || a.next_down() == b))
 }
 
-fn query(test: &ExpressionTest, at: i64, store: &Memory) -> Result<Vec<(LabelSet, f64)>, String> {
+fn query(file: &TestFile, test: &ExpressionTest, at: i64, store: &Memory) -> Result<Vec<Expected>, String> {
     let expr = promql::parse(&test.expr).map_err(|error| error.to_string())?;
-    let limits = promql::Limits { experimental: true, ..promql::Limits::default() };
+    let limits = promql::Limits { experimental: true, subquery_step_ms: file.evaluation_interval_ms, ..promql::Limits::default() };
     let result = promql::instant(&expr, at, store, &limits).map_err(|error| error.to_string())?;
     match result.value {
-        Value::Vector(samples) => Ok(samples.into_iter().map(|sample| (sample.labels, sample.point.value)).collect()),
-        Value::Scalar(point) => Ok(vec![(LabelSet::default(), point.value)]),
+        Value::Vector(samples) => Ok(samples.into_iter().map(answered).collect()),
+        Value::Scalar(point) => Ok(vec![Expected { labels: LabelSet::default(), value: point.value, histogram: None }]),
         _ => Err("rule result is not a vector or scalar".to_owned()),
     }
+}
+
+fn answered(sample: promql::Sample) -> Expected {
+    let histogram = sample.histogram.map(|histogram| promql::script::histogram_text(&histogram));
+    // As upstream's samples have it.
+    let value = if histogram.is_some() { 0.0 } else { sample.point.value };
+    Expected { labels: sample.labels, value, histogram }
 }
