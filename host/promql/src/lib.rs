@@ -15,6 +15,7 @@ mod error;
 mod eval;
 mod footprint;
 mod functions;
+pub mod fuzzing;
 mod histogram;
 mod lex;
 mod limits;

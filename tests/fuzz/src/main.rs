@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 type Reader = fn(&[u8]);
 
-/// Kept in step with the tests that replay the corpora: `host/{tsdb,exposition,remote}/tests/corpus.rs`.
+/// Kept in step with the tests that replay the corpora: `host/{tsdb,exposition,remote,promql}/tests/corpus.rs`.
 const READERS: &[(&str, Reader)] = &[
     ("segment", tsdb::fuzzing::segment),
     ("block", tsdb::fuzzing::block),
@@ -16,6 +16,9 @@ const READERS: &[(&str, Reader)] = &[
     ("remote_v1", remote::fuzzing::v1),
     ("remote_v2", remote::fuzzing::v2),
     ("otlp", remote::fuzzing::otlp),
+    ("promql_lexer", promql::fuzzing::lexer),
+    ("promql_parser", promql::fuzzing::parser),
+    ("promql_evaluator", promql::fuzzing::evaluator),
     ("protobuf", |bytes| drop(exposition::fuzzing::protobuf(bytes))),
 ];
 
