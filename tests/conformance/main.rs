@@ -8,6 +8,7 @@ mod data;
 mod expressions;
 mod parser;
 mod promqltest;
+mod slots;
 mod templates;
 
 /// Prints what became of a suite, and fails if anything of it failed.

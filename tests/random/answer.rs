@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use promql::{QueryResult, Value};
-
 /// Labels in order.
-type Labels = Vec<(String, String)>;
+pub(crate) type Labels = Vec<(String, String)>;
 
 /// An answer, or why there is none.
 pub(crate) type Answer = Result<Content, String>;
@@ -22,7 +20,7 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    fn new(kind: &str, list: Vec<(Labels, Vec<(i64, f64)>)>) -> Self {
+    pub(crate) fn new(kind: &str, list: Vec<(Labels, Vec<(i64, f64)>)>) -> Self {
         let (order, count) = (list.iter().map(|(labels, _)| labels.clone()).collect(), list.len());
         let series: BTreeMap<_, _> = list.into_iter().collect();
         Self { kind: kind.to_owned(), repeated: series.len() != count, series, order }
@@ -39,25 +37,8 @@ impl Content {
     }
 }
 
-/// Our answer.
-pub(crate) fn ours(result: QueryResult) -> Content {
-    let labels = |set: &model::LabelSet| set.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Labels>();
-    match result.value {
-        Value::Scalar(point) => Content::new("scalar", vec![(Vec::new(), vec![(point.time, point.value)])]),
-        Value::String(time, _) => Content::new("string", vec![(Vec::new(), vec![(time, 0.0)])]),
-        Value::Vector(samples) => {
-            // Only floats are compared: histograms of 2.42 are another world.
-            Content::new("vector", samples.iter().map(|s| (labels(&s.labels), vec![(s.point.time, s.point.value)])).collect())
-        }
-        Value::Matrix(series) => {
-            let points = |series: &promql::Series| series.points.iter().map(|p| (p.time, p.value)).collect();
-            Content::new("matrix", series.iter().map(|s| (labels(&s.labels), points(s))).collect())
-        }
-    }
-}
-
-/// Their answer, from its JSON.
-pub(crate) fn theirs(body: &str) -> Answer {
+/// An answer from its JSON.
+pub(crate) fn read(body: &str) -> Answer {
     let json: serde_json::Value = serde_json::from_str(body).map_err(|error| format!("no JSON: {error}: {body}"))?;
     if json["status"] != "success" {
         return Err(json["error"].as_str().unwrap_or_default().to_owned());

@@ -5,7 +5,9 @@
 
 mod age;
 mod answer;
+mod case;
 mod data;
+mod evaluated;
 mod generate;
 mod rng;
 mod tree;
@@ -19,17 +21,9 @@ use promql::{Limits, Memory};
 use test_support::{Dataset, KeepAlive, Prometheus};
 
 use answer::{Answer, difference};
-use data::{BEGIN, SPAN};
-use generate::Generator;
+use case::{When, ask, case};
 use rng::Rng;
-use tree::{Kind, Tree};
-
-/// When an expression is asked, in Unix seconds.
-#[derive(Clone, Copy, Debug)]
-enum When {
-    At(i64),
-    Range { start: i64, end: i64, step: i64 },
-}
+use tree::Tree;
 
 /// The peer and what we evaluate over.
 struct Sides {
@@ -55,18 +49,7 @@ fn ours(memory: &Memory, text: &str, when: When) -> Answer {
         When::At(at) => promql::instant(&expr, at * 1000, memory, &limits),
         When::Range { start, end, step } => promql::range(&expr, start * 1000, end * 1000, step * 1000, memory, &limits),
     };
-    result.map(answer::ours).map_err(|error| error.to_string())
-}
-
-fn theirs(connection: &mut KeepAlive, text: &str, when: When) -> Answer {
-    let (_, body) = match when {
-        When::At(at) => connection.form("/api/v1/query", &[("query", text), ("time", &at.to_string())]),
-        When::Range { start, end, step } => {
-            let [start, end, step] = [start, end, step].map(|number| number.to_string());
-            connection.form("/api/v1/query_range", &[("query", text), ("start", &start), ("end", &end), ("step", &step)])
-        }
-    };
-    answer::theirs(&body)
+    result.map(evaluated::of).map_err(|error| error.to_string())
 }
 
 /// What came of an expression.
@@ -80,7 +63,7 @@ enum Outcome {
 
 fn judge(sides: &Sides, connection: &mut KeepAlive, tree: &Tree, when: When) -> Outcome {
     let text = tree.to_string();
-    let (theirs, ours_now) = (theirs(connection, &text, when), ours(&sides.memory, &text, when));
+    let (theirs, ours_now) = (ask(connection, &text, when), ours(&sides.memory, &text, when));
     let ordered = ["sort", "topk", "bottomk"].iter().any(|name| text.starts_with(name));
     let Some(what) = difference(&theirs, &ours_now, ordered) else {
         return Outcome::Same { refused: ours_now.is_err(), empty: ours_now.is_ok_and(|content| content.series.is_empty()) };
@@ -123,21 +106,6 @@ fn minimise(sides: &Sides, connection: &mut KeepAlive, mut tree: Tree, when: Whe
             None => return (tree, why),
         }
     }
-}
-
-fn case(seed: u64, number: u64) -> (Tree, When) {
-    let mut rng = Rng::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ number);
-    let tree = Generator(&mut rng).query();
-    let at = BEGIN + 1800 + rng.below(SPAN as u64 - 1500) as i64;
-    let when = match rng.below(10) {
-        0..4 => When::At(at),
-        _ if tree.kind == Kind::Range => When::At(at),
-        _ => {
-            let step = 1 + rng.below(240) as i64;
-            When::Range { start: at - step * rng.below(12) as i64, end: at, step }
-        }
-    };
-    (tree, when)
 }
 
 fn variable(name: &str) -> Option<u64> {
