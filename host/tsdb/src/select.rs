@@ -29,15 +29,17 @@ type ByGroup = BTreeMap<u32, Vec<u32>>;
 
 impl Inner {
     /// Of each group the series that may have samples in the range, at one moment. A group that open rows are in is exact; older
-    /// rows count by pages.
-    fn present(&self, ids: &[u32], range: TimeRange) -> Vec<(u32, View)> {
+    /// rows count by pages. Also whether each series is in one group alone.
+    fn present(&self, ids: &[u32], range: TimeRange) -> (Vec<(u32, View)>, bool) {
+        let mut apart = true;
         let mut by_group: Vec<(u32, Vec<Wanted>)> = Vec::new();
         let mut places: HashMap<u32, usize> = HashMap::new();
         {
             let index = self.index();
             let mut last: Option<usize> = None;
             for id in ids {
-                for Place { group, slot } in index.places(*id) {
+                for (nth, Place { group, slot }) in index.places(*id).enumerate() {
+                    apart &= nth == 0;
                     // Neighbours are mostly in the same group.
                     let at = last.filter(|at| by_group[*at].0 == group).unwrap_or_else(|| {
                         *places.entry(group).or_insert_with(|| {
@@ -56,13 +58,13 @@ impl Inner {
             view.keep_present();
             (!view.wanted().is_empty()).then_some((number, view))
         });
-        views.collect()
+        (views.collect(), apart)
     }
 
     /// The series of the head that satisfy the matchers and may have samples in the range, ascending.
     pub(crate) fn series_in(&self, sets: &[Vec<Matcher>], range: TimeRange) -> Vec<u32> {
         let ids = self.index().matching_any(sets);
-        let views = self.present(&ids, range);
+        let (views, _) = self.present(&ids, range);
         let mut found: Vec<u32> = views.iter().flat_map(|(_, view)| view.wanted().iter().map(|(id, _)| *id)).collect();
         found.sort_unstable();
         found.dedup();
@@ -144,17 +146,6 @@ fn columns_in(loaded: &Loaded, sets: &[&[Matcher]], range: TimeRange) -> Result<
     Ok(groups)
 }
 
-/// Whether no series is in several groups.
-fn are_apart(head: &[View]) -> bool {
-    if let [] | [_] = head {
-        return true;
-    }
-    let mut ids: Vec<u32> = head.iter().flat_map(|view| view.wanted().iter().map(|(id, _)| *id)).collect();
-    // Series that came together have neighbouring numbers, so that there is little to sort.
-    ids.sort();
-    ids.windows(2).all(|two| two[0] != two[1])
-}
-
 fn failed(damage: BlockDamage) -> SelectError {
     SelectError::Failed(format!("a block is damaged: {damage}"))
 }
@@ -231,7 +222,7 @@ impl Db {
             }
         }
         // Taken once blocks were read: who waits to remove series keeps all others from adding any.
-        let (head, gate) = self.head(request);
+        let (head, _, gate) = self.head(request);
         let mut by_id: HashMap<u32, usize> = HashMap::new();
         for view in head {
             let part = places.len() as u32;
@@ -250,11 +241,12 @@ impl Db {
         Ok((table, gate))
     }
 
-    /// The head's part of a selection, and what keeps its series from being removed.
-    fn head(&self, request: &SelectRequest<'_>) -> (Vec<View>, RwLockReadGuard<'_, ()>) {
+    /// The head's part of a selection, whether each series is in one group alone, and what keeps its series from being removed.
+    fn head(&self, request: &SelectRequest<'_>) -> (Vec<View>, bool, RwLockReadGuard<'_, ()>) {
         let gate = self.0.new_columns();
         let ids = self.0.index().matching(request.matchers);
-        (self.0.present(&ids, request.range).into_iter().map(|(_, view)| view).collect(), gate)
+        let (views, apart) = self.0.present(&ids, request.range);
+        (views.into_iter().map(|(_, view)| view).collect(), apart, gate)
     }
 
     /// Label sets in the range: of the head first, because rows go from there to blocks and never back.
@@ -296,8 +288,8 @@ impl Select for Db {
         let _pin = self.0.pins.pin();
         let blocks = self.0.blocks.within(range);
         if blocks.is_empty() {
-            let (head, _gate) = self.head(request);
-            if are_apart(&head) {
+            let (head, apart, _gate) = self.head(request);
+            if apart {
                 let group = |view: View| {
                     let labels = self.0.labels_of(view.wanted().iter().map(|(id, _)| *id));
                     Box::new(Selected { labels, parts: vec![Part::Head(view)], range }) as Box<dyn SelectedGroup>
@@ -329,8 +321,8 @@ impl Select for Db {
         // As in `select`.
         let _pin = self.0.pins.pin();
         if self.0.blocks.within(range).is_empty() {
-            let (head, _gate) = self.head(request);
-            if are_apart(&head) {
+            let (head, apart, _gate) = self.head(request);
+            if apart {
                 let (index, mut keys, mut keyed) = (self.0.index(), Keys::new(key), KeyedGroups::default());
                 for view in head {
                     keyed.of.push(keys.of(&index, view.wanted().iter().map(|(id, _)| *id)));

@@ -29,11 +29,40 @@ pub(crate) fn pack(out: &mut Vec<u8>, values: impl Iterator<Item = u64>, width: 
 }
 
 /// Reads `count` values of `width` bits and hands each to `each`. None if the bytes end before or a width is impossible.
+#[inline]
 pub(crate) fn unpack(reader: &mut Reader<'_>, count: usize, width: u32, mut each: impl FnMut(u64)) -> Option<()> {
     if width > 64 {
         return None;
     }
-    let mut rest = reader.take(bytes_for(count.checked_mul(width as usize)?))?;
+    let packed = reader.take(bytes_for(count.checked_mul(width as usize)?))?;
+    if width > 56 {
+        return unpack_wide(packed, count, width, each);
+    }
+    let mask = (1_u64 << width) - 1;
+    let (mut bit, mut left) = (0, count);
+    // A value begins in one byte and ends in the eight from there.
+    while left > 0
+        && let Some(eight) = packed.get(bit / 8..).and_then(<[u8]>::first_chunk::<8>)
+    {
+        each(u64::from_le_bytes(*eight) >> (bit % 8) & mask);
+        bit += width as usize;
+        left -= 1;
+    }
+    // The last ones, with zeros behind them.
+    let rest = packed.get(bit / 8..).unwrap_or_default();
+    let mut padded = [0; 16];
+    padded.get_mut(..rest.len())?.copy_from_slice(rest);
+    bit %= 8;
+    for _ in 0..left {
+        let eight = padded.get(bit / 8..).and_then(<[u8]>::first_chunk::<8>)?;
+        each(u64::from_le_bytes(*eight) >> (bit % 8) & mask);
+        bit += width as usize;
+    }
+    Some(())
+}
+
+/// Likewise, of values that eight bytes need not hold.
+fn unpack_wide(mut rest: &[u8], count: usize, width: u32, mut each: impl FnMut(u64)) -> Option<()> {
     let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
     let (mut held, mut held_bits) = (0_u128, 0);
     for _ in 0..count {

@@ -183,15 +183,16 @@ fn decode_values(codec: u8, reader: &mut Reader<'_>, count: usize, out: &mut Vec
             let scale = read_scale(reader)?;
             let (mut last, step_min, width) = (reader.zigzag()?, reader.zigzag()?, u32::from(reader.u8()?));
             out.push(value_of(last, scale));
-            unpack(reader, count - 1, width, |step| {
+            let mut next = |step: u64| {
                 last = last.wrapping_add(step_min).wrapping_add(step as i64);
-                out.push(value_of(last, scale));
-            })
+                last
+            };
+            integers(reader, count - 1, width, scale, out, &mut next)
         }
         OFFSETS => {
             let scale = read_scale(reader)?;
             let (min, width) = (reader.zigzag()?, u32::from(reader.u8()?));
-            unpack(reader, count, width, |offset| out.push(value_of(min.wrapping_add(offset as i64), scale)))
+            integers(reader, count, width, scale, out, &mut |offset| min.wrapping_add(offset as i64))
         }
         XOR => {
             let (mut last, low, width) = (reader.u64()?, u32::from(reader.u8()?), u32::from(reader.u8()?));
@@ -206,6 +207,34 @@ fn decode_values(codec: u8, reader: &mut Reader<'_>, count: usize, out: &mut Vec
         }
         _ => None,
     }
+}
+
+/// Appends decimals, of whose packed numbers `next` makes their digits.
+#[inline]
+fn integers(
+    reader: &mut Reader<'_>,
+    count: usize,
+    width: u32,
+    scale: u8,
+    out: &mut Vec<u64>,
+    next: &mut impl FnMut(u64) -> i64,
+) -> Option<()> {
+    let from = out.len();
+    out.resize(from + count, 0);
+    let mut slots = out[from..].iter_mut();
+    // Most values are whole numbers, and those need no division.
+    if scale == 0 {
+        return unpack(reader, count, width, |packed| {
+            if let Some(slot) = slots.next() {
+                *slot = (next(packed) as f64).to_bits();
+            }
+        });
+    }
+    unpack(reader, count, width, |packed| {
+        if let Some(slot) = slots.next() {
+            *slot = value_of(next(packed), scale);
+        }
+    })
 }
 
 fn read_scale(reader: &mut Reader<'_>) -> Option<u8> {

@@ -10,7 +10,7 @@ use model::{ABSENT_BITS, HISTOGRAM_BITS, Histogram, STALE_BITS, TimeRange, Times
 use super::records::{Snapshot, Stored};
 use crate::column::bits::{bytes_for, ones};
 use crate::column::bytes::{Reader, from_zigzag};
-use crate::column::decimal::{known_mantissa, value_of};
+use crate::column::decimal::{SCALE_MAX, known_mantissa, value_of};
 use crate::column::{SCALE_NONE, item_len, read_item};
 use crate::wal::row::Packed;
 use crate::wal::sections::read_histograms;
@@ -104,6 +104,7 @@ impl OpenTable {
             walk.record(&record)?;
             walk.marked |= !record.histograms.is_empty();
             if range.start <= record.time {
+                walk.show();
                 table.row(&walk, &record)?;
             }
         }
@@ -166,11 +167,18 @@ impl OpenTable {
     }
 }
 
+/// The scale of a slot that has no value yet.
+const UNSET: u8 = 251;
+
 /// What the picked slots had last.
 struct Walk<'a> {
     picked: Picked,
-    bits: Vec<u64>,
+    /// Of a decimal its digits as an integer, of anything else its bits.
+    held: Vec<i64>,
     scales: Vec<u8>,
+    /// The bits of all that, once [`Walk::show`] was called: rows before the range cost no division.
+    bits: Vec<u64>,
+    shown: bool,
     /// Bitmap of the last row's slots, of all.
     present: &'a [u8],
     /// Whether a value was met that may be a marker.
@@ -179,17 +187,18 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(open: &'a Snapshot, picked: Picked) -> Option<Self> {
-        let (bits, scales) = (vec![ABSENT_BITS; picked.len], vec![SCALE_NONE; picked.len]);
-        let mut walk = Self { picked, bits, scales, present: &[], marked: false };
         let mut packed = Packed::new(open.packed_base())?;
-        walk.present = packed.present();
-        for (number, mask, first) in &walk.picked.words {
-            let (mut mask, mut at) = (*mask, *first);
+        let present = packed.present();
+        let (held, scales) = (vec![0; picked.len], vec![UNSET; picked.len]);
+        let mut walk = Self { picked, held, scales, bits: Vec::new(), shown: false, present, marked: false };
+        let mut at = 0;
+        for (number, mask, _) in &walk.picked.words {
+            let mut mask = *mask;
             while mask != 0 {
                 let slot = number * 64 + mask.trailing_zeros() as usize;
                 mask &= mask - 1;
                 if let Some((bits, scale)) = packed.get(slot)? {
-                    (walk.bits[at], walk.scales[at]) = (bits, scale);
+                    (walk.held[at], walk.scales[at]) = (held_of(bits, scale), scale);
                     walk.marked |= scale == SCALE_NONE;
                 }
                 at += 1;
@@ -198,10 +207,26 @@ impl<'a> Walk<'a> {
         Some(walk)
     }
 
+    /// From now on rows are put.
+    fn show(&mut self) {
+        if !self.shown {
+            self.shown = true;
+            self.bits = self.held.iter().zip(&self.scales).map(|(held, scale)| bits_of(*held, *scale)).collect();
+        }
+    }
+
+    fn set(&mut self, at: usize, bits: u64, scale: u8) {
+        (self.held[at], self.scales[at]) = (held_of(bits, scale), scale);
+        self.marked |= scale == SCALE_NONE;
+        if self.shown {
+            self.bits[at] = bits;
+        }
+    }
+
     fn record(&mut self, record: &Stored<'a>) -> Option<()> {
         for slot in record.unset() {
             if let Some(at) = self.picked.find(*slot as usize) {
-                (self.bits[at], self.scales[at]) = (ABSENT_BITS, SCALE_NONE);
+                self.set(at, ABSENT_BITS, UNSET);
             }
         }
         let mut reader = Reader::new(record.values());
@@ -221,13 +246,12 @@ impl<'a> Walk<'a> {
     }
 
     fn full(&mut self, reader: &mut Reader<'_>) -> Option<()> {
-        self.bits.fill(ABSENT_BITS);
-        self.scales.fill(SCALE_NONE);
+        (0..self.picked.len).for_each(|at| self.set(at, ABSENT_BITS, UNSET));
         for slot in ones(self.present) {
             match self.picked.find(slot) {
                 Some(at) => {
-                    (self.bits[at], self.scales[at]) = read_item(reader)?;
-                    self.marked |= self.scales[at] == SCALE_NONE;
+                    let (bits, scale) = read_item(reader)?;
+                    self.set(at, bits, scale);
                 }
                 None => {
                     let len = item_len(reader.rest())?;
@@ -239,31 +263,51 @@ impl<'a> Walk<'a> {
     }
 
     fn changes(&mut self, changed: &[u8], mut codes: Codes<'_>) -> Option<()> {
-        let Self { picked, bits, scales, marked, .. } = self;
         let (mut counted, mut before) = (0, 0);
-        for (number, mask, first) in &picked.words {
-            while counted < *number {
+        for nth_word in 0..self.picked.words.len() {
+            let (number, mask, first) = self.picked.words[nth_word];
+            while counted < number {
                 before += word(changed, counted).count_ones() as usize;
                 counted += 1;
             }
-            let all = word(changed, *number);
+            let all = word(changed, number);
             let mut hits = all & mask;
-            let dense = *mask == u64::MAX;
+            if hits != 0 && mask == u64::MAX {
+                codes.skip_to(before)?;
+                while hits != 0 {
+                    self.change(first + hits.trailing_zeros() as usize, &mut codes)?;
+                    hits &= hits - 1;
+                }
+                continue;
+            }
             while hits != 0 {
                 let bit = hits & hits.wrapping_neg();
                 hits ^= bit;
-                let at = if dense {
-                    first + bit.trailing_zeros() as usize
-                } else {
-                    codes.skip_to(before + (all & (bit - 1)).count_ones() as usize)?;
-                    first + (mask & (bit - 1)).count_ones() as usize
-                };
-                if dense && codes.nth < before {
-                    codes.skip_to(before)?;
-                }
-                (bits[at], scales[at]) = codes.take(bits[at], scales[at])?;
-                *marked |= scales[at] == SCALE_NONE;
+                codes.skip_to(before + (all & (bit - 1)).count_ones() as usize)?;
+                self.change(first + (mask & (bit - 1)).count_ones() as usize, &mut codes)?;
             }
+        }
+        Some(())
+    }
+
+    /// Takes over the next change.
+    #[inline]
+    fn change(&mut self, at: usize, codes: &mut Codes<'_>) -> Option<()> {
+        let (held, scale) = (self.held.get_mut(at)?, *self.scales.get(at)?);
+        let code = codes.code()?;
+        if code == 0 {
+            let (bits, scale) = codes.item()?;
+            self.set(at, bits, scale);
+            return Some(());
+        }
+        let low = codes.low(length(code).into())?;
+        match (code < 8, scale) {
+            (true, 0..=SCALE_MAX) => *held = held.wrapping_add(from_zigzag(low)),
+            (false, SCALE_NONE) => *held ^= low as i64,
+            _ => return None,
+        }
+        if self.shown {
+            *self.bits.get_mut(at)? = bits_of(*held, scale);
         }
         Some(())
     }
@@ -351,30 +395,40 @@ impl Codes<'_> {
         Some(())
     }
 
-    /// The value that the next change makes of the last one.
-    #[inline]
-    fn take(&mut self, bits: u64, scale: u8) -> Option<(u64, u8)> {
-        let code = self.code()?;
-        self.nth += 1;
+    /// The value of the next change, which stands for itself.
+    fn item(&mut self) -> Option<(u64, u8)> {
         let mut reader = Reader::new(self.values.get(self.at..)?);
-        if code == 0 {
-            let item = read_item(&mut reader)?;
-            self.at = self.values.len() - reader.remaining();
-            return Some(item);
-        }
-        if bits == ABSENT_BITS {
-            return None;
-        }
-        let len = usize::from(length(code));
+        let item = read_item(&mut reader)?;
+        self.at = self.values.len() - reader.remaining();
+        self.nth += 1;
+        Some(item)
+    }
+
+    /// The bytes of the next change.
+    #[inline]
+    fn low(&mut self, len: usize) -> Option<u64> {
+        let low = Reader::new(self.values.get(self.at..)?).low_bytes(len)?;
         self.at += len;
-        let low = reader.low_bytes(len)?;
-        match (code, scale) {
-            (1..=7, scale) if scale != SCALE_NONE => {
-                Some((value_of(known_mantissa(bits, scale).wrapping_add(from_zigzag(low)), scale), scale))
-            }
-            (8.., SCALE_NONE) => Some((bits ^ low, scale)),
-            _ => None,
-        }
+        self.nth += 1;
+        Some(low)
+    }
+}
+
+fn held_of(bits: u64, scale: u8) -> i64 {
+    match scale {
+        UNSET => 0,
+        SCALE_NONE => bits as i64,
+        scale => known_mantissa(bits, scale),
+    }
+}
+
+#[inline]
+fn bits_of(held: i64, scale: u8) -> u64 {
+    match scale {
+        0 => (held as f64).to_bits(),
+        UNSET => ABSENT_BITS,
+        SCALE_NONE => held as u64,
+        scale => value_of(held, scale),
     }
 }
 
