@@ -148,31 +148,32 @@ impl Plain {
             let mut raw = Vec::with_capacity(READ_BYTES.max(body.len()));
             raw.append(body);
             let mut sink = BodySink::new(encoding, true, limits.bytes_max, body)?;
-            let mut more = rest.take(&mut raw, 0)?;
+            let mut more = rest.take(&mut raw, 0);
             loop {
+                // What came before an error first: what is found does not depend on how much one read brings.
                 let progress = sink.push(&raw)?;
                 if progress != Progress::More {
                     break progress;
                 }
-                if !more {
+                if !more? {
                     break sink.finish()?;
                 }
                 raw.clear();
-                more = rest.read(&mut answer.stream, &mut raw, u64::MAX).await?;
+                more = rest.read(&mut answer.stream, &mut raw, u64::MAX).await;
             }
         } else {
-            let mut more = rest.take(body, 0)?;
+            let mut more = rest.take(body, 0);
             loop {
                 if body.len() as u64 > limits.bytes_max {
                     body.truncate(usize::try_from(limits.bytes_max).unwrap_or(usize::MAX));
                     break Progress::LimitPassed;
                 }
-                if !more {
+                if !more? {
                     break Progress::More;
                 }
                 // One byte past the limit tells that it is passed.
                 let room = (limits.bytes_max - body.len() as u64).saturating_add(1);
-                more = rest.read(&mut answer.stream, body, room).await?;
+                more = rest.read(&mut answer.stream, body, room).await;
             }
         };
         match progress {
@@ -346,6 +347,9 @@ impl Rest {
             }
             _ => READ_BYTES,
         };
+        // A read that brings less than it might tells the runtime that the socket is empty now; one that is filled to the last
+        // byte costs one more, which finds nothing.
+        let wanted = wanted.saturating_add(1);
         buffer.reserve(wanted);
         let length = stream.read_buf(&mut (&mut *buffer).limit(wanted)).await.map_err(|error| broken(&error))?;
         if length > 0 {

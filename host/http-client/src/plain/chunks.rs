@@ -1,10 +1,12 @@
 //! Takes the framing of chunks out of a body (RFC 9112, 7.1), in the buffer that it was received in.
 
+use http::header::{HeaderName, HeaderValue};
+
 use crate::HttpError;
 
 /// Most bytes of extensions of all chunks of a body, and of its trailers, which nobody asks for.
 const EXTENSION_BYTES_MAX: u64 = 16 << 10;
-const TRAILER_BYTES_MAX: u64 = 128 << 10;
+const TRAILER_BYTES_MAX: usize = 128 << 10;
 
 /// Most trailers.
 const TRAILERS_MAX: usize = super::super::client::RESPONSE_HEADERS_MAX;
@@ -35,13 +37,14 @@ pub(crate) struct Chunks {
     /// Of the chunk at hand, what is left of it.
     size: u64,
     extension_bytes: u64,
-    trailer_bytes: u64,
+    /// The trailers' lines. Nobody asks for them, but a body with bad ones is not taken.
+    trailer_lines: Vec<u8>,
     trailers: usize,
 }
 
 impl Chunks {
     pub(crate) fn new() -> Self {
-        Self { state: State::Start, size: 0, extension_bytes: 0, trailer_bytes: 0, trailers: 0 }
+        Self { state: State::Start, size: 0, extension_bytes: 0, trailer_lines: Vec::new(), trailers: 0 }
     }
 
     /// Whether the end of the body was read.
@@ -49,8 +52,8 @@ impl Chunks {
         self.state == State::End
     }
 
-    /// Decodes what stands in the buffer from `from` on, in its place, and cuts the buffer off behind it. Returns how many
-    /// bytes came after the end of the body.
+    /// Decodes what stands in the buffer from `from` on, in its place, and cuts the buffer off behind it, also where it finds an
+    /// error: what came before that is good. Returns how many bytes came after the end of the body.
     pub(crate) fn decode(&mut self, buffer: &mut Vec<u8>, from: usize) -> Result<usize, HttpError> {
         let (mut at, mut out) = (from, from);
         while at < buffer.len() && self.state != State::End {
@@ -68,7 +71,13 @@ impl Chunks {
             }
             let byte = buffer[at];
             at += 1;
-            self.state = self.step(byte)?;
+            match self.step(byte) {
+                Ok(next) => self.state = next,
+                Err(error) => {
+                    buffer.truncate(out);
+                    return Err(error);
+                }
+            }
         }
         let rest = buffer.len() - at;
         buffer.truncate(out);
@@ -110,21 +119,38 @@ impl Chunks {
                 if self.trailers > TRAILERS_MAX {
                     return Err(bad("chunk trailers count overflow"));
                 }
+                self.trailer_lines.push(byte);
                 Ok(State::EndCr)
             }
             (State::TrailerLf, _) => Err(bad("Invalid trailer end LF")),
-            (State::EndLf, b'\n') => Ok(State::End),
+            (State::EndLf, b'\n') => self.check_trailers().map(|()| State::End),
             (State::EndLf, _) => Err(bad("Invalid chunk end LF")),
             (State::Data | State::End, _) => Ok(self.state),
         }
     }
 
     fn trailer(&mut self, byte: u8) -> Result<State, HttpError> {
-        self.trailer_bytes += 1;
-        if self.trailer_bytes > TRAILER_BYTES_MAX {
+        self.trailer_lines.push(byte);
+        if self.trailer_lines.len() > TRAILER_BYTES_MAX {
             return Err(bad("chunk trailers bytes over limit"));
         }
         Ok(if byte == b'\r' { State::TrailerLf } else { State::Trailer })
+    }
+}
+
+impl Chunks {
+    fn check_trailers(&mut self) -> Result<(), HttpError> {
+        if self.trailers == 0 {
+            return Ok(());
+        }
+        self.trailer_lines.extend_from_slice(b"\r\n");
+        let mut slots = [httparse::EMPTY_HEADER; TRAILERS_MAX];
+        let parsed = httparse::parse_headers(&self.trailer_lines, &mut slots);
+        let Ok(httparse::Status::Complete((_, headers))) = parsed else { return Err(bad("invalid trailers")) };
+        let good = |header: &httparse::Header<'_>| {
+            HeaderName::from_bytes(header.name.as_bytes()).is_ok() && HeaderValue::from_bytes(header.value).is_ok()
+        };
+        if headers.iter().all(good) { Ok(()) } else { Err(bad("invalid trailers")) }
     }
 }
 
@@ -170,11 +196,17 @@ mod tests {
             b"0x5\r\n",
             b"0\r\nA: b\rX",
             b"0\r\n\rX",
+            b"0\r\nA\xffB: c\r\n\r\n",
+            b"0\r\nA: \x05\r\n\r\n",
+            b"0\r\nno colon\r\n\r\n",
         ] {
             for step in [1, 3, 100] {
                 assert!(decode(body, step).is_err(), "{:?}", String::from_utf8_lossy(body));
             }
         }
+        let mut good = b"5\r\nhello\r\nzz".to_vec();
+        assert!(Chunks::new().decode(&mut good, 0).is_err());
+        assert_eq!(good, b"hello", "what came before the error");
         let long = [&b"5;"[..], &vec![b'a'; 20_000]].concat();
         assert!(decode(&long, 1000).is_err(), "extensions are bounded");
         let long = [&b"0\r\n"[..], &vec![b'a'; 200_000]].concat();
