@@ -1,6 +1,7 @@
 //! The traits the rooms meet at: storage ([`Append`], [`Select`], [`Tail`]), plugins ([`Plugins`] and what it hands out)
 //! and alerts ([`AlertSink`]). What crosses them is plain data.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
@@ -33,10 +34,28 @@ pub trait Append: Send + Sync {
     fn time_min(&self) -> TimestampMs {
         TimestampMs::MIN
     }
+
+    /// Appends rows of several groups of this storage, each as [`GroupAppend::append`] would; storage may write all of them to its
+    /// log at once. Each row has its result afterwards, and is visible as a whole or not at all.
+    fn append_many(&self, rows: &mut [GroupRow<'_>]) {
+        for row in rows {
+            row.result = Some(row.writer.append(row.row));
+        }
+    }
+}
+
+/// A row with the writer of its group.
+pub struct GroupRow<'a> {
+    /// The group's.
+    pub writer: &'a mut (dyn GroupAppend + 'static),
+    /// What is appended.
+    pub row: Row<'a>,
+    /// What became of it, once [`Append::append_many`] has seen it.
+    pub result: Option<Result<AppendReport, AppendError>>,
 }
 
 /// The writer of one group. Dropping it closes the group for writing.
-pub trait GroupAppend: Send {
+pub trait GroupAppend: Any + Send {
     /// The column of a series in this group, making it if it is not there.
     ///
     /// The id is valid until the writer is dropped, or until a stale marker has been appended to it: that releases it, and

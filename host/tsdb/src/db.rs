@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use model::seams::{Append, AppendError, ColumnError, GroupAppend, TailPosition};
+use model::seams::{Append, AppendError, ColumnError, GroupAppend, GroupRow, TailPosition};
 use model::{LabelSet, TimestampMs};
 
 use crate::disk::{Disk, DiskLock, LockError};
@@ -227,6 +227,10 @@ impl Append for Db {
     fn time_min(&self) -> TimestampMs {
         let retention_ms = self.0.retention_ms();
         if retention_ms > 0 { self.0.options.clock.now().saturating_sub(retention_ms) } else { TimestampMs::MIN }
+    }
+
+    fn append_many(&self, rows: &mut [GroupRow<'_>]) {
+        self.0.append_many(rows);
     }
 }
 

@@ -4,6 +4,7 @@ mod check;
 pub(crate) mod cut;
 pub(crate) mod group;
 pub(crate) mod late;
+mod many;
 mod open;
 pub(crate) mod page;
 pub(crate) mod raw;

@@ -19,7 +19,8 @@ use crate::wal::sections::{put_columns, put_histograms};
 
 /// Tries to encode for a segment that is still open when it is written. Segments end every 64 MiB, so one is enough but for
 /// tests with tiny ones.
-const SEGMENT_TRIES: usize = 1000;
+pub(super) const SEGMENT_TRIES: usize = 1000;
+pub(super) const SEGMENTS_TOO_SHORT: &str = "the log's segments are shorter than a row";
 
 /// Buffers of one append, shared by all groups: rows are short-lived, and a group's is as long as the group is wide.
 #[derive(Default)]
@@ -48,9 +49,20 @@ pub(crate) struct Scratch {
 /// Buffers longer than this are not kept: a frame with definitions is many times longer than the others.
 const SCRATCH_BYTES_MAX: usize = 256 << 10;
 
+/// Scratches that are kept.
+const SCRATCHES_MAX: usize = 128;
+
 /// Bytes of the exemplars of one row that are logged, and what each takes beside its labels. Further ones are not kept.
 const EXEMPLARS_BYTES_MAX: usize = 16 << 20;
 const EXEMPLAR_BYTES: usize = 40;
+
+/// A row's frame, made for a segment.
+pub(super) struct Framed {
+    pub(super) encoded: Encoded,
+    /// The segment knew nothing of the group.
+    new: bool,
+    pub(super) definitions: bool,
+}
 
 /// The one writer of a group.
 pub(crate) struct GroupWriter {
@@ -103,73 +115,89 @@ impl GroupWriter {
         }
     }
 
-    /// Writes the row to the log, with what the open segment does not know of the group yet.
-    fn log(&mut self, row: &Row<'_>, late: bool, scratch: &mut Scratch) -> Result<(i64, Encoded), AppendError> {
+    /// Makes the row's frame for a segment, with what that does not know of the group yet.
+    pub(super) fn frame(&mut self, row: &Row<'_>, late: bool, segment: u64, scratch: &mut Scratch) -> Framed {
         scratch.histograms_section.clear();
         if !scratch.histograms.is_empty() {
             put_histograms(&mut scratch.histograms_section, &scratch.histograms);
         }
+        let new = self.encoder.is_new_to(segment);
+        self.pick_starts(row, new || late, scratch);
+        let claimed = if new { Some(self.claimed_columns()) } else { None };
+        let columns = claimed.as_deref().unwrap_or(&self.new_columns);
+        let definitions = !columns.is_empty();
+        scratch.section.clear();
+        scratch.unset.clear();
+        if definitions {
+            put_columns(&mut scratch.section, &self.db.index(), columns);
+            scratch.unset.extend(columns.iter().map(|(slot, _)| *slot));
+        }
+        let Scratch { row: values, all, exemplars, histograms_section, starts, change, section, frame, .. } = &mut *scratch;
+        let encoded = self.encoder.encode(
+            Frame {
+                segment,
+                group: (self.group.id, &self.group.key),
+                out: &mut *frame,
+                time: row.time,
+                late,
+                row: values,
+                all: *all,
+                columns: definitions.then_some(section.as_slice()),
+                exemplars,
+                starts,
+                histograms: histograms_section,
+            },
+            change,
+        );
+        Framed { encoded, new, definitions }
+    }
+
+    /// The frame that was made last is in the log.
+    pub(super) fn framed(&mut self, framed: &Framed, late: bool, scratch: &mut Scratch) {
+        self.encoder.commit(&scratch.row, &mut scratch.change);
+        if framed.new {
+            self.starts.clear();
+        }
+        if !late {
+            self.starts.extend(scratch.starts.iter().copied());
+        }
+        if framed.definitions {
+            self.new_columns = Vec::new();
+            let bytes = self.encoder.heap_bytes() + self.claimed.bits.capacity() * 8 + self.starts.capacity() * 17 + size_of::<Self>();
+            self.group.writer_bytes.store(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// The row of this time is in the log, but it will not be acknowledged.
+    pub(super) fn leave_unacknowledged(&mut self, time: TimestampMs) {
+        (self.newest, self.newest_unacknowledged) = (time, true);
+        self.group.unacknowledged.store(time, Ordering::Release);
+    }
+
+    /// Writes the row to the log.
+    fn log(&mut self, row: &Row<'_>, late: bool, scratch: &mut Scratch) -> Result<(i64, Encoded), AppendError> {
         for _ in 0..SEGMENT_TRIES {
             let segment = self.db.log.current();
-            let new = self.encoder.is_new_to(segment);
-            self.pick_starts(row, new || late, scratch);
-            let claimed = if new { Some(self.claimed_columns()) } else { None };
-            let columns = claimed.as_deref().unwrap_or(&self.new_columns);
-            let definitions = !columns.is_empty();
-            scratch.section.clear();
-            scratch.unset.clear();
-            if definitions {
-                put_columns(&mut scratch.section, &self.db.index(), columns);
-                scratch.unset.extend(columns.iter().map(|(slot, _)| *slot));
-            }
-            let Scratch { row: values, all, exemplars, histograms_section, starts, change, section, frame, .. } = &mut *scratch;
-            let encoded = self.encoder.encode(
-                Frame {
-                    segment,
-                    group: (self.group.id, &self.group.key),
-                    out: &mut *frame,
-                    time: row.time,
-                    late,
-                    row: values,
-                    all: *all,
-                    columns: definitions.then_some(section.as_slice()),
-                    exemplars,
-                    starts,
-                    histograms: histograms_section,
-                },
-                change,
-            );
-            match self.db.log.write(Write { frame, segment, definitions, time: row.time }) {
+            let framed = self.frame(row, late, segment, scratch);
+            let write = Write { frame: &mut scratch.frame, segment, definitions: framed.definitions, time: row.time };
+            match self.db.log.write(write) {
                 Ok(end) => {
-                    self.encoder.commit(values, change);
-                    if new {
-                        self.starts.clear();
-                    }
-                    if !late {
-                        self.starts.extend(starts.iter().copied());
-                    }
-                    if definitions {
-                        self.new_columns = Vec::new();
-                        let bytes =
-                            self.encoder.heap_bytes() + self.claimed.bits.capacity() * 8 + self.starts.capacity() * 17 + size_of::<Self>();
-                        self.group.writer_bytes.store(bytes, Ordering::Relaxed);
-                    }
+                    self.framed(&framed, late, scratch);
                     if self.db.options.wal_sync_ms == 0
                         && let Err(reason) = self.db.log.wait_synced(end)
                     {
                         if !late {
-                            (self.newest, self.newest_unacknowledged) = (row.time, true);
-                            self.group.unacknowledged.store(row.time, Ordering::Release);
+                            self.leave_unacknowledged(row.time);
                         }
                         return Err(AppendError::Failed(reason));
                     }
-                    return Ok((stamp(end.segment, end.offset), encoded));
+                    return Ok((stamp(end.segment, end.offset), framed.encoded));
                 }
                 Err(WriteError::Moved) => {}
                 Err(WriteError::Failed(reason)) => return Err(AppendError::Failed(reason)),
             }
         }
-        Err(AppendError::Failed("the log's segments are shorter than a row".to_owned()))
+        Err(AppendError::Failed(SEGMENTS_TOO_SHORT.to_owned()))
     }
 
     fn claimed_columns(&self) -> Vec<(u32, u32)> {
@@ -177,7 +205,7 @@ impl GroupWriter {
     }
 
     /// Makes the row visible and lets go of series that ended.
-    fn show(&mut self, time: TimestampMs, late: bool, (stamp, encoded): (i64, Encoded), scratch: &Scratch) {
+    pub(super) fn show(&mut self, time: TimestampMs, late: bool, (stamp, encoded): (i64, Encoded), scratch: &Scratch) {
         let mut head = self.group.head();
         if late {
             head.commit_late(time, stamp, &scratch.row, &scratch.histograms);
@@ -203,7 +231,7 @@ impl GroupWriter {
     }
 
     /// Picks the exemplars that are not kept yet.
-    fn pick_exemplars(&self, row: &Row<'_>, scratch: &mut Scratch) {
+    pub(super) fn pick_exemplars(&self, row: &Row<'_>, scratch: &mut Scratch) {
         scratch.exemplars.clear();
         scratch.exemplar_series.clear();
         if row.exemplars.is_empty() {
@@ -226,6 +254,14 @@ impl GroupWriter {
         }
     }
 
+    pub(super) fn keep_exemplars(&self, scratch: &mut Scratch) {
+        if !scratch.exemplars.is_empty() {
+            let mut kept = self.db.exemplars();
+            let picked = scratch.exemplar_series.drain(..).zip(scratch.exemplars.drain(..));
+            picked.for_each(|(series, (_, exemplar))| kept.push(series, exemplar));
+        }
+    }
+
     fn append_with(&mut self, row: &Row<'_>, scratch: &mut Scratch) -> Result<AppendReport, AppendError> {
         self.lay_out(row, scratch)?;
         let report = if row.time <= self.newest {
@@ -241,16 +277,12 @@ impl GroupWriter {
             let late = row.time < self.newest || (row.time == self.newest && self.group.head().open.is_empty());
             let logged = self.log(row, late, scratch)?;
             self.show(row.time, late, logged, scratch);
-            if !scratch.exemplars.is_empty() {
-                let mut kept = self.db.exemplars();
-                let picked = scratch.exemplar_series.drain(..).zip(scratch.exemplars.drain(..));
-                picked.for_each(|(series, (_, exemplar))| kept.push(series, exemplar));
-            }
+            self.keep_exemplars(scratch);
         }
         Ok(report)
     }
 
-    fn count(&self, report: AppendReport) -> AppendReport {
+    pub(super) fn count(&self, report: AppendReport) -> AppendReport {
         let counters = &self.db.counters;
         for (counter, count) in [
             (&counters.samples_appended, report.accepted),
@@ -321,17 +353,20 @@ pub(crate) fn stamp(segment: u64, offset: u64) -> i64 {
 }
 
 impl Inner {
-    fn take_scratch(&self) -> Scratch {
+    pub(super) fn take_scratch(&self) -> Scratch {
         self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
-    fn give_scratch(&self, mut scratch: Scratch) {
+    pub(super) fn give_scratch(&self, mut scratch: Scratch) {
         for buffer in [&mut scratch.frame, &mut scratch.section, &mut scratch.histograms_section] {
             if buffer.capacity() > SCRATCH_BYTES_MAX {
                 *buffer = Vec::new();
             }
         }
         scratch.change.shrink();
-        self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+        let mut kept = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < SCRATCHES_MAX {
+            kept.push(scratch);
+        }
     }
 }

@@ -80,6 +80,15 @@ pub(crate) struct Write<'a> {
     pub(crate) time: TimestampMs,
 }
 
+/// Frames that are written by one call, and where each of them ends.
+#[derive(Default)]
+pub(crate) struct Together {
+    /// The frames' bytes, one after the other.
+    bytes: Vec<u8>,
+    checksums: Vec<u32>,
+    pub(crate) ends: Vec<TailPosition>,
+}
+
 /// Why a frame was not written.
 #[derive(Debug)]
 pub(crate) enum WriteError {
@@ -87,6 +96,16 @@ pub(crate) enum WriteError {
     Moved,
     /// The reason, with the file.
     Failed(String),
+}
+
+/// Frames that were written together leave a buffer that is kept up to this length.
+const TOGETHER_BYTES_KEPT: usize = 256 << 10;
+
+fn check_length(bytes: usize) -> Result<(), WriteError> {
+    if bytes > PAYLOAD_BYTES_MAX {
+        return Err(WriteError::Failed(format!("a row of {bytes} bytes is too long for the log (at most {PAYLOAD_BYTES_MAX})")));
+    }
+    Ok(())
 }
 
 impl Log {
@@ -138,41 +157,75 @@ impl Log {
 
     /// Writes the frame and returns its end.
     pub(crate) fn write(&self, write: Write<'_>) -> Result<TailPosition, WriteError> {
-        if write.frame.len() > PAYLOAD_BYTES_MAX {
-            return Err(WriteError::Failed(format!(
-                "a row of {} bytes is too long for the log (at most {PAYLOAD_BYTES_MAX})",
-                write.frame.len()
-            )));
-        }
+        check_length(write.frame.len())?;
         let checksum = payload_checksum(write.frame);
         let mut state = self.state();
-        let result = self.write_locked(&mut state, write, checksum);
+        let result = self.ready_locked(&mut state, write.segment).and_then(|file| {
+            seal_frame(write.frame, checksum, state.number, state.offset);
+            self.put_locked(&mut state, file.as_ref(), write.frame)?;
+            Ok(self.count_locked(&mut state, &write))
+        });
+        self.count_failure(result)
+    }
+
+    /// Writes frames that were encoded for the same segment by one call: all of them or, as far as this process is told, none.
+    pub(crate) fn write_together(&self, writes: &mut [Write<'_>], together: &mut Together) -> Result<(), WriteError> {
+        let Together { bytes, checksums, ends } = together;
+        let Some(segment) = writes.first().map(|write| write.segment) else { return Ok(()) };
+        checksums.clear();
+        for write in writes.iter() {
+            check_length(write.frame.len())?;
+            checksums.push(payload_checksum(write.frame));
+        }
+        bytes.clear();
+        ends.clear();
+        let mut state = self.state();
+        let result = self.ready_locked(&mut state, segment).and_then(|file| {
+            for (write, checksum) in writes.iter_mut().zip(&*checksums) {
+                seal_frame(write.frame, *checksum, state.number, state.offset + bytes.len() as u64);
+                bytes.extend_from_slice(write.frame);
+            }
+            self.put_locked(&mut state, file.as_ref(), bytes)?;
+            ends.extend(writes.iter().map(|write| self.count_locked(&mut state, write)));
+            Ok(())
+        });
+        drop(state);
+        if bytes.capacity() > TOGETHER_BYTES_KEPT {
+            *bytes = Vec::new();
+        }
+        self.count_failure(result)
+    }
+
+    fn count_failure<T>(&self, result: Result<T, WriteError>) -> Result<T, WriteError> {
         if let Err(WriteError::Failed(_)) = &result {
             self.counters.write_failures.fetch_add(1, Ordering::Relaxed);
         }
         result
     }
 
-    fn write_locked(&self, state: &mut State, write: Write<'_>, checksum: u32) -> Result<TailPosition, WriteError> {
+    /// The file of the segment that the frames were encoded for, ready to be written to at the state's offset.
+    fn ready_locked(&self, state: &mut State, segment: u64) -> Result<Arc<dyn DiskFile>, WriteError> {
         if state.file.is_none() || state.retired || state.full || state.row_bytes >= self.segment_bytes.max(4 * state.definition_bytes) {
             self.cut_locked(state).map_err(|error| self.failed("cannot begin the segment", state.number + 1, &error))?;
         }
-        if write.segment != state.number {
-            return Err(WriteError::Moved);
-        }
-        let Some(file) = state.file.clone() else {
-            return Err(WriteError::Moved);
-        };
+        let file = state.file.clone().filter(|_| segment == state.number).ok_or(WriteError::Moved)?;
         if state.dirty {
             file.set_len(state.offset).map_err(|error| self.failed("cannot cut off a partial record in", state.number, &error))?;
             state.dirty = false;
         }
-        seal_frame(write.frame, checksum, state.number, state.offset);
-        if let Err(error) = file.write_all_at(write.frame, state.offset) {
+        Ok(file)
+    }
+
+    fn put_locked(&self, state: &mut State, file: &dyn DiskFile, bytes: &[u8]) -> Result<(), WriteError> {
+        file.write_all_at(bytes, state.offset).map_err(|error| {
             // At once, so that a full disk gets the bytes back; should it fail, before the next write.
             state.dirty = file.set_len(state.offset).is_err();
-            return Err(self.failed("cannot write to", state.number, &error));
-        }
+            self.failed("cannot write to", state.number, &error)
+        })
+    }
+
+    /// The frame stands at the state's offset. Returns its end.
+    fn count_locked(&self, state: &mut State, write: &Write<'_>) -> TailPosition {
         let bytes = write.frame.len() as u64;
         state.offset += bytes;
         state.time_min = state.time_min.min(write.time);
@@ -183,7 +236,7 @@ impl Log {
             state.row_bytes += bytes;
         }
         self.counters.bytes_written.fetch_add(bytes, Ordering::Relaxed);
-        Ok(TailPosition { segment: state.number, offset: state.offset })
+        TailPosition { segment: state.number, offset: state.offset }
     }
 
     fn failed(&self, what: &str, number: u64, error: &io::Error) -> WriteError {

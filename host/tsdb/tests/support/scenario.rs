@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use model::seams::{Append, AppendError, ColumnId, GroupAppend, Row, SelectError};
+use model::seams::{Append, AppendError, AppendReport, ColumnId, GroupAppend, GroupRow, Row, SelectError};
 use model::{BucketSpan, Histogram, HistogramCounts, LabelSet, ManualClock, MatchOp, ResetHint, TimeRange, TimestampMs, stale};
 use tsdb::disk::{Call, SimDisk};
 use tsdb::{Db, Options, RecoveryReport};
@@ -66,6 +66,33 @@ pub(crate) struct Scenario {
 struct Feeder {
     writer: Box<dyn GroupAppend>,
     columns: BTreeMap<LabelSet, ColumnId>,
+}
+
+/// A row of a group: which, when, what.
+type GroupSamples<'a> = (usize, TimestampMs, &'a [(LabelSet, Value)]);
+
+/// Columns, their values, and histograms of further columns.
+type LaidOut = (Vec<ColumnId>, Vec<f64>, Vec<(ColumnId, Arc<Histogram>)>);
+
+impl Feeder {
+    fn lay_out(&mut self, samples: &[(LabelSet, Value)]) -> LaidOut {
+        let (mut columns, mut values, mut histograms) = (Vec::new(), Vec::new(), Vec::new());
+        for (labels, value) in samples {
+            let column = match self.columns.get(labels) {
+                Some(column) => *column,
+                None => self.writer.column(labels).expect("no limit"),
+            };
+            self.columns.insert(labels.clone(), column);
+            match value {
+                Value::Float(bits) => {
+                    columns.push(column);
+                    values.push(f64::from_bits(*bits));
+                }
+                Value::Histogram(histogram) => histograms.push((column, histogram.clone())),
+            }
+        }
+        (columns, values, histograms)
+    }
 }
 
 pub(crate) fn locked(witness: &Mutex<Witness>) -> MutexGuard<'_, Witness> {
@@ -135,6 +162,11 @@ impl Scenario {
             3 => drop(self.feeders.remove(&(self.dice.below(3) as usize))),
             4 if self.dice.below(3) == 0 => drop(self.delete()),
             5 if self.dice.below(4) == 0 => drop(self.db().clean_tombstones()),
+            8..12 => {
+                let pause = self.dice.below(15_000) as i64;
+                self.pass(pause);
+                drop(self.append_together());
+            }
             6 | 7 => {
                 let pause = 60_000 + self.dice.below(120_000) as i64;
                 self.pass(pause);
@@ -217,62 +249,92 @@ impl Scenario {
     /// A row of some group at a time that is mostly now.
     pub(crate) fn append(&mut self) -> Result<(), AppendError> {
         let group = self.dice.below(GROUPS.len() as u64) as usize;
+        let (time, samples) = self.row(group);
+        self.write(group, time, &samples)
+    }
+
+    /// Rows of some groups, in any order, by one call.
+    pub(crate) fn append_together(&mut self) -> Result<(), AppendError> {
+        let first = self.dice.below(GROUPS.len() as u64) as usize;
+        let count = 2 + self.dice.below(GROUPS.len() as u64 - 1) as usize;
+        let groups = (first..first + count).map(|group| group % GROUPS.len());
+        let mut row = |group| {
+            // Each has a time of its own: which of two groups counts where both have a series at one time is not known here once
+            // samples were added to one of the rows.
+            self.pass(10);
+            (group, self.row(group))
+        };
+        let rows: Vec<_> = groups.map(&mut row).collect();
+        let rows: Vec<_> = rows.iter().map(|(group, (time, samples))| (*group, *time, samples.as_slice())).collect();
+        self.write_together(&rows)
+    }
+
+    fn row(&mut self, group: usize) -> (TimestampMs, Vec<(LabelSet, Value)>) {
         let time = match self.dice.below(12) {
             0 => self.newest[group],
             1 | 2 => self.newest[group] - self.dice.below(80_000) as i64,
             _ => self.now() - self.dice.below(3) as i64,
         };
-        let samples = self.samples(group);
-        self.write(group, time, &samples)
+        (time, self.samples(group))
     }
 
     pub(crate) fn write(&mut self, group: usize, time: TimestampMs, samples: &[(LabelSet, Value)]) -> Result<(), AppendError> {
+        self.write_together(&[(group, time, samples)])
+    }
+
+    /// Of each group at most one row.
+    fn write_together(&mut self, rows: &[GroupSamples<'_>]) -> Result<(), AppendError> {
         let db = self.db.clone().expect("it is open");
-        let feeder = self
-            .feeders
-            .entry(group)
-            .or_insert_with(|| Feeder { writer: db.open_group(GROUPS[group]).expect("nobody else writes"), columns: BTreeMap::new() });
-        let (mut columns, mut values, mut histograms) = (Vec::new(), Vec::new(), Vec::new());
-        for (labels, value) in samples {
-            let column = match feeder.columns.get(labels) {
-                Some(column) => *column,
-                None => feeder.writer.column(labels).expect("no limit"),
-            };
-            feeder.columns.insert(labels.clone(), column);
-            match value {
-                Value::Float(bits) => {
-                    columns.push(column);
-                    values.push(f64::from_bits(*bits));
+        let mut laid_out = Vec::new();
+        for (group, _, samples) in rows {
+            let feeder = self
+                .feeders
+                .entry(*group)
+                .or_insert_with(|| Feeder { writer: db.open_group(GROUPS[*group]).expect("nobody else writes"), columns: BTreeMap::new() });
+            laid_out.push(feeder.lay_out(samples));
+        }
+        let open: Vec<_> = rows.iter().map(|(group, time, samples)| locked(&self.witness).begin(*group, *time, samples)).collect();
+        let mut writers: BTreeMap<usize, &mut Feeder> = self.feeders.iter_mut().map(|(group, feeder)| (*group, feeder)).collect();
+        let results: Vec<Result<AppendReport, AppendError>> = {
+            let mut together: Vec<GroupRow<'_>> = Vec::new();
+            for ((group, time, _), (columns, values, histograms)) in rows.iter().zip(&laid_out) {
+                let row = Row::floats(*time, columns, values).with_histograms(histograms);
+                let writer = writers.remove(group).expect("one row of each group").writer.as_mut();
+                together.push(GroupRow { writer, row, result: None });
+            }
+            match together.as_mut_slice() {
+                [one] => one.result = Some(one.writer.append(one.row)),
+                several => db.append_many(several),
+            }
+            together.into_iter().map(|row| row.result.expect("storage says what became of it")).collect()
+        };
+        for (((group, time, samples), open), result) in rows.iter().zip(&open).zip(&results) {
+            if std::env::var_os("SKOPOS_TRACE").is_some() {
+                println!("append to {group} at {time}, now {}: {samples:?} {result:?}", model::Clock::now(self.plan.clock.as_ref()));
+            }
+            let mut witness = locked(&self.witness);
+            match result {
+                // Also where a row of that time is in a block already, which nothing is added to.
+                Ok(report) if report.accepted == 0 => witness.refused(open),
+                Ok(report) => {
+                    witness.acknowledged(open, report.duplicate == 0);
+                    if self.plan.options.wal_sync_ms == 0 {
+                        let last = witness.last_row();
+                        witness.synced_to(last);
+                    }
+                    self.newest[*group] = self.newest[*group].max(*time);
+                    let ended = |labels: &LabelSet| samples.iter().any(|(l, v)| l == labels && *v == Value::Float(stale().to_bits()));
+                    self.feeders.get_mut(group).expect("it wrote").columns.retain(|labels, _| !ended(labels));
                 }
-                Value::Histogram(histogram) => histograms.push((column, histogram.clone())),
+                Err(_) => {
+                    witness.failed(open);
+                    if self.plan.options.wal_sync_ms == 0 {
+                        witness.sync_failed();
+                    }
+                }
             }
         }
-        let row = locked(&self.witness).begin(group, time, samples);
-        let result = feeder.writer.append(Row::floats(time, &columns, &values).with_histograms(&histograms));
-        if std::env::var_os("SKOPOS_TRACE").is_some() {
-            println!("append to {group} at {time}, now {}: {samples:?} {result:?}", model::Clock::now(self.plan.clock.as_ref()));
-        }
-        let mut witness = locked(&self.witness);
-        match &result {
-            // Also where a row of that time is in a block already, which nothing is added to.
-            Ok(report) if report.accepted == 0 => witness.refused(&row),
-            Ok(report) => {
-                witness.acknowledged(&row, report.duplicate == 0);
-                if self.plan.options.wal_sync_ms == 0 {
-                    let last = witness.last_row();
-                    witness.synced_to(last);
-                }
-                self.newest[group] = self.newest[group].max(time);
-                feeder.columns.retain(|labels, _| !samples.iter().any(|(l, v)| l == labels && *v == Value::Float(stale().to_bits())));
-            }
-            Err(_) => {
-                witness.failed(&row);
-                if self.plan.options.wal_sync_ms == 0 {
-                    witness.sync_failed();
-                }
-            }
-        }
-        result.map(drop)
+        results.into_iter().try_for_each(|result| result.map(drop))
     }
 
     /// The running database shows exactly what was acknowledged.
