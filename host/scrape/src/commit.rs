@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use exposition::{Format, Reader, Sample, Tail, read_tail};
 use foldhash::quality::FixedState;
-use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, GroupAppend, Row};
+use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, GroupAppend, GroupRow, Row};
 use model::{LabelSet, METRIC_NAME, TimestampMs, stale};
 
 use crate::exemplars::Exemplars;
@@ -622,14 +622,11 @@ impl Committer {
             newly_refused: counts.newly_refused,
             ..Committed::default()
         };
-        if error.is_none() {
-            let timed = self.timed.write(&mut |report| add(&mut committed.report, report));
-            if let Err((error, lost)) = timed {
-                committed.lost += lost;
-                committed.warning = Some(format!("storage: {error}"));
-            }
+        if error.is_some() {
+            // What was taken before the body turned out to be bad.
+            self.timed.begin_rows();
         }
-        self.write_main(time, report, &mut committed);
+        self.write_rows(time, report, &mut committed);
         if self.rules.track_timestamps_staleness {
             self.timed.write_stale(time, error.is_some());
         }
@@ -646,8 +643,8 @@ impl Committer {
         committed
     }
 
-    /// Writes the row of the target's own group: samples, stale markers, report.
-    fn write_main(&mut self, time: TimestampMs, report: &Report, committed: &mut Committed) {
+    /// Writes what has times of its own, and the row of the target's own group: samples, stale markers, report.
+    fn write_rows(&mut self, time: TimestampMs, report: &Report, committed: &mut Committed) {
         let mut with_ended = Vec::new();
         if !self.ended.is_empty() {
             with_ended.reserve(self.columns.len() + self.ended.len());
@@ -661,7 +658,14 @@ impl Committer {
         let Some(main) = self.main.as_mut() else { return };
         let row = Row::floats(time, columns, &self.values).with_exemplars(&self.exemplars.pending);
         let row = row.with_histograms(&self.natives.pending).with_starts(&self.starts.pending);
-        match main.append(row) {
+        let mut failure = None;
+        let main = GroupRow { writer: main.as_mut(), row, result: None };
+        let done = self.timed.write(self.append.as_ref(), main, &mut |report| add(&mut committed.report, report), &mut failure);
+        if let Some((error, lost)) = failure {
+            committed.lost += lost;
+            committed.warning = Some(format!("storage: {error}"));
+        }
+        match done {
             Ok(done) => {
                 self.exemplars.pending.clear();
                 self.starts.pending.clear();

@@ -15,6 +15,7 @@ mod egress;
 mod exemplars;
 mod failure_log;
 mod fetch;
+mod grid;
 mod layout;
 mod metadata;
 mod native;

@@ -17,13 +17,15 @@ pub(crate) fn offset_ms(labels: &LabelSet, url: &str, seed: u64, interval_ms: u6
 }
 
 /// The first tick after `now` and after the last one. A last tick that lies an interval or more ahead is from before the
-/// clock was set back, and does not count.
+/// clock was set back, and does not count. Where the grid has moved, a tick that has come too near to the last one is left out.
 pub(crate) fn next_tick(now: TimestampMs, last: Option<TimestampMs>, interval_ms: u64, offset_ms: u64) -> TimestampMs {
     let interval = i64::try_from(interval_ms.max(1)).unwrap_or(i64::MAX);
     let offset = i64::try_from(offset_ms).unwrap_or(0);
     let after = last.filter(|last| *last > now && last.saturating_sub(now) < interval).unwrap_or(now);
     let since = after.saturating_sub(offset).rem_euclid(interval);
-    after.saturating_add(interval - since)
+    let next = after.saturating_add(interval - since);
+    let near = last.is_some_and(|last| last <= after && next.saturating_sub(last) < interval / 2);
+    if near { next.saturating_add(interval) } else { next }
 }
 
 /// The time of the samples of a scrape that began at `now` for `tick`.
@@ -44,6 +46,9 @@ mod tests {
             (1_029, Some(1_030), 100, 30, 1_130),
             (1_500, Some(1_030), 100, 30, 1_530),
             (1_000, Some(9_030), 100, 30, 1_030),
+            // The offset was 30 before.
+            (1_031, Some(1_030), 100, 40, 1_140),
+            (1_031, Some(1_030), 100, 20, 1_120),
             (-250, None, 100, 30, -170),
             (i64::MAX - 1, None, 100, 0, i64::MAX),
         ] {

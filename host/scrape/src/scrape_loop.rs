@@ -12,6 +12,7 @@ use crate::commit::{Committed, Committer, Scrape};
 use crate::config::JobConfig;
 use crate::failure_log;
 use crate::fetch::{Asked, Buffers, Fetched, Source, fetch};
+use crate::grid::{Grid, OnGrid};
 use crate::layout::KeyHasher;
 use crate::metadata::{Families, SharedMetadata};
 use crate::refusal::RefusedSeries;
@@ -44,6 +45,7 @@ pub(crate) struct Context {
     pub(crate) waiting: Semaphore,
     pub(crate) counters: Counters,
     pub(crate) storage: Storage,
+    pub(crate) grid: Arc<Grid>,
 }
 
 /// What a loop works by. Replaced as a whole by a reload.
@@ -142,6 +144,7 @@ pub(crate) async fn run(context: Arc<Context>, commands: watch::Receiver<Command
 
 impl Loop {
     async fn run(mut self) {
+        let mut on_grid = OnGrid::new(Arc::clone(&self.context.grid));
         let ends = loop {
             let settings = match self.commands.borrow_and_update().clone() {
                 Command::Run(settings) => settings,
@@ -150,7 +153,9 @@ impl Loop {
             };
             let now = self.context.clock.now();
             let target = &settings.target;
+            on_grid.every(target.interval_ms);
             let offset = offset_ms(&target.labels, &target.url, self.context.offset_seed, target.interval_ms);
+            let offset = self.context.grid.align(offset, target.interval_ms);
             let tick = next_tick(now, self.last_tick, target.interval_ms, offset);
             let due = Instant::now() + Duration::from_millis(u64::try_from(tick.saturating_sub(now)).unwrap_or(0));
             tokio::select! {
@@ -164,6 +169,7 @@ impl Loop {
             self.count_tick(tick, target.interval_ms, due.elapsed());
             self.scrape(&settings, tick).await;
         };
+        drop(on_grid);
         if let (true, Some(mut committer)) = (ends, self.committer.take()) {
             let now = self.context.clock.now();
             // The only failure is a panic, which the runtime reports.
@@ -445,6 +451,7 @@ mod tests {
             waiting: Semaphore::new(waiting_kib),
             counters: Counters::default(),
             storage: Storage::default(),
+            grid: Arc::default(),
         })
     }
 

@@ -102,6 +102,7 @@ impl Scraper {
             waiting: Semaphore::new(WAITING_KIB_MAX as usize),
             counters: Counters::default(),
             storage: Storage::default(),
+            grid: Arc::default(),
         };
         let inner = Inner {
             context: Arc::new(context),

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, Exemplar, GroupAppend, Row};
+use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, Exemplar, GroupAppend, GroupRow, Row};
 use model::{Histogram, LabelSet, StartTimestampMs, TimestampMs, stale};
 
 use crate::layout::TIMED_MAX;
@@ -60,6 +60,18 @@ struct TimedRow {
     starts: Vec<(ColumnId, StartTimestampMs)>,
 }
 
+impl TimedRow {
+    fn row(&self) -> Row<'_> {
+        let floats = Row::floats(self.time, &self.columns, &self.values).with_exemplars(&self.exemplars);
+        floats.with_histograms(&self.histograms).with_starts(&self.starts)
+    }
+}
+
+/// For a storage that does not say what became of a row.
+fn untold() -> Result<AppendReport, AppendError> {
+    Err(AppendError::Failed("storage said nothing of a row".to_owned()))
+}
+
 /// What became of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
@@ -77,6 +89,11 @@ impl TimedGroups {
         self.scrape = self.scrape.wrapping_add(1);
         self.rows_used = 0;
         self.at_time.clear();
+    }
+
+    /// Nothing of what was taken is to be written.
+    pub(crate) fn begin_rows(&mut self) {
+        self.rows_used = 0;
     }
 
     /// Takes a sample of a series that is known by its number.
@@ -249,25 +266,55 @@ impl TimedGroups {
         u32::try_from(free).map_err(|_| ColumnError::Refused("too many groups".to_owned()))
     }
 
-    /// Writes what was taken, in the order of time. Reports go to `report`; the first failure is returned with the number of
-    /// samples that were lost.
-    pub(crate) fn write(&mut self, report: &mut impl FnMut(AppendReport)) -> Result<(), (AppendError, u64)> {
-        let mut failure = None;
-        let (rows, groups) = (&mut self.rows[..self.rows_used], &mut self.groups);
-        rows.sort_by_key(|row| row.time);
-        for row in rows.iter() {
-            let Some(group) = groups.get_mut(row.group as usize).and_then(Option::as_mut) else { continue };
-            let floats = Row::floats(row.time, &row.columns, &row.values).with_exemplars(&row.exemplars);
-            match group.writer.append(floats.with_histograms(&row.histograms).with_starts(&row.starts)) {
-                Ok(done) => report(done),
-                Err(error) => failure.get_or_insert((error, 0)).1 += (row.values.len() + row.histograms.len()) as u64,
-            }
-        }
+    /// Writes what was taken, in the order of time, with the row of the target's own group: all by one call to storage, but for
+    /// further rows of one group. Reports go to `report`; the first failure is kept in `failure` with the number of samples that
+    /// were lost. Returns what became of the target's own row.
+    pub(crate) fn write(
+        &mut self,
+        append: &dyn Append,
+        main: GroupRow<'_>,
+        report: &mut impl FnMut(AppendReport),
+        failure: &mut Option<(AppendError, u64)>,
+    ) -> Result<AppendReport, AppendError> {
+        let done = if self.rows_used == 0 { main.writer.append(main.row) } else { self.write_together(append, main, report, failure) };
         self.rows_used = 0;
         if self.scrape.is_multiple_of(GROUP_IDLE_SCRAPES_MAX) {
             self.close_idle();
         }
-        failure.map_or(Ok(()), Err)
+        done
+    }
+
+    fn write_together(
+        &mut self,
+        append: &dyn Append,
+        main: GroupRow<'_>,
+        report: &mut impl FnMut(AppendReport),
+        failure: &mut Option<(AppendError, u64)>,
+    ) -> Result<AppendReport, AppendError> {
+        let mut tell = |result: Result<AppendReport, AppendError>, row: &Row<'_>| match result {
+            Ok(done) => report(done),
+            Err(error) => failure.get_or_insert((error, 0)).1 += (row.values.len() + row.histograms.len()) as u64,
+        };
+        let (rows, groups) = (&mut self.rows[..self.rows_used], &mut self.groups);
+        rows.sort_by_key(|row| row.time);
+        let mut writers: Vec<Option<&mut TimedGroup>> = groups.iter_mut().map(Option::as_mut).collect();
+        let mut together: Vec<GroupRow<'_>> = Vec::with_capacity(rows.len() + 1);
+        let mut further: Vec<&TimedRow> = Vec::new();
+        for row in rows.iter() {
+            match writers.get_mut(row.group as usize).and_then(Option::take) {
+                Some(group) => together.push(GroupRow { writer: group.writer.as_mut(), row: row.row(), result: None }),
+                None => further.push(row),
+            }
+        }
+        together.push(main);
+        append.append_many(&mut together);
+        let done = together.pop().and_then(|main| main.result);
+        together.into_iter().for_each(|done| tell(done.result.unwrap_or_else(untold), &done.row));
+        for row in further {
+            let Some(group) = groups.get_mut(row.group as usize).and_then(Option::as_mut) else { continue };
+            tell(group.writer.append(row.row()), &row.row());
+        }
+        done.unwrap_or_else(untold)
     }
 
     /// Writes stale markers for series that came before and did not come in this scrape, or for all of them.
