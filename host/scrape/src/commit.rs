@@ -4,6 +4,7 @@
 //! layout of the last body, and for a line that begins as it did then, only the value is read. What differs is parsed,
 //! relabelled and looked up.
 
+mod custom;
 mod natives;
 mod protobuf;
 
@@ -138,6 +139,8 @@ struct Scan<'a> {
     at: usize,
     /// The entry of the known layout that is expected next.
     cursor: usize,
+    /// Whether classic histograms were taken out already, where they are stored as native ones.
+    converted: bool,
     counts: Counts,
 }
 
@@ -335,7 +338,7 @@ impl Committer {
             self.natives.forget_refused();
             known = Layout::default();
         }
-        let mut scan = Scan { body, format, time, at: 0, cursor: 0, counts: Counts::default() };
+        let mut scan = Scan { body, format, time, at: 0, cursor: 0, converted: false, counts: Counts::default() };
         self.values.clear();
         self.exemplars.pending.clear();
         self.starts.pending.clear();
@@ -361,6 +364,7 @@ impl Committer {
     fn read_samples(&mut self, scan: &mut Scan<'_>, known: &Layout) -> Result<Option<Layout>, String> {
         match scan.format {
             Format::Protobuf => self.read_protobuf(scan, known),
+            _ if self.rules.histograms.custom_buckets && !scan.converted => self.read_converted(scan, known),
             _ => self.read_lines(scan, known),
         }
     }

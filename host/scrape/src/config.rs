@@ -62,7 +62,7 @@ impl<'a> JobReader<'a> {
                 return Err(node.error("empty or null scrape config section"));
             }
             let mut found = DiscoveryReader::new(self.plugins, self.allow_missing);
-            let job = JobConfig::from_node(node, &self.global, base_dir, &mut found, &mut self.warnings)?;
+            let job = JobConfig::from_node(node, &self.global, base_dir, &mut found)?;
             if self.jobs.iter().any(|other| other.name == job.name) {
                 let at = node.get("job_name").unwrap_or(node);
                 return Err(at.error(format!("found multiple scrape configs with job name {:?}", job.name)));

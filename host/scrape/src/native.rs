@@ -48,30 +48,34 @@ impl HistogramRules {
 /// A classic histogram as a native one with custom buckets. None where its buckets do not ascend or counts are below zero: then
 /// it stays classic.
 pub(crate) fn from_classic(value: &protobuf::Value<'_>, gauge: bool) -> Result<Option<Histogram>, protobuf::Error> {
-    let (mut count, mut sum, mut last, mut good) = (0.0, 0.0, 0.0, true);
-    let (mut bounds, mut counts): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
+    let (mut count, mut sum, mut many) = (0.0, 0.0, false);
+    let mut buckets: Vec<(f64, f64)> = Vec::new();
     value.floats::<protobuf::Error>(|float| {
         match float.part {
             protobuf::Part::Count => count = float.value,
             protobuf::Part::Sum => sum = float.value,
-            protobuf::Part::Bucket(bound) => {
-                good &= bounds.last().is_none_or(|last: &f64| *last < bound) && float.value >= last && float.value.is_finite();
-                good &= bounds.len() <= protobuf::BUCKETS_MAX;
-                if good {
-                    counts.push(float.value - last);
-                    bounds.push(bound);
-                }
-                last = float.value;
-            }
+            protobuf::Part::Bucket(bound) if buckets.len() <= protobuf::BUCKETS_MAX => buckets.push((bound, float.value)),
+            protobuf::Part::Bucket(_) => many = true,
             _ => {}
         }
         Ok(())
     })?;
+    Ok(if many { None } else { with_custom_buckets(&buckets, count, sum, gauge) })
+}
+
+/// A histogram with custom buckets of upper bounds and cumulative counts, which ascend up to infinity. None where they do not, or do
+/// not fit the count.
+pub(crate) fn with_custom_buckets(buckets: &[(f64, f64)], count: f64, sum: f64, gauge: bool) -> Option<Histogram> {
+    let ascending = buckets.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1);
+    let good = buckets.iter().all(|(_, count)| count.is_finite() && *count >= 0.0);
+    let (last, bounded) = buckets.split_last()?;
+    let bounds: Vec<f64> = bounded.iter().map(|(bound, _)| *bound).collect();
     // The last bucket has no bound, and is there: it was added if the target did not give it.
-    good &= bounds.pop() == Some(f64::INFINITY) && bounds.iter().all(|bound| bound.is_finite()) && count == last;
-    if !good {
-        return Ok(None);
+    if !ascending || !good || *last != (f64::INFINITY, count) || !bounds.iter().all(|bound| bound.is_finite()) {
+        return None;
     }
+    let before = std::iter::once(0.0).chain(buckets.iter().map(|(_, count)| *count));
+    let counts: Vec<f64> = buckets.iter().zip(before).map(|((_, count), before)| count - before).collect();
     let (spans, counts) = without_empty(&counts);
     let whole = |value: &f64| value.fract() == 0.0 && *value <= 2_f64.powi(53);
     let counts = if whole(&count) && counts.iter().all(whole) {
@@ -90,7 +94,7 @@ pub(crate) fn from_classic(value: &protobuf::Value<'_>, gauge: bool) -> Result<O
         custom_bounds: bounds,
         reset_hint: if gauge { ResetHint::Gauge } else { ResetHint::Unknown },
     };
-    Ok(histogram.check().is_ok().then_some(histogram))
+    histogram.check().is_ok().then_some(histogram)
 }
 
 /// The buckets that hold something, and where they lie.

@@ -208,14 +208,14 @@ impl Committer {
                 scan.counts.duplicates += 1;
                 return Ok(());
             }
-            Found::Slot(slot) if self.take_native(scan, named, slot, &native) => slot,
+            Found::Slot(slot) if self.take_native(scan, named.time, slot, &native) => slot,
             found => {
                 if let Found::Slot(slot) = found {
                     self.natives.leave(slot, &mut self.ended);
                 }
                 let slot = match self.labels(scan, named, named.metric.family.name, None)? {
                     Some(labels) => {
-                        let resolved = self.resolve_native(scan, named, &labels, &native);
+                        let resolved = self.resolve_native(scan, named.time, &labels, &native);
                         self.slot_or_refused(resolved, &labels, &mut scan.counts)
                     }
                     None => Slot::Dropped,
@@ -236,8 +236,8 @@ impl Committer {
     }
 
     /// Like `take`, of a histogram.
-    fn take_native(&mut self, scan: &mut Scan<'_>, named: &Named<'_, '_>, slot: Slot, native: &Arc<Histogram>) -> bool {
-        match (slot, named.time) {
+    pub(super) fn take_native(&mut self, scan: &mut Scan<'_>, time: Option<TimestampMs>, slot: Slot, native: &Arc<Histogram>) -> bool {
+        match (slot, time) {
             (Slot::Column(column), None) => self.natives.pending.push((column, Arc::clone(native))),
             (Slot::Timed(number), Some(time)) => match self.timed.push_histogram(number, time, native) {
                 Taken::Yes => {}
@@ -253,14 +253,14 @@ impl Committer {
         true
     }
 
-    fn resolve_native(
+    pub(super) fn resolve_native(
         &mut self,
         scan: &mut Scan<'_>,
-        named: &Named<'_, '_>,
+        time: Option<TimestampMs>,
         labels: &LabelSet,
         native: &Arc<Histogram>,
     ) -> Result<Slot, ColumnError> {
-        if let Some(time) = named.time {
+        if let Some(time) = time {
             let (number, taken, new) = self.timed.resolve_histogram(labels, (time, native), &self.append, &self.key)?;
             scan.counts.added += u64::from(new);
             scan.counts.duplicates += u64::from(taken == Taken::Duplicate);
@@ -327,4 +327,4 @@ impl Committer {
 
 #[cfg(test)]
 #[path = "protobuf_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -19,16 +19,16 @@ use crate::store::{Store, StoredRow};
 mod messages;
 use messages::*;
 
-const NATIVE: HistogramRules =
+pub(in crate::commit) const NATIVE: HistogramRules =
     HistogramRules { native: true, classic_too: false, custom_buckets: false, bucket_limit: 0, schema_max: None };
 
-struct Bench {
-    store: Store,
+pub(in crate::commit) struct Bench {
+    pub(in crate::commit) store: Store,
     committer: Committer,
     time: i64,
 }
 
-fn rules(histograms: HistogramRules) -> SampleRules {
+pub(in crate::commit) fn rules(histograms: HistogramRules) -> SampleRules {
     SampleRules {
         target_labels: LabelSet::from_pairs([("job", "j")]),
         honor_labels: false,
@@ -42,13 +42,13 @@ fn rules(histograms: HistogramRules) -> SampleRules {
 }
 
 impl Bench {
-    fn new(rules: SampleRules) -> Self {
+    pub(in crate::commit) fn new(rules: SampleRules) -> Self {
         let store = Store::default();
         let committer = Committer::new(store.shared(), Arc::default(), "g".to_owned(), KeyHasher::new(3), Arc::new(rules));
         Self { store, committer, time: 0 }
     }
 
-    fn scrape(&mut self, body: Result<(&[u8], Format), &str>) -> Committed {
+    pub(in crate::commit) fn scrape(&mut self, body: Result<(&[u8], Format), &str>) -> Committed {
         self.time += 1000;
         self.committer.commit(&Scrape {
             time: self.time,
@@ -67,18 +67,18 @@ impl Bench {
         committed
     }
 
-    fn row(&self) -> StoredRow {
+    pub(in crate::commit) fn row(&self) -> StoredRow {
         self.store.rows().into_iter().rfind(|row| row.group == "g").expect("a row")
     }
 
     /// The floats of the last row of the target's group, without those of the report: name with labels, and value.
-    fn floats(&self) -> BTreeMap<String, f64> {
+    pub(in crate::commit) fn floats(&self) -> BTreeMap<String, f64> {
         let own = |labels: &LabelSet| labels.metric_name().is_some_and(|name| name == "up" || name.starts_with("scrape_"));
         let row = self.row();
         row.samples.iter().filter(|(labels, _)| !own(labels)).map(|(labels, value)| (labels.to_string(), *value)).collect()
     }
 
-    fn histograms(&self) -> BTreeMap<String, Arc<Histogram>> {
+    pub(in crate::commit) fn histograms(&self) -> BTreeMap<String, Arc<Histogram>> {
         self.row().histograms.into_iter().map(|(labels, histogram)| (labels.to_string(), histogram)).collect()
     }
 }

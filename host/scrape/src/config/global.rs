@@ -44,7 +44,7 @@ impl GlobalConfig {
             external_labels: section.optional("external_labels").map_or(Ok(LabelSet::empty()), |node| external_labels(node, warnings))?,
             query_log_file: query_log_file(&mut section, base_dir)?,
             limits: Limits::from_section(&mut section, Limits::default())?,
-            switches: Switches::from_section(&mut section, &Switches::default(), base_dir, warnings)?,
+            switches: Switches::from_section(&mut section, &Switches::default(), base_dir)?,
         };
         section.finish()?;
         Ok(config)

@@ -109,13 +109,8 @@ impl Switches {
 }
 
 impl Switches {
-    pub(super) fn from_section(
-        section: &mut Section<'_>,
-        default: &Self,
-        base_dir: &Path,
-        warnings: &mut Vec<ConfigError>,
-    ) -> Result<Self, ConfigError> {
-        let histograms = histogram_rules(section, default.histograms, warnings)?;
+    pub(super) fn from_section(section: &mut Section<'_>, default: &Self, base_dir: &Path) -> Result<Self, ConfigError> {
+        let histograms = histogram_rules(section, default.histograms)?;
         let failure_log = match section.optional("scrape_failure_log_file") {
             None => default.failure_log.clone(),
             Some(node) if node.as_str()?.is_empty() => default.failure_log.clone(),
@@ -131,23 +126,13 @@ impl Switches {
     }
 }
 
-fn histogram_rules(
-    section: &mut Section<'_>,
-    default: HistogramRules,
-    warnings: &mut Vec<ConfigError>,
-) -> Result<HistogramRules, ConfigError> {
+fn histogram_rules(section: &mut Section<'_>, default: HistogramRules) -> Result<HistogramRules, ConfigError> {
     let mut flag = |key: &str, default: bool| section.optional(key).map_or(Ok(default), Node::as_bool);
     let native = flag("scrape_native_histograms", default.native)?;
     let classic_too = flag("always_scrape_classic_histograms", default.classic_too)?;
     // Its name in Prometheus 2.
     let classic_too = flag("scrape_classic_histograms", classic_too)?;
-    let custom = section.optional("convert_classic_histograms_to_nhcb");
-    let custom_buckets = custom.map_or(Ok(default.custom_buckets), Node::as_bool)?;
-    if let Some(node) = custom.filter(|_| custom_buckets) {
-        let message = "convert_classic_histograms_to_nhcb works for targets that answer in protobuf (scrape_protocols: [PrometheusProto, …]); \
-                       in the text formats classic histograms are stored as they come";
-        warnings.push(node.error(message));
-    }
+    let custom_buckets = flag("convert_classic_histograms_to_nhcb", default.custom_buckets)?;
     Ok(HistogramRules { native, classic_too, custom_buckets, ..default })
 }
 
@@ -157,13 +142,12 @@ impl JobConfig {
         global: &GlobalConfig,
         base_dir: &Path,
         found: &mut DiscoveryReader<'_>,
-        warnings: &mut Vec<ConfigError>,
     ) -> Result<Self, ConfigError> {
         let mut section = Section::new(node)?;
         let name = section.optional("job_name").map_or(Ok(""), Node::as_str)?.to_owned();
         let (interval_ms, timeout_ms) = times(&mut section, &name, global)?;
         let flag = |node: Option<&Node>, default: bool| node.map_or(Ok(default), Node::as_bool);
-        let mut switches = Switches::from_section(&mut section, &global.switches, base_dir, warnings)?;
+        let mut switches = Switches::from_section(&mut section, &global.switches, base_dir)?;
         native_histogram_limits(&mut section, &mut switches.histograms)?;
         let job = Self {
             interval_ms,
