@@ -35,7 +35,7 @@ use std::sync::Arc;
 use model::seams::Exemplar;
 use model::{Histogram, LabelSet, StartTimestampMs, TimestampMs};
 
-pub(crate) use fuzz::parts as fuzz_parts;
+pub(crate) use fuzz::{parts as fuzz_parts, sealed};
 pub(crate) use meta::{BlockMeta, BlockSource};
 pub(crate) use reader::Block;
 pub(crate) use writer::BlockWriter;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use model::seams::{Select, SelectRequest, Tail, TailPosition};
-use model::{ManualClock, TimeRange};
+use model::{ManualClock, MatchOp, Matcher, TimeRange};
 
 use crate::block::{self, Block};
 use crate::db::Db;
@@ -58,21 +58,33 @@ pub fn segment(bytes: &[u8]) {
     }
 }
 
-/// Opens these bytes as a block and reads everything in it.
+/// Opens these bytes as a block and reads everything in it; then once more with all checksums of header, sections and footer made right,
+/// as somebody would who means harm.
 pub fn block(bytes: &[u8]) {
+    read_block(bytes.to_vec());
+    if let Some(sealed) = block::sealed(bytes) {
+        read_block(sealed);
+    }
+}
+
+fn read_block(bytes: Vec<u8>) {
     let disk = SimDisk::new();
     let path = Path::new("/fuzz/blocks").join(block::file_name(1));
     if disk.create_dir_all(Path::new("/fuzz/blocks")).is_err() {
         return;
     }
-    disk.put(&path, bytes.to_vec());
+    disk.put(&path, bytes);
+    let _ = Block::range_of(&disk, &path);
     let Ok(block) = Block::open(&disk, &path) else {
         return;
     };
     let _ = block.verify();
     let _ = block.matching(&[]);
-    for name in block.label_names() {
-        let _ = block.label_values(&name);
+    for name in block.label_names().unwrap_or_default().into_iter().take(100) {
+        for value in block.label_values(&name).unwrap_or_default().into_iter().take(100) {
+            let Ok(matcher) = Matcher::new(&name, MatchOp::Equal, &value) else { continue };
+            let _ = block.matching(&[matcher]);
+        }
     }
     let some = TimeRange { start: block.meta().time_min.saturating_add(1), end: block.meta().time_max.saturating_sub(1) };
     for column in 0..block.columns().min(1000) {

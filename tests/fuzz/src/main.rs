@@ -29,6 +29,8 @@ static READER: LazyLock<Reader> = LazyLock::new(|| {
         eprintln!("SKOPOS_FUZZ_TARGET must be one of: {}", names.join(" "));
         std::process::exit(2);
     };
+    // libFuzzer's ends the process at every panic; one that a reader catches is none. What it does not catch ends it all the same.
+    std::panic::set_hook(Box::new(|what| eprintln!("{what}")));
     *reader
 });
 

@@ -8,8 +8,27 @@ use super::meta::BlockMeta;
 use super::page::Page;
 use super::postings::Postings;
 use super::record::TupleCache;
-use super::sections::{read_footer, read_header};
+use super::sections::{FOOTER_BYTES, HEADER_BYTES, KINDS, Kind, Section, Sections, header, read_footer, read_header};
 use super::{PIECE_ROWS_MAX, exemplars};
+
+/// The bytes with the checksums that belong to them, where the table of sections makes sense.
+pub(crate) fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut out = bytes.to_vec();
+    let (body, footer) = bytes.split_at(bytes.len().checked_sub(FOOTER_BYTES)?);
+    out.get_mut(..HEADER_BYTES)?.copy_from_slice(&header());
+    let mut sections = Sections::default();
+    let mut offset = HEADER_BYTES as u64;
+    for (kind, entry) in KINDS.into_iter().zip(footer.chunks_exact(24)) {
+        let len = u64::from_le_bytes(entry[16..24].try_into().ok()?);
+        let end = if kind == Kind::Meta { body.len() as u64 } else { offset.checked_add(len)?.min(body.len() as u64) };
+        let range = usize::try_from(offset).ok()?..usize::try_from(end).ok()?;
+        sections.set(kind, Section { crc: crc32c::crc32c(body.get(range)?), offset, len: end.checked_sub(offset)? });
+        offset = end;
+    }
+    out.truncate(body.len());
+    out.extend_from_slice(&sections.footer());
+    Some(out)
+}
 
 /// The first byte says as what the others are read; of a page two more say how many rows and columns it should have.
 pub(crate) fn parts(bytes: &[u8]) {

@@ -44,12 +44,19 @@ impl Block {
     fn having(&self, name: &str, wanted: &dyn Fn(&str) -> bool, exact: Option<Vec<&str>>) -> Result<RoaringBitmap, BlockDamage> {
         let mut pairs = Vec::new();
         match exact {
-            Some(values) => pairs.extend(values.iter().filter_map(|value| self.symbols.find(name, value))),
-            None => self.symbols.each_value(name, |value, pair| {
-                if wanted(value) {
-                    pairs.push(pair);
+            Some(values) => {
+                for value in values {
+                    pairs.extend(self.symbols.find(name, value).map_err(|_| self.bad_symbols())?);
                 }
-            }),
+            }
+            None => {
+                let mut each = |value: &str, pair| {
+                    if wanted(value) {
+                        pairs.push(pair);
+                    }
+                };
+                self.symbols.each_value(name, &mut each).map_err(|_| self.bad_symbols())?;
+            }
         }
         if let [pair] = pairs[..] {
             return self.postings(pair);

@@ -157,15 +157,15 @@ impl Block {
     }
 
     /// Names of labels, sorted.
-    pub(crate) fn label_names(&self) -> Vec<String> {
-        self.symbols.names()
+    pub(crate) fn label_names(&self) -> Result<Vec<String>, BlockDamage> {
+        self.symbols.names().map_err(|_| self.bad_symbols())
     }
 
     /// Values of a label, sorted.
-    pub(crate) fn label_values(&self, name: &str) -> Vec<String> {
+    pub(crate) fn label_values(&self, name: &str) -> Result<Vec<String>, BlockDamage> {
         let mut values = Vec::new();
-        self.symbols.each_value(name, |value, _| values.push(value.to_owned()));
-        values
+        self.symbols.each_value(name, |value, _| values.push(value.to_owned())).map_err(|_| self.bad_symbols())?;
+        Ok(values)
     }
 
     /// The columns with a pair.
@@ -182,6 +182,10 @@ impl Block {
 
     fn group_table(&self) -> Result<Groups<'_>, BlockDamage> {
         Groups::open(self.groups.as_ref()).ok_or_else(|| self.damaged(Kind::Groups, "the table of groups is malformed"))
+    }
+
+    pub(super) fn bad_symbols(&self) -> BlockDamage {
+        self.damaged(Kind::Symbols, "the symbols are malformed, though their checksum is right")
     }
 
     pub(super) fn damaged(&self, kind: Kind, what: &str) -> BlockDamage {

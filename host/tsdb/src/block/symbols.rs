@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use fst::raw::{Builder, Fst};
-use fst::{IntoStreamer, Streamer};
+use fst::raw::{Builder, Fst, Output};
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
@@ -95,11 +95,25 @@ pub(super) struct Symbols {
     fst: Fst<Slice>,
 }
 
+/// The fst is not one, although the section's checksum was right: somebody made it so, or memory was faulty when it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+/// The crate checks no more of an fst than its ends and reads nodes by indexing, so that a malformed one makes it panic. It has no
+/// `unsafe` code: that is all it can do.
+fn guarded<T>(look: impl FnOnce() -> Result<T, Malformed>) -> Result<T, Malformed> {
+    catch_unwind(AssertUnwindSafe(look)).unwrap_or(Err(Malformed))
+}
+
+/// What a walk does at a key or node.
+type Each<'a> = &'a mut dyn FnMut(&[u8], u64);
+
 impl Symbols {
-    /// None if the bytes are not an fst. Its nodes are trusted: the section's checksum was right, and the crate's own, which would
-    /// bring all of it into memory, says nothing more.
+    /// None if the bytes are not an fst. Its nodes are looked at when they are needed; the crate's own checksum, which would
+    /// bring all of it into memory, says nothing more than the section's.
     pub(super) fn open(bytes: Slice) -> Option<Self> {
-        Some(Self { fst: Fst::new(bytes).ok()? })
+        let fst = guarded(|| Fst::new(bytes).map_err(|_| Malformed)).ok()?;
+        Some(Self { fst })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -107,46 +121,81 @@ impl Symbols {
     }
 
     /// The number of a pair.
-    pub(super) fn find(&self, name: &str, value: &str) -> Option<u32> {
-        let found = self.fst.get([name.as_bytes(), &[BETWEEN], value.as_bytes()].concat())?;
-        u32::try_from(found.value()).ok()
+    pub(super) fn find(&self, name: &str, value: &str) -> Result<Option<u32>, Malformed> {
+        let key = [name.as_bytes(), &[BETWEEN], value.as_bytes()].concat();
+        let found = guarded(|| Ok(self.fst.get(&key)))?;
+        found.map(|found| u32::try_from(found.value()).map_err(|_| Malformed)).transpose()
     }
 
     /// Each value of a name, ascending by bytes, with the number of the pair.
-    pub(super) fn each_value(&self, name: &str, mut each: impl FnMut(&str, u32)) {
+    pub(super) fn each_value(&self, name: &str, mut each: impl FnMut(&str, u32)) -> Result<(), Malformed> {
         let prefix = [name.as_bytes(), &[BETWEEN]].concat();
-        let end = [name.as_bytes(), &[BETWEEN, BETWEEN]].concat();
-        let mut stream = self.fst.range().ge(&prefix).lt(&end).into_stream();
-        while let Some((key, number)) = stream.next() {
-            let value = key.get(prefix.len()..).map(std::str::from_utf8);
-            if let (Some(Ok(value)), Ok(number)) = (value, u32::try_from(number.value())) {
-                each(value, number);
-            }
-        }
+        let mut good = true;
+        self.walk(&prefix, false, &mut |value, number| match (std::str::from_utf8(value), u32::try_from(number)) {
+            (Ok(value), Ok(number)) => each(value, number),
+            _ => good = false,
+        })?;
+        if good { Ok(()) } else { Err(Malformed) }
     }
 
     /// All names, sorted.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Result<Vec<String>, Malformed> {
         let mut names = Vec::new();
-        let mut from = Vec::new();
-        loop {
-            let mut stream = self.fst.range().ge(&from).into_stream();
-            let Some((key, _)) = stream.next() else {
-                break;
-            };
-            let name = key.split(|byte| *byte == BETWEEN).next().unwrap_or_default();
-            let next = [name, &[BETWEEN, BETWEEN]].concat();
-            names.extend(String::from_utf8(name.to_vec()));
-            from = next;
-        }
+        let mut good = true;
+        self.walk(&[], true, &mut |name, _| match String::from_utf8(name.to_vec()) {
+            Ok(name) => names.push(name),
+            Err(_) => good = false,
+        })?;
         names.sort_unstable();
-        names
+        if good { Ok(names) } else { Err(Malformed) }
+    }
+
+    /// Calls `each` with what follows the prefix in each key that has it, and the key's number; of `names` with what stands before
+    /// [`BETWEEN`]. No more often than there are keys; and where nodes lead nowhere, which no builder makes, it gives up.
+    fn walk(&self, prefix: &[u8], names: bool, each: Each<'_>) -> Result<(), Malformed> {
+        let (mut left, mut fruitless) = (self.len(), 0);
+        let steps_max = self.fst.as_inner().as_ref().len();
+        guarded(|| {
+            let (mut node, mut output) = (self.fst.root(), Output::zero());
+            for byte in prefix {
+                let Some(at) = node.find_input(*byte) else { return Ok(()) };
+                let transition = node.transition(at);
+                output = Output::new(output.value().wrapping_add(transition.out.value()));
+                node = self.fst.node(transition.addr);
+            }
+            let mut key: Vec<u8> = Vec::new();
+            let mut stack = vec![(node, 0, output)];
+            while let Some((node, next, output)) = stack.last_mut() {
+                let found = if names { *next == 0 && node.find_input(BETWEEN).is_some() } else { *next == 0 && node.is_final() };
+                fruitless = if found { 0 } else { fruitless + 1 };
+                if found {
+                    left = left.checked_sub(1).ok_or(Malformed)?;
+                    each(&key, output.value().wrapping_add(node.final_output().value()));
+                }
+                if fruitless > 2 * steps_max {
+                    return Err(Malformed);
+                }
+                if *next >= node.len() {
+                    stack.pop();
+                    key.pop();
+                    continue;
+                }
+                let transition = node.transition(*next);
+                let output = Output::new(output.value().wrapping_add(transition.out.value()));
+                *next += 1;
+                if !(names && transition.inp == BETWEEN) {
+                    key.push(transition.inp);
+                    stack.push((self.fst.node(transition.addr), 0, output));
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Name and value of a pair, as one text and the length of the name in it.
     fn get(&self, number: u32) -> Option<(String, usize)> {
         let mut key = Vec::new();
-        if !self.fst.get_key_into(number.into(), &mut key) {
+        if !guarded(|| Ok(self.fst.get_key_into(number.into(), &mut key))).ok()? {
             return None;
         }
         let between = key.iter().position(|byte| *byte == BETWEEN)?;

@@ -84,8 +84,8 @@ fn what_was_written_is_read() {
     assert_eq!(block.verify(), []);
     assert_eq!(block.labels(1).expect("labels"), counter);
     assert_eq!(block.labels_of([3, 0, 2]).expect("labels"), [up.clone(), up.clone(), set(&[("__name__", "one")])]);
-    assert_eq!(block.label_names(), ["__name__", "job", "path"]);
-    assert_eq!(block.label_values("__name__"), ["one", "requests_total", "up"]);
+    assert_eq!(block.label_names().expect("well-formed"), ["__name__", "job", "path"]);
+    assert_eq!(block.label_values("__name__").expect("well-formed"), ["one", "requests_total", "up"]);
     assert_eq!((0..4).map(|id| block.group_of(id).expect("a group")).collect::<Vec<_>>(), [0, 0, 0, 1]);
     assert_eq!(block.group(2).expect("a group").columns, 4..4);
     assert_eq!(block.group(1).expect("a group").key, "b");
@@ -130,7 +130,7 @@ fn an_empty_block_is_a_block() {
     let block = Block::open(&*disk, &path(1)).expect("opens");
     assert_eq!((block.groups(), block.columns(), block.verify()), (0, 0, Vec::new()));
     assert!(block.matching(&[]).expect("an index").is_empty());
-    assert!(block.label_names().is_empty());
+    assert!(block.label_names().expect("well-formed").is_empty());
 }
 
 #[test]

@@ -184,3 +184,32 @@ fn changed_bytes_under_a_right_checksum_never_panic() {
         }
     }
 }
+
+/// A block that somebody made to do harm: all checksums are right, and the index says what it likes.
+#[test]
+fn f6_an_index_with_wrong_bytes_and_right_checksums_never_panics() {
+    let seed = std::env::var("SKOPOS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0xF033_u64);
+    println!("SKOPOS_SEED={seed}");
+    let (disk, sim) = disk();
+    mixed(&disk);
+    let bytes = sim.files()[0].1.clone();
+    let sections = Block::open(&*disk, &path(1)).expect("opens").sections;
+    assert_eq!(crate::block::sealed(&bytes), Some(bytes.clone()), "whole as it is");
+    let mut state = seed;
+    let mut dice = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    let rounds = std::env::var("SKOPOS_FLIPS").ok().and_then(|flips| flips.parse().ok()).unwrap_or(60);
+    for kind in [KINDS[1], KINDS[2], KINDS[3], KINDS[4]] {
+        let range = sections.get(kind).range();
+        for _ in 0..rounds {
+            let mut changed = bytes.clone();
+            for _ in 0..=dice(3) {
+                let at = (range.start + dice(range.end - range.start)) as usize;
+                changed[at] = [0, 0xFF, changed[at] ^ 1, changed[at].wrapping_add(1), dice(256) as u8][dice(5) as usize];
+            }
+            crate::fuzzing::block(&changed);
+        }
+    }
+}

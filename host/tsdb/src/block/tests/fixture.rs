@@ -175,5 +175,5 @@ fn a_block_of_format_1_is_read() {
     }
     let named = block.matching(&[Matcher::equal("__name__", "b"), Matcher::equal("group", "1")]).expect("an index");
     assert_eq!(named.iter().collect::<Vec<_>>(), (80..100).collect::<Vec<_>>());
-    assert_eq!(block.label_values("group"), ["0", "1", "2"]);
+    assert_eq!(block.label_values("group").expect("well-formed"), ["0", "1", "2"]);
 }
