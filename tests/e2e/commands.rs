@@ -194,3 +194,33 @@ fn check_knows_every_dialect() {
         assert!(ran.code == 0 && ran.out.contains("Examples:\n  ") && ran.out.contains(&format!("skopos {command}")), "{command}");
     }
 }
+
+/// Nothing is ignored in silence: whose data a directory holds is said before it is used for something else.
+#[test]
+fn a_data_directory_of_the_other_kind_is_refused_with_what_to_do() {
+    let folder = TempFolder::new("whose-data");
+    folder.write("skopos.yml", "global: {}\n");
+    folder.write("theirs/01ARZ3NDEKTSV4RRFFQ69G5FAV/meta.json", "{}");
+    folder.write("theirs/wal/00000000", "");
+    let start = |more: &str| run(folder.path(), &["--config.file=skopos.yml", "--web.listen-address=127.0.0.1:0", more]);
+    let ran = start("--storage.tsdb.path=theirs");
+    assert_ne!(ran.code, 0, "{ran:?}");
+    let said = format!("{}{}", ran.out, ran.error);
+    assert!(
+        said.contains("is a data directory of Prometheus") && said.contains("skopos tsdb import --format=prometheus theirs NEW"),
+        "{ran:?}"
+    );
+    assert!(!folder.path().join("theirs/blocks").exists(), "nothing was made there");
+
+    let ran = start("--storage.tsdb.retention.size=5");
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.error.contains("units: unknown unit  in 5: write 5B, 5MB or 5GB"), "{ran:?}");
+
+    folder.write("samples.om", "# TYPE a gauge\na 1 1700000000\n# EOF\n");
+    let made = run(folder.path(), &["tsdb", "create-blocks-from", "openmetrics", "samples.om", "ours"]);
+    assert_eq!(made.code, 0, "{made:?}");
+    assert!(made.out.contains("1 sample (0 native histograms) in 1 block of"), "{made:?}");
+    let ran = run(folder.path(), &["tsdb", "import", "--format=prometheus", "ours", "new"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.error.contains("this is a data directory of Skopos") && ran.error.contains("tsdb export"), "{ran:?}");
+}

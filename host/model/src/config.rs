@@ -140,6 +140,10 @@ impl Node {
         let text = self.as_str()?;
         let digits = text.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
         let shift = match text[digits..].to_ascii_uppercase().as_str() {
+            // Upstream's words, and what to write.
+            "" if text.bytes().any(|byte| (b'1'..=b'9').contains(&byte)) => {
+                return Err(self.error(format!("units: unknown unit  in {text}: write {text}B, {text}MB or {text}GB")));
+            }
             "" | "B" => 0,
             "K" | "KB" | "KIB" => 10,
             "M" | "MB" | "MIB" => 20,

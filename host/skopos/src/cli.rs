@@ -225,8 +225,12 @@ fn duration(text: &str) -> Result<u64, String> {
 /// A number of bytes with a unit, each 1024 times the one before, as upstream.
 fn size(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is not a size: write a number with a unit, such as 512MB");
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let digits = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
     let shift = match text[digits..].to_ascii_uppercase().as_str() {
+        // Upstream's words, and what to write.
+        "" if !text.is_empty() && text != "0" => {
+            return Err(format!("units: unknown unit  in {text}: write {text}B, {text}MB or {text}GB"));
+        }
         "" | "B" => 0,
         "K" | "KB" | "KIB" => 10,
         "M" | "MB" | "MIB" => 20,
@@ -236,8 +240,13 @@ fn size(text: &str) -> Result<u64, String> {
         "E" | "EB" | "EIB" => 60,
         _ => return Err(wrong()),
     };
-    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
-    number.checked_mul(1 << shift).ok_or_else(|| format!("{text:?} is more bytes than there are"))
+    let many = || format!("{text:?} is more bytes than there are");
+    if let Ok(number) = text[..digits].parse::<u64>() {
+        return number.checked_mul(1 << shift).ok_or_else(many);
+    }
+    let number: f64 = text[..digits].parse().map_err(|_| wrong())?;
+    let bytes = number * (1_u64 << shift) as f64;
+    if bytes < 9e18 { Ok(bytes as u64) } else { Err(many()) }
 }
 
 #[cfg(test)]
@@ -247,7 +256,9 @@ mod tests {
     #[test]
     fn sizes_have_upstreams_units() {
         assert_eq!((size("0"), size("512MB"), size("1KiB")), (Ok(0), Ok(512 << 20), Ok(1024)));
-        for wrong in ["", "MB", "-1GB", "1.5GB", "5 GB", "99999999EB", "1XB"] {
+        assert_eq!(size("1.5GB"), Ok(3 << 29));
+        assert_eq!(size("5"), Err("units: unknown unit  in 5: write 5B, 5MB or 5GB".to_owned()));
+        for wrong in ["", "MB", "-1GB", ".", "1.5.5GB", "5 GB", "99999999EB", "9999999.5EB", "1XB", "5"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
     }

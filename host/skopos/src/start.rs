@@ -26,7 +26,7 @@ use crate::config::{Config, ConfigSource, EXEMPLARS_MAX, MainFile};
 use crate::files::{Files, Own};
 use crate::listeners::Listeners;
 use crate::self_metrics::ReloadFacts;
-use crate::storage::{LateStorage, default_budget, look_after, make_blocks, open};
+use crate::storage::{LateStorage, default_budget, look_after, make_blocks, not_of_prometheus, open};
 use crate::watch::WatchedFiles;
 use crate::{banner, log, out, web_config};
 
@@ -72,6 +72,7 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
     let main = source.read_main(&mut watched).map_err(|e| e.to_string())?;
     let resolver_servers = main.resolver.clone();
     let resolver = resolver(&resolver_servers)?;
+    not_of_prometheus(&flags.storage_path)?;
     std::fs::create_dir_all(&flags.storage_path)
         .map_err(|e| format!("failed to make the data directory {}: {e}", flags.storage_path.display()))?;
     let lock_error = |e: tsdb::OpenError| e.to_string();

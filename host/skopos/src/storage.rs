@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use model::seams::{ColumnSamples, Select, SelectError, SelectRequest, SelectedGroup, SeriesExemplars};
 use model::{Clock, HISTOGRAM_BITS, LabelSet, Matcher, TimeRange};
+use tsdb::prometheus::Contents;
 use tsdb::{Db, OpenError, RecoveryReport};
 
 pub(crate) use admin::{admin, blocks_json, status_json};
@@ -65,6 +66,24 @@ impl Select for LateStorage {
     fn exemplars(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<SeriesExemplars>, SelectError> {
         self.db()?.exemplars(matcher_sets, range)
     }
+}
+
+/// Refuses a data directory of Prometheus: none of its samples would be in any answer, and two databases would be mixed in one directory.
+/// Where ours is there already, what of Prometheus lies beside it is told and left alone.
+pub(crate) fn not_of_prometheus(dir: &Path) -> Result<(), String> {
+    let Contents { of_prometheus: Some(theirs), of_skopos, .. } = Contents::of(dir) else { return Ok(()) };
+    let shown = dir.display();
+    if of_skopos.is_some() {
+        tracing::warn!(
+            "{shown} holds data of Prometheus too ({theirs}), which is in no answer; `skopos tsdb import --format=prometheus` brings it in"
+        );
+        return Ok(());
+    }
+    Err(format!(
+        "--storage.tsdb.path={shown} is a data directory of Prometheus ({theirs}), which has another format. With Prometheus stopped, \
+         `skopos tsdb import --format=prometheus {shown} NEW` brings its samples into a directory NEW, which is then the --storage.tsdb.path; \
+         nothing of {shown} is changed"
+    ))
 }
 
 /// Opens the database, telling now and then how far it is, and what was found to be damaged. Blocks.

@@ -21,8 +21,7 @@ impl Exemplars {
         Self { max, ring: VecDeque::new(), gone: 0, newest: HashMap::new() }
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ring.len()
     }
 

@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use model::TimestampMs;
@@ -118,6 +119,7 @@ impl Inner {
         for group in &groups {
             group.head().vacate_where(|series| !live.contains(&series));
         }
+        self.counters.series_removed.fetch_add(removed as u64, Ordering::Relaxed);
         removed as u64
     }
 }

@@ -33,7 +33,7 @@ mod xor;
 pub use block::Block;
 pub use chunk::Samples;
 pub use chunking::{RawChunk, chunks};
-pub use directory::Directory;
+pub use directory::{Contents, Directory};
 pub use error::Error;
 pub use export::{BlockExport, ExportedBlock};
 pub use head::HeadReport;

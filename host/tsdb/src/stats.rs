@@ -33,6 +33,20 @@ pub struct Stats {
     pub log_write_failures: u64,
     /// Syncs of it.
     pub log_syncs: u64,
+    /// How long they took, in nanoseconds.
+    pub log_sync_nanos: u64,
+    /// The median, 0.9 and 0.99 quantile of the last ones, in nanoseconds.
+    pub log_sync_quantiles: Option<[u64; 3]>,
+    /// Number of the segment that is written.
+    pub log_segment_current: u64,
+    /// Series that came to the head, those of the recovery included.
+    pub series_created: u64,
+    /// Series that left it.
+    pub series_removed: u64,
+    /// Exemplars that are kept now.
+    pub exemplars: u64,
+    /// Most that are.
+    pub exemplars_max: u64,
     /// Syncs that failed.
     pub log_sync_failures: u64,
     /// Memory of samples and their bookkeeping, about.
@@ -96,6 +110,7 @@ pub(crate) struct Counters {
     pub(crate) samples_too_old: AtomicU64,
     pub(crate) samples_too_new: AtomicU64,
     pub(crate) series_refused: AtomicU64,
+    pub(crate) series_removed: AtomicU64,
     pub(crate) flushes: Count,
     pub(crate) flush_failures: Count,
     pub(crate) flush_samples: Count,
@@ -132,6 +147,13 @@ impl Inner {
             log_bytes_written: get(&self.log.counters.bytes_written),
             log_write_failures: get(&self.log.counters.write_failures),
             log_syncs: get(&self.log.counters.syncs),
+            log_sync_nanos: get(&self.log.counters.sync_nanos),
+            log_sync_quantiles: self.log.counters.sync_quantiles(),
+            log_segment_current: self.log.current(),
+            series_created: get(&self.counters.series_removed) + series,
+            series_removed: get(&self.counters.series_removed),
+            exemplars: self.exemplars().len() as u64,
+            exemplars_max: self.options.exemplars_max as u64,
             log_sync_failures: get(&self.log.counters.sync_failures),
             head_bytes: groups.iter().map(|group| (group.head().heap_bytes() + group.writer_bytes.load(Ordering::Relaxed)) as u64).sum(),
             index_bytes,

@@ -97,10 +97,10 @@ fn backfill(data: &Path) -> Result<Backfill, String> {
 /// What was brought in, in one line.
 fn brought(report: &BackfillReport) -> String {
     format!(
-        "{} samples ({} native histograms) in {} blocks of {} together: {:.2} bytes a sample",
-        report.samples,
-        report.histograms,
-        report.blocks,
+        "{} ({}) in {} of {} together: {:.2} bytes a sample",
+        text::count(report.samples, "sample"),
+        text::count(report.histograms, "native histogram"),
+        text::count(report.blocks, "block"),
         text::bytes(report.bytes),
         report.bytes as f64 / report.samples.max(1) as f64
     )

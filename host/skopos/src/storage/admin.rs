@@ -19,7 +19,7 @@ pub(crate) fn admin(storage: &Arc<LateStorage>) -> web::Admin {
     web::Admin {
         delete: Arc::new(move |sets, range| {
             let report = of_delete()?.delete(sets, range).map_err(|e| e.to_string())?;
-            tracing::info!("deleted samples of {} columns in {} blocks, by the admin API", report.columns, report.blocks);
+            tracing::info!("the admin API deleted samples; columns: {}, blocks: {}", report.columns, report.blocks);
             Ok(())
         }),
         clean: Arc::new(move || {

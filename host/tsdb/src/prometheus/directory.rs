@@ -15,6 +15,29 @@ pub struct Directory {
     blocks: Vec<(PathBuf, Meta)>,
 }
 
+/// What a directory holds, by the names in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Something of Prometheus: a block, or a segment of its log.
+    pub of_prometheus: Option<String>,
+    /// Something of ours.
+    pub of_skopos: Option<String>,
+}
+
+impl Contents {
+    /// Looks at the names in a directory. What cannot be listed holds nothing.
+    #[must_use]
+    pub fn of(dir: &Path) -> Self {
+        let below =
+            |folder: &'static str| names(&dir.join(folder)).unwrap_or_default().into_iter().map(move |name| format!("{folder}/{name}"));
+        let is_number = |path: &String| path.split('/').next_back().is_some_and(|name| name.len() == 8 && name.parse::<u64>().is_ok());
+        let block = names(dir).unwrap_or_default().into_iter().find(|name| is_ulid(name) && dir.join(name).join("meta.json").is_file());
+        let segment = || below("wal").find(is_number);
+        let ours = |path: &String| path.ends_with(".block") || path.ends_with(".log");
+        Self { of_prometheus: block.or_else(segment), of_skopos: below("blocks").chain(below("wal")).find(ours) }
+    }
+}
+
 impl Directory {
     /// Looks at what is there: of blocks no more than their `meta.json` is read.
     pub fn open(dir: &Path) -> Result<Self, Error> {

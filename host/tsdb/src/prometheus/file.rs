@@ -23,6 +23,10 @@ enum Content {
 
 impl ReadFile {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        // Before opening: a FIFO that nobody writes to would never open.
+        if !std::fs::metadata(path).map_err(Error::io(path))?.is_file() {
+            return Err(Error::format(path, 0, "this is not a regular file"));
+        }
         let file = File::open(path).map_err(Error::io(path))?;
         let length = file.metadata().map_err(Error::io(path))?.len();
         Ok(Self { path: path.to_owned(), content: Content::File(file), length })

@@ -8,7 +8,8 @@ use model::{HISTOGRAM_BITS, LabelSet, TimeRange};
 use test_support::TempFolder;
 
 use super::bytes::{put_text, put_uvarint, put_varint};
-use super::{BlockExport, Directory, HeadReport, XorChunk};
+use super::file::ReadFile;
+use super::{BlockExport, Contents, Directory, HeadReport, XorChunk};
 use crate::backfill::{Buffer, Samples, SeriesSource};
 
 const ALWAYS: TimeRange = TimeRange { start: i64::MIN, end: i64::MAX };
@@ -323,4 +324,25 @@ fn log_of_packed(packing: u8, packed: &[u8]) -> Vec<u8> {
         page[0] |= packing;
     }
     bytes
+}
+
+#[test]
+fn a_directory_says_whose_it_is_and_a_fifo_is_refused_at_once() {
+    let dir = TempFolder::new("whose");
+    let path = dir.path();
+    assert_eq!(Contents::of(path), Contents::default());
+    dir.write("wal/00000007", "");
+    assert_eq!(Contents::of(path).of_prometheus.as_deref(), Some("wal/00000007"));
+    dir.write("01ARZ3NDEKTSV4RRFFQ69G5FAV/meta.json", "{}");
+    dir.write("wal/0000000001.log", "");
+    let contents = Contents::of(path);
+    assert_eq!(contents.of_prometheus.as_deref(), Some("01ARZ3NDEKTSV4RRFFQ69G5FAV"));
+    assert_eq!(contents.of_skopos.as_deref(), Some("wal/0000000001.log"));
+    let fifo = path.join("index");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo is there").success());
+    for path in [fifo.as_path(), Path::new("/dev/zero")] {
+        let error = ReadFile::open(path).err().expect("it is refused").to_string();
+        assert!(error.contains("not a regular file"), "{error}");
+        assert!(crate::disk::Disk::open(&crate::disk::RealDisk, path).is_err());
+    }
 }

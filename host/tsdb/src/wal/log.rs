@@ -1,6 +1,6 @@
 //! The log as it grows: one open segment that all groups write to, and the closed ones before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +33,32 @@ pub(crate) struct Counters {
     pub(crate) write_failures: AtomicU64,
     pub(crate) syncs: AtomicU64,
     pub(crate) sync_failures: AtomicU64,
+    pub(crate) sync_nanos: AtomicU64,
+    /// Nanoseconds of the last syncs, for quantiles.
+    recent_syncs: Mutex<VecDeque<u64>>,
+}
+
+/// Syncs that quantiles are of: some two minutes' at the default.
+const RECENT_SYNCS: usize = 128;
+
+impl Counters {
+    pub(super) fn synced(&self, nanos: u64) {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        self.sync_nanos.fetch_add(nanos, Ordering::Relaxed);
+        let mut recent = self.recent_syncs.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.len() >= RECENT_SYNCS {
+            recent.pop_front();
+        }
+        recent.push_back(nanos);
+    }
+
+    /// The median, 0.9 and 0.99 quantile of the last syncs in nanoseconds, if there was one.
+    pub(crate) fn sync_quantiles(&self) -> Option<[u64; 3]> {
+        let mut recent: Vec<u64> = self.recent_syncs.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
+        recent.sort_unstable();
+        let last = recent.len().checked_sub(1)?;
+        Some([50, 90, 99].map(|percent| recent[(recent.len() * percent / 100).min(last)]))
+    }
 }
 
 /// A segment that is not written any more.

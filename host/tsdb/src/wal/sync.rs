@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use model::seams::TailPosition;
 
@@ -83,8 +84,10 @@ impl Log {
             }
         }
         for (number, offset, file) in files {
-            self.counters.syncs.fetch_add(1, Ordering::Relaxed);
-            match file.sync_data() {
+            let begun = Instant::now();
+            let done = file.sync_data();
+            self.counters.synced(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
+            match done {
                 Ok(()) => sync_state.synced = sync_state.synced.max(TailPosition { segment: number, offset }),
                 Err(error) => {
                     self.distrust(sync_state, number);

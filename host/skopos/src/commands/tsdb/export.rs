@@ -51,7 +51,7 @@ pub(super) fn prometheus(data: &Path, to: &Path, select: &SelectArgs) -> Outcome
             blocks += 1;
         }
     }
-    out::line(format_args!("{samples} samples in {blocks} blocks"));
+    out::line(format_args!("{} in {}", text::count(samples, "sample"), text::count(blocks, "block")));
     Ok(good)
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use model::Clock;
 use tsdb::backfill::BackfillReport;
-use tsdb::prometheus::Directory;
+use tsdb::prometheus::{Contents, Directory};
 
 use super::{Outcome, backfill, brought, text};
 use crate::clock::SystemClock;
@@ -15,6 +15,14 @@ const RETENTION_MS: i64 = 15 * 86_400_000;
 
 /// `skopos tsdb import --format=prometheus`
 pub(super) fn prometheus(from: &Path, data: &Path) -> Outcome {
+    let contents = Contents::of(from);
+    if let (None, Some(ours)) = (&contents.of_prometheus, &contents.of_skopos) {
+        return Err(format!(
+            "{0}: this is a data directory of Skopos ({ours}), not of Prometheus: use it as --storage.tsdb.path, or bring it into another one by \
+             `skopos tsdb export --format=prometheus {0} OUT` and `skopos tsdb import --format=prometheus OUT DATA`",
+            from.display()
+        ));
+    }
     let directory = Directory::open(from).map_err(|error| error.to_string())?;
     if directory.blocks().next().is_none() && !directory.has_head() {
         return Err(format!("{}: there are neither blocks nor a log of Prometheus", from.display()));

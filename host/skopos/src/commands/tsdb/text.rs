@@ -10,6 +10,11 @@ pub(super) fn labels(labels: &LabelSet) -> String {
     format!("{{{}}}", pairs.join(", "))
 }
 
+/// `1 block`, `2 blocks`
+pub(super) fn count(number: u64, of: &str) -> String {
+    format!("{number} {of}{}", if number == 1 { "" } else { "s" })
+}
+
 /// A float as Go's `%g`.
 pub(super) fn float(value: f64) -> String {
     let mut text = String::new();
