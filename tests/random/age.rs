@@ -76,6 +76,8 @@ const KNOWN: &[Known] = &[
         also: "[5m]",
         shape: OursFails("no @ modifiers allowed"),
     },
+    // Lengths of time without a unit are seconds since 2.54.
+    Known { name: "seconds without a unit", parts: &["[300]"], also: "", shape: TheirsFails("missing unit") },
     // By choice: upstream forgets the offset here, to this day, and finds nothing.
     Known { name: "choice: timestamp() at a fixed time with offset", parts: &["timestamp("], also: " offset ", shape: Answers },
     // By choice: upstream takes the parameter at the first step for all of them where the series stand at a fixed time.

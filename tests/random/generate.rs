@@ -113,6 +113,86 @@ const GROUPED: [&str; 8] = [
     "on(instance) group_left(job) ",
 ];
 
+/// Braces of selectors stand as `«` and `»` here, because `{}` is a hole.
+const ODD: [&str; 76] = [
+    "{} and {} or {} unless {}",
+    "{} + {} * {} ^ {} - {}",
+    "{} > bool 1 < bool 2",
+    "-{} ^ 2",
+    "2 ^ 3 ^ 2 - {}",
+    "--{}",
+    "+-+{}",
+    "-1 ^ 2 * {}",
+    "{} % -3",
+    "1 - -{}",
+    "{}-1",
+    "({}) -1",
+    "\n  {}  # a comment\n +\t1",
+    "# only a comment\n{}",
+    "SUM BY(job) ({})",
+    "sum by (job,) ({})",
+    "sum by () ({})",
+    "sum ({}) without (instance, code)",
+    "sum by (on, by, job) ({})",
+    "sum by (job) by (instance) ({})",
+    "sum(({}))",
+    "sum()",
+    "sum({},)",
+    "abs({},)",
+    "abs({}, {})",
+    "rate(up[5m],)",
+    "temperature«job=\"api\",»",
+    "temperature«,»",
+    "temperature«job=~\".*\"»",
+    "«job=~\".*\"»",
+    "«job!=\"\"»",
+    "«job=\"\"»",
+    "«__name__=\"up\"»",
+    "«__name__=\"up\",__name__=~\"u.\"»",
+    "up«__name__=\"up\"»",
+    "up«instance=~\"[a-\"»",
+    "up«instance=~\"(?i)A:.*\"»",
+    "up«instance=~\"a\",instance!~\"b\"»",
+    "up«job='a\\x70i'»",
+    "up«job=`api`»",
+    "up«job=api»",
+    "up«\\»",
+    "up«le»",
+    "up offset 1m offset 2m",
+    "up @ 1700001000 @ 1700002000",
+    "up @ -100",
+    "up @ 1.7000010005e9",
+    "up offset 1d",
+    "up offset -1w",
+    "up offset 1m30s @ end()",
+    "up @ start() offset 1h1m",
+    "up @ foo()",
+    "up offset up",
+    "up[5m",
+    "up[]",
+    "up[0s]",
+    "rate(up[1w])",
+    "rate(up[300])",
+    "rate(up[5m30s])",
+    "rate(up[30s5m])",
+    "rate(up[5m] offset 10s)",
+    "rate(up offset 10s[5m])",
+    "max_over_time(up[10m500ms:1m] offset 1m @ 1700002000)",
+    "sum_over_time(rate(up[5m])[20m500ms:37s])",
+    "absent(nonexistent«job=\"api\",x=~\"a|b\",y!=\"z\"»)",
+    "absent(nonexistent«job=\"api\",job=\"web\",z=\"1\"»)",
+    "absent(sum(nonexistent«job=\"api\"»))",
+    "absent_over_time(nonexistent«job=\"api\",x=~\"a\"»[5m])",
+    "absent({}) or absent(nonexistent)",
+    "count_values(\"job\", up) by (instance)",
+    "{} == on(job) group_left {}",
+    "{} and on(job) group_left() {}",
+    "{} + bool {}",
+    "{} > on() bool {}",
+    "\"a text\"",
+    "time() - timestamp({})",
+];
+
 /// A generator with its seed.
 pub(crate) struct Generator<'r>(pub(crate) &'r mut Rng);
 
@@ -128,6 +208,7 @@ impl Generator<'_> {
             0..6 => self.scalar(depth),
             6..8 => self.range(depth),
             8..10 => self.wrong(depth),
+            10..20 => self.odd(depth - 1),
             _ => self.vector(depth),
         }
     }
@@ -148,6 +229,14 @@ impl Generator<'_> {
             10 => vector("{}[5m]", [v]),
             _ => vector("quantile_over_time({}, {})", [v, r]),
         }
+    }
+
+    /// What people write by mistake, for want of spaces, or once in a year.
+    fn odd(&mut self, d: u64) -> Tree {
+        let pattern = self.0.pick(&ODD);
+        let pattern = &pattern.replace('«', "{").replace('»', "}");
+        let holes: Vec<Tree> = (0..pattern.matches("{}").count()).map(|_| self.vector(d.min(2))).collect();
+        vector(pattern, holes)
     }
 
     fn scalar(&mut self, depth: u64) -> Tree {

@@ -56,7 +56,7 @@ fn ours(memory: &Memory, text: &str, when: When) -> Answer {
 #[derive(Debug)]
 enum Outcome {
     Same { refused: bool, empty: bool },
-    Rounding,
+    Rounding(String),
     Age(&'static str),
     Differs(String),
 }
@@ -72,10 +72,11 @@ fn judge(sides: &Sides, connection: &mut KeepAlive, tree: &Tree, when: When) -> 
         return Outcome::Age(name);
     }
     let nudged = || [(&sides.nearly, tree.nudged()), (&sides.memory, tree.nudged()), (&sides.nearly, text.clone())];
-    if difference(&rounded(&theirs), &rounded(&ours_now), ordered).is_none()
-        || nudged().iter().any(|(memory, text)| difference(&ours_now, &ours(memory, text, when), ordered).is_some())
-    {
-        return Outcome::Rounding;
+    let both = theirs.is_ok() && ours_now.is_ok();
+    let cancelled = || difference(&rounded(&theirs), &rounded(&ours_now), ordered).is_none();
+    let unsteady = || nudged().iter().any(|(memory, text)| difference(&ours_now, &ours(memory, text, when), ordered).is_some());
+    if both && (cancelled() || unsteady()) {
+        return Outcome::Rounding(what);
     }
     Outcome::Differs(what)
 }
@@ -128,6 +129,7 @@ fn c13_random_expressions_are_answered_as_prometheus_does() {
     println!("seed {seed}: SKOPOS_SEED={seed} repeats this run");
     let begun = std::time::Instant::now();
     let (next, tally, failures) = (AtomicU64::new(0), Mutex::new(BTreeMap::<&str, u64>::new()), Mutex::new(Vec::new()));
+    let verbose = std::env::var_os("SKOPOS_VERBOSE").is_some();
     let enough = variable("SKOPOS_FAILURES").unwrap_or(10) as usize;
     std::thread::scope(|scope| {
         for _ in 0..3 {
@@ -144,7 +146,12 @@ fn c13_random_expressions_are_answered_as_prometheus_does() {
                         Outcome::Same { refused: true, .. } => "same: refused",
                         Outcome::Same { empty: true, .. } => "same: empty",
                         Outcome::Same { .. } => "same",
-                        Outcome::Rounding => "rounding",
+                        Outcome::Rounding(what) => {
+                            if verbose {
+                                println!("rounding: {tree} {when:?}: {what}");
+                            }
+                            "rounding"
+                        }
                         Outcome::Age(name) => name,
                         Outcome::Differs(_) => "differ",
                     };
