@@ -14,6 +14,7 @@ mod re2;
 mod resolution;
 mod sample;
 pub mod seams;
+mod shape;
 pub mod stop;
 mod target;
 mod time;

@@ -4,6 +4,7 @@ use regex::{Regex, RegexBuilder};
 
 use crate::LabelSet;
 use crate::re2::translate;
+use crate::shape::Shape;
 
 /// Most bytes a compiled pattern may take (faults C4).
 const PATTERN_BYTES_MAX: usize = 10 << 20;
@@ -13,6 +14,7 @@ const PATTERN_BYTES_MAX: usize = 10 << 20;
 pub struct Pattern {
     source: String,
     regex: Regex,
+    shape: Shape,
 }
 
 impl Pattern {
@@ -22,7 +24,7 @@ impl Pattern {
             .size_limit(PATTERN_BYTES_MAX)
             .build()
             .map_err(|error| MatcherError { pattern: source.to_owned(), reason: last_line(&error) })?;
-        Ok(Self { source: source.to_owned(), regex })
+        Ok(Self { source: source.to_owned(), regex, shape: Shape::of(source) })
     }
 
     /// As the user wrote it.
@@ -34,6 +36,23 @@ impl Pattern {
     /// Whether the whole text matches.
     #[must_use]
     pub fn is_match(&self, text: &str) -> bool {
+        self.shape.matches(text).unwrap_or_else(|| self.regex.is_match(text))
+    }
+
+    /// The only texts that match, sorted, if the pattern is a list of such.
+    #[must_use]
+    pub fn literals(&self) -> Option<&[String]> {
+        if let Shape::Set(set) = &self.shape { Some(set) } else { None }
+    }
+
+    /// What each text that matches begins with, as far as that is easily told.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        self.shape.prefix()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn automaton_matches(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }
 
@@ -139,6 +158,28 @@ impl Matcher {
     pub fn matches(&self, value: &str) -> bool {
         let hit = self.pattern.as_ref().map_or_else(|| self.value == value, |pattern| pattern.is_match(value));
         hit == matches!(self.op, MatchOp::Equal | MatchOp::Matches)
+    }
+
+    /// The only values that the comparison itself finds, whether these are to satisfy the matcher (`=`, `=~`) or to fail it (`!=`,
+    /// `!~`); None if that is not known.
+    #[must_use]
+    pub fn literals(&self) -> Option<Vec<&str>> {
+        match &self.pattern {
+            None => Some(vec![&self.value]),
+            Some(pattern) => pattern.literals().map(|set| set.iter().map(String::as_str).collect()),
+        }
+    }
+
+    /// What each value that the comparison itself finds begins with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        self.pattern.as_ref().map_or(&self.value, Pattern::prefix)
+    }
+
+    /// Whether it looks for values (`=`, `=~`) and not for others (`!=`, `!~`).
+    #[must_use]
+    pub fn is_positive(&self) -> bool {
+        matches!(self.op, MatchOp::Equal | MatchOp::Matches)
     }
 
     /// Whether a series without the label satisfies the matcher.

@@ -21,7 +21,7 @@ mod subquery;
 mod totals;
 mod windows;
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::sync::Arc;
 
 use model::seams::Select;
@@ -52,7 +52,7 @@ pub fn instant(expr: &Expr, at: i64, select: &dyn Select, limits: &Limits) -> Re
         },
         ValueType::Scalar | ValueType::Vector => match query.eval(expr, steps)? {
             Data::Scalar(scalars) => Value::Scalar(Point { time: at, value: scalars.values.first().copied().unwrap_or(f64::NAN) }),
-            Data::Vector(columns) => Value::Vector(query.samples(query.finish(columns)?, at)?),
+            Data::Vector(columns) => Value::Vector(query.samples(query.finish(expr, columns)?, at)?),
             Data::String(text) => Value::String(at, text),
         },
     };
@@ -84,7 +84,7 @@ pub fn range(expr: &Expr, start: i64, end: i64, step: i64, select: &dyn Select, 
             let points = scalars.values.into_iter().enumerate().map(|(at, value)| Point { time: steps.at(at), value }).collect();
             vec![Series { labels: LabelSet::empty(), points, histograms: Vec::new() }]
         }
-        Data::Vector(columns) => query.all_series(query.finish(columns)?, steps)?,
+        Data::Vector(columns) => query.all_series(query.finish(expr, columns)?, steps)?,
         Data::String(_) => Vec::new(),
     };
     drop(scratch);
@@ -297,7 +297,11 @@ impl<'a> Query<'a> {
     }
 
     /// What is left to do before an answer is given.
-    fn finish<'b>(&self, mut columns: Columns<'b>) -> Result<Columns<'b>, EvalError> {
+    fn finish<'b>(&self, expr: &Expr, mut columns: Columns<'b>) -> Result<Columns<'b>, EvalError> {
+        if matches!(expr.unwrap_parens().kind, ExprKind::Selector(_)) {
+            // Storage says each label set once.
+            return Ok(columns);
+        }
         for column in columns.series.iter_mut().filter(|c| c.drop_name) {
             column.labels = without_metadata(&column.labels);
         }

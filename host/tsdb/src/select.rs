@@ -87,7 +87,7 @@ impl Inner {
         // Mostly the first series of a value is there. Only if it is not, all others are looked at.
         for most in [1, usize::MAX] {
             let mut candidates: Vec<(String, Vec<u32>)> = Vec::new();
-            self.index().having(name, most, |value| !known.contains(value), |value, ids| candidates.push((value.to_owned(), ids)));
+            self.index().each_value(name, most, |value| !known.contains(value), |value, ids| candidates.push((value.to_owned(), ids)));
             for (value, ids) in candidates {
                 if there(&ids) {
                     known.insert(value);

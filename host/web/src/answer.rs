@@ -206,8 +206,7 @@ fn begin_item(out: &mut Vec<u8>, first: &mut bool, labels: &LabelSet) {
         out.push(b',');
     }
     out.extend_from_slice(br#"{"metric":"#);
-    // Writing text to memory does not fail.
-    let _ = serde_json::to_writer(&mut *out, labels);
+    labels.write_json(out);
 }
 
 fn write_point(out: &mut Vec<u8>, Point { time, value }: Point) {

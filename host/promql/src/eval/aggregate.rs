@@ -1,6 +1,6 @@
 //! Aggregations: groups by labels once, then values step by step in columns.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use model::{LabelSet, METRIC_NAME, is_absent};
 

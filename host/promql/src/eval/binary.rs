@@ -1,7 +1,7 @@
 //! Binary operators. Series are matched by labels once; what is there at a step is looked at step by step, since errors
 //! of matching depend on it.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::sync::Arc;
 
 use model::{LabelSet, METRIC_NAME, is_absent};

@@ -1,6 +1,6 @@
 //! `histogram_…`: functions of native histograms, of classic ones, or of both.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use model::{LabelSet, is_absent};
 

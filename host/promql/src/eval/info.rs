@@ -1,6 +1,8 @@
 //! `info`: adds to series the labels of info metrics that describe the same instance and job.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use hashbrown::HashMap;
 
 use model::{LabelSet, METRIC_NAME, MatchOp, Matcher, is_absent};
 

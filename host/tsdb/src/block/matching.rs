@@ -1,6 +1,6 @@
 //! Matchers over a block's index. As in `index/matching.rs`, which the property test holds it to.
 
-use model::{MatchOp, Matcher};
+use model::Matcher;
 use roaring::{MultiOps, RoaringBitmap};
 
 use super::BlockDamage;
@@ -13,9 +13,11 @@ impl Block {
         let (needed, ruling_out): (Vec<&Matcher>, Vec<&Matcher>) = matchers.iter().partition(|matcher| !matcher.matches_empty());
         let mut found: Option<RoaringBitmap> = None;
         // Exact ones first: they are cheap, and often leave nothing to do for the others.
-        let (exact, searched): (Vec<&Matcher>, Vec<&Matcher>) = needed.into_iter().partition(|matcher| literals(matcher).is_some());
+        let (exact, searched): (Vec<&Matcher>, Vec<&Matcher>) = needed.into_iter().partition(|matcher| matcher.literals().is_some());
         for matcher in exact.into_iter().chain(searched) {
-            let having = self.having(matcher.name(), &|value| matcher.matches(value), literals(matcher))?;
+            let exact = matcher.literals().filter(|_| matcher.is_positive());
+            let prefix = if matcher.is_positive() { matcher.prefix() } else { "" };
+            let having = self.having(matcher.name(), prefix, &|value| matcher.matches(value), exact)?;
             let rest = match found {
                 Some(found) => found & having,
                 None => having,
@@ -34,14 +36,22 @@ impl Block {
             if found.is_empty() {
                 break;
             }
-            let exact = (matcher.op() == MatchOp::NotEqual).then(|| vec![matcher.value()]);
-            found -= self.having(matcher.name(), &|value| !matcher.matches(value), exact)?;
+            let exact = matcher.literals().filter(|_| !matcher.is_positive());
+            let prefix = if matcher.is_positive() { "" } else { matcher.prefix() };
+            found -= self.having(matcher.name(), prefix, &|value| !matcher.matches(value), exact)?;
         }
         Ok(found)
     }
 
-    /// The columns whose label has a value that `wanted` accepts; `exact` are the only values that it can accept, if known.
-    fn having(&self, name: &str, wanted: &dyn Fn(&str) -> bool, exact: Option<Vec<&str>>) -> Result<RoaringBitmap, BlockDamage> {
+    /// The columns whose label has a value that `wanted` accepts; it accepts none that does not begin with `prefix`, and only those of
+    /// `exact` if they are known.
+    fn having(
+        &self,
+        name: &str,
+        prefix: &str,
+        wanted: &dyn Fn(&str) -> bool,
+        exact: Option<Vec<&str>>,
+    ) -> Result<RoaringBitmap, BlockDamage> {
         let mut pairs = Vec::new();
         match exact {
             Some(values) => {
@@ -55,7 +65,7 @@ impl Block {
                         pairs.push(pair);
                     }
                 };
-                self.symbols.each_value(name, &mut each).map_err(|_| self.bad_symbols())?;
+                self.symbols.each_value(name, prefix, &mut each).map_err(|_| self.bad_symbols())?;
             }
         }
         if let [pair] = pairs[..] {
@@ -63,14 +73,5 @@ impl Block {
         }
         let lists = pairs.into_iter().map(|pair| self.postings(pair)).collect::<Result<Vec<_>, _>>()?;
         Ok(lists.union())
-    }
-}
-
-/// The only values that a matcher accepts, if that can be told from its text.
-fn literals(matcher: &Matcher) -> Option<Vec<&str>> {
-    match matcher.op() {
-        MatchOp::Equal => Some(vec![matcher.value()]),
-        MatchOp::Matches if !matcher.value().contains(|c: char| ".^$*+?()[]{}\\".contains(c)) => Some(matcher.value().split('|').collect()),
-        _ => None,
     }
 }

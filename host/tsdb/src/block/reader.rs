@@ -164,7 +164,7 @@ impl Block {
     /// Values of a label, sorted.
     pub(crate) fn label_values(&self, name: &str) -> Result<Vec<String>, BlockDamage> {
         let mut values = Vec::new();
-        self.symbols.each_value(name, |value, _| values.push(value.to_owned())).map_err(|_| self.bad_symbols())?;
+        self.symbols.each_value(name, "", |value, _| values.push(value.to_owned())).map_err(|_| self.bad_symbols())?;
         Ok(values)
     }
 

@@ -127,12 +127,17 @@ impl Symbols {
         found.map(|found| u32::try_from(found.value()).map_err(|_| Malformed)).transpose()
     }
 
-    /// Each value of a name, ascending by bytes, with the number of the pair.
-    pub(super) fn each_value(&self, name: &str, mut each: impl FnMut(&str, u32)) -> Result<(), Malformed> {
-        let prefix = [name.as_bytes(), &[BETWEEN]].concat();
-        let mut good = true;
-        self.walk(&prefix, false, &mut |value, number| match (std::str::from_utf8(value), u32::try_from(number)) {
-            (Ok(value), Ok(number)) => each(value, number),
+    /// Each value of a name that begins with a text, ascending by bytes, with the number of the pair.
+    pub(super) fn each_value(&self, name: &str, beginning: &str, mut each: impl FnMut(&str, u32)) -> Result<(), Malformed> {
+        let prefix = [name.as_bytes(), &[BETWEEN], beginning.as_bytes()].concat();
+        let (mut good, mut whole) = (true, String::new());
+        self.walk(&prefix, false, &mut |rest, number| match (std::str::from_utf8(rest), u32::try_from(number)) {
+            (Ok(rest), Ok(number)) => {
+                whole.clear();
+                whole.push_str(beginning);
+                whole.push_str(rest);
+                each(&whole, number);
+            }
             _ => good = false,
         })?;
         if good { Ok(()) } else { Err(Malformed) }

@@ -58,6 +58,14 @@ fn word(bitmap: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(eight)
 }
 
+/// How many bits are set.
+#[inline]
+fn count_ones(bitmap: &[u8]) -> usize {
+    let (eights, rest) = bitmap.as_chunks::<8>();
+    let ones: u64 = eights.iter().map(|eight| u64::from(u64::from_le_bytes(*eight).count_ones())).sum();
+    ones as usize + rest.iter().map(|byte| byte.count_ones() as usize).sum::<usize>()
+}
+
 /// Samples of the wanted slots in open rows.
 #[derive(Default)]
 pub(super) struct OpenTable {
@@ -240,8 +248,7 @@ impl<'a> Walk<'a> {
             return self.full(&mut reader);
         }
         let changed = reader.take(bytes_for(width))?;
-        let count: usize = (0..changed.len().div_ceil(8)).map(|at| word(changed, at).count_ones() as usize).sum();
-        let codes = reader.take(count.div_ceil(2))?;
+        let codes = reader.take(count_ones(changed).div_ceil(2))?;
         self.changes(changed, Codes { codes, values: reader.rest(), nth: 0, at: 0 })
     }
 
@@ -266,10 +273,8 @@ impl<'a> Walk<'a> {
         let (mut counted, mut before) = (0, 0);
         for nth_word in 0..self.picked.words.len() {
             let (number, mask, first) = self.picked.words[nth_word];
-            while counted < number {
-                before += word(changed, counted).count_ones() as usize;
-                counted += 1;
-            }
+            before += count_ones(changed.get(counted * 8..(number * 8).min(changed.len())).unwrap_or_default());
+            counted = number;
             let all = word(changed, number);
             let mut hits = all & mask;
             if hits != 0 && mask == u64::MAX {

@@ -1,6 +1,6 @@
 //! Matchers over the inverted index.
 
-use model::{MatchOp, Matcher};
+use model::Matcher;
 
 use super::Index;
 
@@ -9,25 +9,103 @@ impl Index {
     pub(crate) fn matching(&self, matchers: &[Matcher]) -> Vec<u32> {
         // A matcher that refuses the empty value names series by what they have; the others rule out by what they have.
         let (needed, ruling_out): (Vec<&Matcher>, Vec<&Matcher>) = matchers.iter().partition(|matcher| !matcher.matches_empty());
-        let mut lists: Vec<Vec<u32>> = Vec::with_capacity(needed.len());
-        for matcher in needed {
-            lists.push(self.with_value(matcher.name(), &|value| matcher.matches(value), literals(matcher)));
+        // Exact ones first: they are cheap, and often leave little to do for the others.
+        let (exact, searched): (Vec<&Matcher>, Vec<&Matcher>) = needed.into_iter().partition(|matcher| self.is_exact(matcher));
+        let mut lists: Vec<Vec<u32>> = Vec::with_capacity(exact.len());
+        for matcher in exact {
+            match self.pairs_found(matcher) {
+                pairs if pairs.is_empty() => return Vec::new(),
+                pairs => lists.push(pairs),
+            }
         }
-        lists.sort_by_key(Vec::len);
+        // The shortest is read first, the others are looked into only where they are not much longer.
+        lists.sort_by_key(|pairs| self.count(pairs));
         let mut lists = lists.into_iter();
-        let mut found: Vec<u32> = lists.next().unwrap_or_else(|| self.all().collect());
-        for list in lists {
-            retain_in(&mut found, &list, true);
+        let mut found: Option<Vec<u32>> = lists.next().map(|pairs| self.series_of(&pairs));
+        for pairs in lists {
+            found = found.map(|found| self.intersected(found, &pairs));
         }
+        for matcher in searched {
+            let name = matcher.name();
+            let mut wanted = |value: &str| matcher.matches(value);
+            found = Some(match found {
+                Some(found) if self.are_few(&found, name) => self.having(found, name, &mut wanted),
+                Some(found) => self.intersected(found, &self.pairs_where(name, &mut wanted)),
+                None => self.series_of(&self.pairs_where(name, &mut wanted)),
+            });
+        }
+        let mut found = found.unwrap_or_else(|| self.all().collect());
         for matcher in ruling_out {
             if found.is_empty() {
                 break;
             }
-            let exact = (matcher.op() == MatchOp::NotEqual).then(|| vec![matcher.value()]);
-            let refused = self.with_value(matcher.name(), &|value| !matcher.matches(value), exact);
+            if self.are_few(&found, matcher.name()) {
+                let Some(name) = self.symbols.find(matcher.name()) else { continue };
+                self.retain_by(&mut found, name, &mut |value| value.is_none_or(|value| matcher.matches(value)));
+                continue;
+            }
+            let refused = if matcher.is_positive() {
+                self.pairs_where(matcher.name(), &mut |value| !matcher.matches(value))
+            } else {
+                self.pairs_found(matcher)
+            };
+            let refused = self.series_of(&refused);
             retain_in(&mut found, &refused, false);
         }
         found
+    }
+
+    /// Whether the comparison needs no search among values.
+    fn is_exact(&self, matcher: &Matcher) -> bool {
+        matcher.is_positive() && matcher.literals().is_some()
+    }
+
+    /// Whether it is cheaper to look at each of these series than at each value of the label.
+    fn are_few(&self, found: &[u32], name: &str) -> bool {
+        let values = self.symbols.find(name).and_then(|symbol| self.names.get(&symbol)).map_or(0, Vec::len);
+        found.len() < values
+    }
+
+    /// Those of the series whose label has a value that `wanted` accepts.
+    fn having(&self, mut found: Vec<u32>, name: &str, wanted: &mut dyn FnMut(&str) -> bool) -> Vec<u32> {
+        match self.symbols.find(name) {
+            Some(name) => self.retain_by(&mut found, name, &mut |value| value.is_some_and(&mut *wanted)),
+            None => found.clear(),
+        }
+        found
+    }
+
+    fn retain_by(&self, found: &mut Vec<u32>, name: u32, wanted: &mut dyn FnMut(Option<&str>) -> bool) {
+        // Neighbours mostly have the same value.
+        let mut last: Option<(Option<u32>, bool)> = None;
+        found.retain(|id| {
+            let pair = self.pairs_of(*id).iter().copied().find(|pair| self.pairs[*pair as usize].name == name);
+            if let Some((_, verdict)) = last.filter(|(known, _)| *known == pair) {
+                return verdict;
+            }
+            let verdict = wanted(pair.map(|pair| self.symbols.get(self.pairs[pair as usize].value)));
+            last = Some((pair, verdict));
+            verdict
+        });
+    }
+
+    /// Those of the series that have one of the pairs.
+    fn intersected(&self, mut found: Vec<u32>, pairs: &[u32]) -> Vec<u32> {
+        // Reading a number of a list takes about as long as looking at a label of a series.
+        if found.len().saturating_mul(8) < self.count(pairs) {
+            let mut pairs = pairs.to_vec();
+            pairs.sort_unstable();
+            found.retain(|id| self.pairs_of(*id).iter().any(|pair| pairs.binary_search(pair).is_ok()));
+        } else {
+            let list = self.series_of(pairs);
+            retain_in(&mut found, &list, true);
+        }
+        found
+    }
+
+    /// Series that have these pairs, each counted once for each.
+    fn count(&self, pairs: &[u32]) -> usize {
+        pairs.iter().map(|pair| self.pairs[*pair as usize].postings.len()).sum()
     }
 
     /// The series that satisfy all matchers of any of the sets, or all series if there is no set.
@@ -40,7 +118,7 @@ impl Index {
     }
 
     /// Each value of a label, with the series that have it, at most so many of them; `only` says which values.
-    pub(crate) fn having(&self, name: &str, most: usize, mut only: impl FnMut(&str) -> bool, mut each: impl FnMut(&str, Vec<u32>)) {
+    pub(crate) fn each_value(&self, name: &str, most: usize, mut only: impl FnMut(&str) -> bool, mut each: impl FnMut(&str, Vec<u32>)) {
         let pairs = self.symbols.find(name).and_then(|symbol| self.names.get(&symbol));
         for pair in pairs.into_iter().flatten() {
             let pair = &self.pairs[*pair as usize];
@@ -53,42 +131,38 @@ impl Index {
         }
     }
 
-    /// The series whose label has a value that `wanted` accepts; `exact` are the only values that it can accept, if known.
-    fn with_value(&self, name: &str, wanted: &dyn Fn(&str) -> bool, exact: Option<Vec<&str>>) -> Vec<u32> {
-        let postings = |pair: u32| {
-            let mut ids = Vec::new();
-            self.pairs[pair as usize].postings.extend_into(&mut ids, usize::MAX);
-            ids
-        };
-        if let Some(values) = exact {
-            return union(values.iter().filter_map(|value| self.find_pair(name, value)).map(postings).collect());
+    /// The pairs whose value the comparison of a matcher finds, whether that is to satisfy or to fail it.
+    fn pairs_found(&self, matcher: &Matcher) -> Vec<u32> {
+        match matcher.literals() {
+            Some(values) => values.iter().filter_map(|value| self.find_pair(matcher.name(), value)).collect(),
+            None => self.pairs_where(matcher.name(), &mut |value| matcher.matches(value) == matcher.is_positive()),
         }
-        let Some(pairs) = self.symbols.find(name).and_then(|symbol| self.names.get(&symbol)) else {
-            return Vec::new();
-        };
-        let hits = pairs.iter().filter(|pair| wanted(self.symbols.get(self.pairs[**pair as usize].value)));
-        let mut found: Vec<u32> = hits.flat_map(|pair| postings(*pair)).collect();
-        // A series has one value for a name, so that nothing comes twice.
-        found.sort_unstable();
+    }
+
+    /// The pairs of a label whose value is wanted.
+    fn pairs_where(&self, name: &str, wanted: &mut dyn FnMut(&str) -> bool) -> Vec<u32> {
+        let pairs = self.symbols.find(name).and_then(|symbol| self.names.get(&symbol));
+        let pairs = pairs.into_iter().flatten().copied();
+        pairs.filter(|pair| wanted(self.symbols.get(self.pairs[*pair as usize].value))).collect()
+    }
+
+    /// The series that have one of these pairs, ascending.
+    fn series_of(&self, pairs: &[u32]) -> Vec<u32> {
+        let mut found = Vec::with_capacity(self.count(pairs));
+        for pair in pairs {
+            self.pairs[*pair as usize].postings.extend_into(&mut found, usize::MAX);
+        }
+        // A series has one value for a name, so that nothing comes twice. Lists ascend, which this sort makes use of.
+        if pairs.len() > 1 {
+            found.sort();
+        }
         found
     }
 }
 
-/// The only values that a matcher accepts, if that can be told from its text.
-fn literals(matcher: &Matcher) -> Option<Vec<&str>> {
-    match matcher.op() {
-        MatchOp::Equal => Some(vec![matcher.value()]),
-        MatchOp::Matches if !matcher.value().contains(|c: char| ".^$*+?()[]{}\\".contains(c)) => Some(matcher.value().split('|').collect()),
-        _ => None,
-    }
-}
-
-fn union(mut lists: Vec<Vec<u32>>) -> Vec<u32> {
-    if lists.len() <= 1 {
-        return lists.pop().unwrap_or_default();
-    }
+fn union(lists: Vec<Vec<u32>>) -> Vec<u32> {
     let mut all = lists.concat();
-    all.sort_unstable();
+    all.sort();
     all.dedup();
     all
 }
@@ -106,7 +180,7 @@ fn retain_in(found: &mut Vec<u32>, list: &[u32], inside: bool) {
 
 #[cfg(test)]
 mod tests {
-    use model::LabelSet;
+    use model::{LabelSet, MatchOp};
     use proptest::prelude::*;
 
     use super::*;
