@@ -84,6 +84,20 @@ fn the_peers_files() {
     );
 }
 
+/// What is said of a test that fails, on which stream, and with which code, is what Debian's promtool says.
+#[test]
+fn failures_are_told_as_promtool_tells_them() {
+    let (Some(folder), Some(promtool)) = (conformance("rules/promtool"), test_support::find_program("promtool")) else { return };
+    let ran = |program: &Path, file: &str| {
+        let output = Command::new(program).args(["test", "rules", file]).current_dir(&folder).output().expect("it starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    for file in ["failing.yml", "at-modifier-test.yml"] {
+        assert_eq!(ran(Path::new(env!("CARGO_BIN_EXE_skopos")), file), ran(&promtool, file), "{file}");
+    }
+}
+
 /// `skopos test promql`: what fails is told with its line, the last line counts, the code says whether all held.
 #[test]
 fn scripts_of_ones_own() {
