@@ -21,6 +21,8 @@ mod slots;
 mod tree;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use answer::{Answer, difference};
@@ -126,9 +128,14 @@ fn ask(connection: &mut KeepAlive, query: &str, times: Option<(f64, f64)>, at: f
 fn templates_are_answered_as_prometheus_does() {
     let Some(file) = conformance("promql/compliance/promql-test-queries.yml") else { return };
     let begun = now_ms();
+    let gone = Arc::new(AtomicBool::new(false));
     let targets: Vec<Server> = (0..INSTANCES.len())
         .map(|n| {
+            let gone = Arc::clone(&gone);
             Server::start(move |_| {
+                if gone.load(Ordering::Relaxed) {
+                    return Page::status(503, "gone");
+                }
                 let lines = page(n, 1440 + (now_ms() - begun) / 1000);
                 Page::metrics(lines.iter().map(|(name, value)| format!("{name} {value}\n")).collect::<String>())
             })
@@ -159,11 +166,14 @@ fn templates_are_answered_as_prometheus_does() {
     // Between the milliseconds that samples lie on, and as long ago as passing on takes at most.
     let (mut their_side, mut our_side) = (KeepAlive::connect(&theirs_address), KeepAlive::connect(ours.address()));
     let end = (now_ms() / 1000 - 1) as f64 + 0.0313;
-    wait_for("all samples", Duration::from_secs(30), || {
-        let newest = |side: &mut KeepAlive| {
-            ask(side, "min(timestamp(up))", None, now_ms() as f64 / 1000.0).ok()?.series.values().next()?.first().map(|(_, v)| *v)
+    // Nothing more comes while both are asked: some queries look at what is newer than their time.
+    gone.store(true, Ordering::Relaxed);
+    wait_for("all samples, and the end of all series", Duration::from_secs(60), || {
+        let ended = |side: &mut KeepAlive| {
+            let now = ask(side, "{__name__=~\"demo_.*\"}", None, now_ms() as f64 / 1000.0);
+            now.is_ok_and(|content| content.series.is_empty())
         };
-        (newest(&mut our_side)? >= end).then_some(())
+        (ended(&mut their_side) && ended(&mut our_side)).then_some(())
     });
 
     let text = std::fs::read_to_string(file).expect("the file can be read");

@@ -132,7 +132,7 @@ fn check_alert(case: &TestCase, test: &AlertTest, groups: &[GroupSnapshot]) -> O
 }
 
 fn check_expression(file: &TestFile, case: &TestCase, test: &ExpressionTest, store: &Memory) -> Option<String> {
-    let failure = |error: String| format!("    {}expr: {:?}, time: {}, err: {error}", name_line(case), test.expr, report::time(test.at_ms));
+    let failure = |error: String| format!("    expr: {:?}, time: {}, err: {error}", test.expr, report::time(test.at_ms));
     let mut found = match query(file, test, case.start + test.at_ms, store) {
         Ok(found) => found,
         Err(error) => return Some(failure(error)),
@@ -144,8 +144,7 @@ fn check_expression(file: &TestFile, case: &TestCase, test: &ExpressionTest, sto
     let same = found.len() == expected.len() && found.iter().zip(&expected).all(|(a, b)| equal(a, b));
     (!same).then(|| {
         format!(
-            "    {}expr: {:?}, time: {},\n        exp: {}\n        got: {}",
-            name_line(case),
+            "    expr: {:?}, time: {},\n        exp: {}\n        got: {}",
             test.expr,
             report::time(test.at_ms),
             report::samples(&expected),
