@@ -1,7 +1,9 @@
 //! Expands the templates of labels and annotations.
 
+use std::sync::Arc;
+
 use model::{LabelSet, TimestampMs};
-use promql::{Limits as QueryLimits, Value as QueryValue};
+use promql::{FloatHistogram, Limits as QueryLimits, Value as QueryValue};
 use template::{Field, Limits, MapKind, Mode, PrometheusFunctions, QuerySample, Template, TemplateError, Value};
 
 use crate::deps::Context;
@@ -27,7 +29,7 @@ impl<'a> Expander<'a> {
     }
 
     /// The result for a series, or a text that says what is wrong.
-    pub(crate) fn expand(&self, text: &str, labels: &LabelSet, value: f64) -> String {
+    pub(crate) fn expand(&self, text: &str, found: &Found) -> String {
         // Most texts have no action.
         if !text.contains("{{") {
             return text.to_owned();
@@ -38,10 +40,10 @@ impl<'a> Expander<'a> {
         let data = Value::record(
             "struct { Labels map[string]string; ExternalLabels map[string]string; ExternalURL string; Value interface {} }",
             vec![
-                record("Labels", Value::labels(MapKind::Strings, labels)),
+                record("Labels", Value::labels(MapKind::Strings, &found.labels)),
                 record("ExternalLabels", Value::labels(MapKind::Strings, &self.context.external_labels)),
                 record("ExternalURL", Value::text(&self.context.external_url)),
-                record("Value", Value::Float(value)),
+                record("Value", found.histogram.as_ref().map_or(Value::Float(found.value), |h| Value::text(&h.to_string()))),
             ],
         );
         // Name and wording are upstream's, because people search for them.
@@ -60,24 +62,42 @@ impl<'a> Expander<'a> {
     fn query(&self, text: &str) -> Result<Vec<QuerySample>, String> {
         let expr = promql::parse(text).map_err(|error| error.to_string())?;
         let samples = evaluate(&expr, self.now, self.context)?;
-        Ok(samples.into_iter().map(|(labels, value)| QuerySample { labels, value }).collect())
+        Ok(samples.into_iter().map(|found| QuerySample { labels: found.labels, value: found.value }).collect())
+    }
+}
+
+/// A series that an expression yields.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) labels: LabelSet,
+    /// 0 where it is a histogram, as upstream has it.
+    pub(crate) value: f64,
+    pub(crate) histogram: Option<Arc<FloatHistogram>>,
+}
+
+impl Found {
+    pub(crate) fn float(labels: LabelSet, value: f64) -> Self {
+        Self { labels, value, histogram: None }
     }
 }
 
 /// The series that an expression yields at a time. A scalar is one without labels.
-pub(crate) fn evaluate(expr: &promql::ast::Expr, at: TimestampMs, context: &Context) -> Result<Vec<(LabelSet, f64)>, String> {
+pub(crate) fn evaluate(expr: &promql::ast::Expr, at: TimestampMs, context: &Context) -> Result<Vec<Found>, String> {
     let limits = QueryLimits {
         deadline: Some(std::time::Instant::now() + context.query_timeout),
-        cancel: std::sync::Arc::clone(&context.cancel),
+        cancel: Arc::clone(&context.cancel),
         subquery_step_ms: context.evaluation_interval_ms(),
         ..QueryLimits::default()
     };
     match promql::instant(expr, at, context.select.as_ref(), &limits).map_err(|error| error.to_string())?.value {
         QueryValue::Vector(samples) => {
-            let floats = samples.into_iter().filter(|sample| sample.histogram.is_none());
-            Ok(floats.map(|sample| (sample.labels, sample.point.value)).collect())
+            let found = samples.into_iter().map(|sample| match sample.histogram {
+                None => Found::float(sample.labels, sample.point.value),
+                histogram => Found { labels: sample.labels, value: 0.0, histogram },
+            });
+            Ok(found.collect())
         }
-        QueryValue::Scalar(point) => Ok(vec![(LabelSet::empty(), point.value)]),
+        QueryValue::Scalar(point) => Ok(vec![Found::float(LabelSet::empty(), point.value)]),
         QueryValue::String(..) | QueryValue::Matrix(_) => Err("rule result is not a vector or scalar".to_owned()),
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use model::seams::{ColumnId, GroupAppend, Row};
-use model::{Alert, LabelSet, METRIC_NAME, TimestampMs};
+use model::{Alert, Histogram, LabelSet, METRIC_NAME, TimestampMs};
 
 use crate::alert_state::{AlertState, Phase, Policy, Seen, needs_sending, step};
 use crate::deps::Context;
-use crate::expand::{Expander, evaluate};
+use crate::expand::{Expander, Found, evaluate};
 use crate::file::{AlertConfig, GroupConfig, RuleConfig};
 use crate::snapshot::{ActiveAlert, AlertingRuleSnapshot, GroupSnapshot, RuleHealth, RuleSnapshot};
 
@@ -97,7 +97,7 @@ impl Group {
             state.seconds = began.elapsed().as_secs_f64();
             state.at = Some(now);
         }
-        let orphans: Vec<(LabelSet, f64)> = self.orphans.drain().map(|labels| (labels, model::stale())).collect();
+        let orphans: Vec<Written> = self.orphans.drain().map(Written::end).collect();
         if let Err(error) = self.write(context, sample_time, &orphans) {
             tracing::warn!(group = self.config.name, "series of rules that are gone were not ended: {error}");
         }
@@ -129,9 +129,9 @@ impl Group {
                 samples
             }
         };
-        let series: HashSet<LabelSet> = samples.iter().map(|(labels, _)| labels.clone()).collect();
+        let series: HashSet<LabelSet> = samples.iter().map(|sample| sample.labels.clone()).collect();
         let gone = self.states[at].series.difference(&series).filter(|labels| !self.orphans.contains(*labels));
-        let rows: Vec<(LabelSet, f64)> = gone.map(|labels| (labels.clone(), model::stale())).chain(samples).collect();
+        let rows: Vec<Written> = gone.cloned().map(Written::end).chain(samples).collect();
         self.orphans.retain(|labels| !series.contains(labels));
         done.samples += rows.len() as u64;
         self.states[at].series = series;
@@ -140,7 +140,7 @@ impl Group {
 
     /// Writes samples of one time into the group's columns. Series that storage refuses are named in the error; the others
     /// are written.
-    fn write(&mut self, context: &Context, time: TimestampMs, samples: &[(LabelSet, f64)]) -> Result<(), String> {
+    fn write(&mut self, context: &Context, time: TimestampMs, samples: &[Written]) -> Result<(), String> {
         if samples.is_empty() {
             return Ok(());
         }
@@ -151,8 +151,9 @@ impl Group {
         }
         let Some(writer) = &mut self.writer else { return Ok(()) };
         let (mut ids, mut values, mut refused) = (Vec::with_capacity(samples.len()), Vec::with_capacity(samples.len()), None);
-        for (labels, value) in samples {
-            let stale = model::is_stale(*value);
+        let mut histograms = Vec::new();
+        for Written { labels, value, histogram } in samples {
+            let stale = histogram.is_none() && model::is_stale(*value);
             let known = if stale { self.columns.remove(labels) } else { self.columns.get(labels).copied() };
             let id = match known {
                 Some(id) => id,
@@ -168,17 +169,23 @@ impl Group {
             if !stale {
                 self.columns.insert(labels.clone(), id);
             }
-            ids.push(id);
-            values.push(*value);
+            match histogram {
+                Some(histogram) => histograms.push((id, Arc::clone(histogram))),
+                None => {
+                    ids.push(id);
+                    values.push(*value);
+                }
+            }
         }
-        match writer.append(Row::floats(time, &ids, &values)) {
+        let written = ids.len() + histograms.len();
+        match writer.append(Row::floats(time, &ids, &values).with_histograms(&histograms)) {
             Err(error) => {
                 self.writer = None;
                 return Err(error.to_string());
             }
-            Ok(report) if report.accepted < ids.len() as u64 => {
-                let lost = ids.len() as u64 - report.accepted;
-                refused.get_or_insert(format!("storage did not take {lost} of {} samples: {report:?}", ids.len()));
+            Ok(report) if report.accepted < written as u64 => {
+                let lost = written as u64 - report.accepted;
+                refused.get_or_insert(format!("storage did not take {lost} of {written} samples: {report:?}"));
             }
             Ok(_) => {}
         }
@@ -188,7 +195,7 @@ impl Group {
     /// Ends all series: the group is gone.
     pub(crate) fn end(&mut self, context: &Context, now: TimestampMs) {
         let series = self.states.iter_mut().flat_map(|state| state.series.drain()).chain(self.orphans.drain());
-        let rows: Vec<(LabelSet, f64)> = series.collect::<HashSet<_>>().into_iter().map(|labels| (labels, model::stale())).collect();
+        let rows: Vec<Written> = series.collect::<HashSet<_>>().into_iter().map(Written::end).collect();
         if let Err(error) = self.write(context, now - self.config.query_offset_ms.unwrap_or(0), &rows) {
             tracing::warn!(group = self.config.name, "series of a group that is gone were not ended: {error}");
         }
@@ -209,12 +216,31 @@ impl Group {
     }
 }
 
+/// A sample that a rule writes.
+struct Written {
+    labels: LabelSet,
+    /// Without meaning where there is a histogram.
+    value: f64,
+    histogram: Option<Arc<Histogram>>,
+}
+
+impl Written {
+    fn float(labels: LabelSet, value: f64) -> Self {
+        Self { labels, value, histogram: None }
+    }
+
+    /// The series is no more.
+    fn end(labels: LabelSet) -> Self {
+        Self::float(labels, model::stale())
+    }
+}
+
 /// The series of a recording rule.
-fn recorded(rule: &RuleConfig, found: &[(LabelSet, f64)], limit: u64) -> Result<Vec<(LabelSet, f64)>, String> {
+fn recorded(rule: &RuleConfig, found: &[Found], limit: u64) -> Result<Vec<Written>, String> {
     let mut seen = HashSet::with_capacity(found.len());
     let mut samples = Vec::with_capacity(found.len());
-    for (labels, value) in found {
-        let mut builder = labels.to_builder();
+    for found in found {
+        let mut builder = found.labels.to_builder();
         builder.set(METRIC_NAME, &rule.name);
         for (name, value) in &rule.labels {
             builder.set(name, value);
@@ -223,7 +249,8 @@ fn recorded(rule: &RuleConfig, found: &[(LabelSet, f64)], limit: u64) -> Result<
         if !seen.insert(labels.clone()) {
             return Err("vector contains metrics with the same labelset after applying rule labels".to_owned());
         }
-        samples.push((labels, *value));
+        let histogram = found.histogram.as_ref().map(|h| Arc::new(Histogram::from(h.as_ref())));
+        samples.push(Written { labels, value: found.value, histogram });
     }
     if limit > 0 && samples.len() as u64 > limit {
         return Err(format!("exceeded limit of {limit} with {} series", samples.len()));
@@ -237,12 +264,12 @@ fn alerted(
     rule: &RuleConfig,
     alert: &AlertConfig,
     state: &mut RuleState,
-    found: Vec<(LabelSet, f64)>,
+    found: Vec<Found>,
     context: &Context,
     now: TimestampMs,
     sample_time: TimestampMs,
     limit: u64,
-) -> Result<Vec<(LabelSet, f64)>, String> {
+) -> Result<Vec<Written>, String> {
     // So that a rule which yields far too much costs no more than finding that out.
     if limit > 0 && found.len() as u64 > limit {
         state.alerts.clear();
@@ -250,15 +277,15 @@ fn alerted(
     }
     let expander = Expander::new(context, &rule.name, sample_time);
     let mut seen: HashMap<LabelSet, Seen> = HashMap::with_capacity(found.len());
-    for (labels, value) in found {
-        let mut builder = labels.to_builder();
+    for found in found {
+        let mut builder = found.labels.to_builder();
         builder.remove(METRIC_NAME);
         for (name, text) in &rule.labels {
-            builder.set(name, &expander.expand(text, &labels, value));
+            builder.set(name, &expander.expand(text, &found));
         }
         builder.set("alertname", &rule.name);
-        let annotations = alert.annotations.iter().map(|(name, text)| (name.as_str(), expander.expand(text, &labels, value))).collect();
-        if seen.insert(builder.build(), Seen { value, annotations }).is_some() {
+        let annotations = alert.annotations.iter().map(|(name, text)| (name.as_str(), expander.expand(text, &found))).collect();
+        if seen.insert(builder.build(), Seen { value: found.value, annotations }).is_some() {
             return Err("vector contains metrics with the same labelset after applying alert labels".to_owned());
         }
     }
@@ -284,11 +311,12 @@ fn alerted(
 }
 
 /// `ALERTS` and `ALERTS_FOR_STATE`.
-fn synthetic(labels: &LabelSet, alert: &AlertState) -> [(LabelSet, f64); 2] {
+fn synthetic(labels: &LabelSet, alert: &AlertState) -> [Written; 2] {
     let phase = if alert.phase == Phase::Firing { "firing" } else { "pending" };
     let mut alerts = labels.to_builder();
     alerts.set(METRIC_NAME, "ALERTS").set("alertstate", phase);
-    [(alerts.build(), 1.0), (labels.with(METRIC_NAME, "ALERTS_FOR_STATE"), alert.active_at.div_euclid(1000) as f64)]
+    let since = alert.active_at.div_euclid(1000) as f64;
+    [Written::float(alerts.build(), 1.0), Written::float(labels.with(METRIC_NAME, "ALERTS_FOR_STATE"), since)]
 }
 
 /// The alerts that are to be handed over now, marked as such.

@@ -9,7 +9,7 @@ use promql::Memory;
 
 use super::files::load;
 use crate::deps::Context;
-use crate::expand::evaluate;
+use crate::expand::{Found, evaluate};
 use crate::group::Group;
 use crate::restore::restore;
 use crate::{Rules, RulesDeps};
@@ -45,6 +45,11 @@ impl World {
         self.store.add(&series_labels(series), time, value);
     }
 
+    fn set_histogram(&self, series: &str, time: TimestampMs, written: &str) {
+        let written = promql::script::histogram(written).expect("a histogram").histogram;
+        self.store.load_histograms(&series_labels(series), [(time, Arc::new(model::Histogram::from(written.as_ref())))]);
+    }
+
     fn evaluate(&mut self, time: TimestampMs) {
         self.clock.set(time);
         self.group.evaluate(&self.context, time);
@@ -56,7 +61,10 @@ impl World {
         let mut found: Vec<String> = evaluate(&expr, time, &self.context)
             .expect("it has an answer")
             .into_iter()
-            .map(|(labels, value)| format!("{labels} {value}"))
+            .map(|found| match found.histogram {
+                None => format!("{} {}", found.labels, found.value),
+                Some(histogram) => format!("{} {histogram}", found.labels),
+            })
             .collect();
         found.sort();
         found
@@ -92,12 +100,12 @@ fn series_labels(text: &str) -> LabelSet {
 /// What the templates of a file's alerts say when something is wrong with them.
 pub(super) fn template_errors(file: &crate::RuleFile) -> Vec<String> {
     let context = Context::new(deps(&Arc::new(Memory::new()), &Arc::default(), Arc::new(ManualClock::at(0))));
-    let labels = series_labels("up instance=host.example:9100 job=node");
-    let labels = &labels;
+    let found = Found::float(series_labels("up instance=host.example:9100 job=node"), 12.5);
+    let found = &found;
     let rules = file.groups.iter().flat_map(|group| &group.rules).filter_map(|rule| Some((rule, rule.alert.as_ref()?)));
     let texts = rules.flat_map(|(rule, alert)| {
         let expander = crate::expand::Expander::new(&context, &rule.name, 0);
-        let expand = move |(_, text): &(String, String)| expander.expand(text, labels, 12.5);
+        let expand = move |(_, text): &(String, String)| expander.expand(text, found);
         rule.labels.iter().chain(&alert.annotations).map(expand).collect::<Vec<_>>()
     });
     // The store is empty, so what a template asks for is not there; upstream says the same then.
@@ -122,6 +130,32 @@ fn recording_rules_follow_each_other_and_series_end() {
     world.evaluate(5000);
     assert_eq!(world.query("x:sum", 5000).len(), 2);
     assert_eq!(world.errors(), ["", ""]);
+}
+
+#[test]
+fn histograms_are_recorded_and_shown() {
+    let mut world = World::new(
+        "groups: [{name: g, rules: [{record: 'h:sum', expr: 'sum(h)'}, {record: 'h:count', expr: 'histogram_count(h:sum)'}, {alert: Slow, expr: 'h:sum', annotations: {summary: 'at {{ $value }}'}}]}]",
+    );
+    world.set_histogram("h j=1", 0, "{{count:3 sum:4 buckets:[1 2]}}");
+    world.set_histogram("h j=2", 0, "{{count:1 sum:1 buckets:[1]}}");
+    world.evaluate(1000);
+    assert_eq!(world.query("h:sum", 1000), ["h:sum {count:4, sum:5, (0.5,1]:2, (1,2]:2}"]);
+    assert_eq!(world.query("h:count", 1000), ["h:count 4"]);
+    let told = |world: &World| {
+        world.group.snapshot(&world.context).rules[2]
+            .alerting
+            .iter()
+            .flat_map(|a| &a.alerts)
+            .map(|a| a.annotations.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(&world), [r#"{summary="at {count:4, sum:5, (0.5,1]:2, (1,2]:2}"}"#]);
+    world.store.add(&series_labels("h j=1"), 2000, model::stale());
+    world.store.add(&series_labels("h j=2"), 2000, model::stale());
+    world.evaluate(3000);
+    assert_eq!(world.query("h:sum", 3000), [] as [String; 0]);
+    assert_eq!(world.errors(), ["", "", ""]);
 }
 
 #[test]
@@ -224,7 +258,7 @@ fn templates_say_what_upstream_says() {
             r#"<error expanding template: error executing template __alert_A: template: __alert_A:1:121: executing "__alert_A" at <value>: wrong type for value; expected *template.sample; got string>"#,
         ),
     ] {
-        assert_eq!(expander.expand(text, &labels, 3.5), expected, "{text}");
+        assert_eq!(expander.expand(text, &Found::float(labels.clone(), 3.5)), expected, "{text}");
     }
 }
 
