@@ -182,6 +182,9 @@ impl Query<'_> {
             }
         }
         joined.columns.series.retain(Column::has_any);
+        for column in &joined.columns.series {
+            self.budget.add_bytes(&mut joined.columns.charge, column.histogram_bytes())?;
+        }
         Ok(joined.columns)
     }
 }

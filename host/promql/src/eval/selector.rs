@@ -10,6 +10,7 @@ use super::totals::Decoder;
 use super::{Column, Columns, Histograms, Query, Steps};
 use crate::ast::{Edges, Selector};
 use crate::error::EvalError;
+use crate::histogram::FloatHistogram;
 use crate::position::Span;
 
 /// What a selector is to tell of its samples.
@@ -53,13 +54,16 @@ impl Query<'_> {
                 } else if smoothed {
                     between(column.times, column.floats, &newest.ends, lookback, bound).map(|v| (v, None))
                 } else if !column.histograms.is_empty() {
-                    let histograms = decoded(column.histograms, totals_only);
-                    let pick = |times| pick_mixed(column.times, column.floats, &histograms, &newest.ends, lookback, bound, times);
-                    if want == Want::InfoTimes && pick(false).is_some_and(|(_, histograms)| histograms.is_some()) {
+                    let pick = |times| pick_mixed(column.times, column.floats, column.histograms, &newest.ends, lookback, bound, times);
+                    if want == Want::InfoTimes && pick(false).has_histograms() {
                         let series = crate::text::all_labels(&group.labels()[column.series]);
                         return Err(EvalError::Execution(format!("this should be an info metric, with float samples: {series}")));
                     }
-                    pick(times)
+                    let mixed = pick(times);
+                    mixed.has_any().then(|| {
+                        let histograms = mixed.histograms(column.histograms, totals_only);
+                        (mixed.values, histograms)
+                    })
                 } else if times {
                     pick(column.times, column.floats, &newest.ends, lookback, bound, true).map(|v| (v, None))
                 } else {
@@ -200,41 +204,69 @@ fn pick(times: &[i64], values: &[f64], ends: &[usize], lookback: i64, bound: imp
     any.then_some(picked)
 }
 
-/// Stored histograms as the evaluator works with them; markers that a series ended stay as they are.
-fn decoded(histograms: &[Option<Arc<Histogram>>], totals_only: bool) -> Histograms {
-    let mut decoder = Decoder::new(totals_only);
-    histograms.iter().map(|h| h.as_ref().map(|h| decoder.decode(h))).collect()
+/// What a series with histograms, perhaps among floats, has at each step.
+struct Mixed {
+    values: Vec<f64>,
+    /// Which histogram stands at a step.
+    places: Vec<Option<usize>>,
 }
 
-/// The same of a series that has histograms, perhaps among floats.
+impl Mixed {
+    fn has_any(&self) -> bool {
+        self.has_histograms() || self.values.iter().any(|v| !is_absent(*v))
+    }
+
+    fn has_histograms(&self) -> bool {
+        self.places.iter().any(Option::is_some)
+    }
+
+    /// The histograms as the evaluator works with them. One that stands at several steps is decoded once; those that stand
+    /// at none only if what is known of the others depends on them.
+    fn histograms(&self, stored: &[Option<Arc<Histogram>>], totals_only: bool) -> Option<Histograms> {
+        if !self.has_histograms() {
+            return None;
+        }
+        let mut decoder = Decoder::new(totals_only);
+        if totals_only {
+            let decoded: Histograms = stored.iter().map(|h| h.as_ref().map(|h| decoder.decode(h))).collect();
+            return Some(self.places.iter().map(|place| decoded[(*place)?].clone()).collect());
+        }
+        let mut last: Option<(usize, Arc<FloatHistogram>)> = None;
+        let picked = self.places.iter().map(|place| {
+            let at = (*place)?;
+            let known = last.take().filter(|(known, _)| *known == at).map(|(_, known)| known);
+            let known = known.or_else(|| stored[at].as_ref().map(|h| decoder.decode(h)))?;
+            last = Some((at, Arc::clone(&known)));
+            Some(known)
+        });
+        Some(picked.collect())
+    }
+}
+
+/// With `want_times` the times of samples stand in the place of values, those of histograms too.
 fn pick_mixed(
     times: &[i64],
     floats: &[f64],
-    histograms: &Histograms,
+    histograms: &[Option<Arc<Histogram>>],
     ends: &[usize],
     lookback: i64,
     bound: impl Fn(usize) -> i64,
     want_times: bool,
-) -> Option<(Vec<f64>, Option<Histograms>)> {
-    let (mut values, mut picked) = (vec![model::absent(); ends.len()], vec![None; ends.len()]);
-    let (mut any, mut any_histogram) = (false, false);
+) -> Mixed {
+    let mut mixed = Mixed { values: vec![model::absent(); ends.len()], places: vec![None; ends.len()] };
     for (step, end) in ends.iter().enumerate() {
         let oldest = bound(step).saturating_sub(lookback);
         let there = |at: &usize| !is_absent(floats[*at]) || histograms[*at].is_some();
         let Some(at) = (0..*end).rev().take_while(|at| times[*at] > oldest).find(there) else { continue };
         match &histograms[at] {
-            Some(histogram) if is_stale(histogram.sum) => continue,
-            None if is_stale(floats[at]) => continue,
-            _ if want_times => values[step] = times[at] as f64 / 1000.0,
-            None => values[step] = super::clean(floats[at]),
-            Some(histogram) => {
-                picked[step] = Some(Arc::clone(histogram));
-                any_histogram = true;
-            }
+            Some(histogram) if histogram.is_stale() => {}
+            None if is_stale(floats[at]) => {}
+            _ if want_times => mixed.values[step] = times[at] as f64 / 1000.0,
+            None => mixed.values[step] = super::clean(floats[at]),
+            Some(_) => mixed.places[step] = Some(at),
         }
-        any = true;
     }
-    any.then(|| (values, any_histogram.then_some(picked)))
+    mixed
 }
 
 /// The value between the samples before and after each time, by a straight line; where there is none after it, the last.

@@ -36,14 +36,13 @@ impl Query<'_> {
         for at in 0..steps.count {
             let time = look.from(steps.at(at));
             let (oldest, newest) = (time.saturating_sub(lookback), time.saturating_add(lookback));
-            let near = |t: i64| t > oldest && t <= newest;
             let numbers = &numbers[numbers.partition_point(|(t, _)| *t <= oldest)..numbers.partition_point(|(t, _)| *t <= newest)];
-            let points: Vec<&HistogramPoint> = points.iter().filter(|p| near(p.time)).collect();
+            let points = &points[points.partition_point(|p| p.time <= oldest)..points.partition_point(|p| p.time <= newest)];
             if !numbers.is_empty() && !points.is_empty() {
                 self.remark(labels, span, Remark::Mixed);
             } else if let Some(value) = between_numbers(numbers, time) {
                 column.set(at, Element::Float(value));
-            } else if let Some(value) = between_points(&points, time, &mut remarks) {
+            } else if let Some(value) = between_points(points, time, &mut remarks) {
                 column.set(at, Element::Histogram(value));
             }
             remarks.drain(..).for_each(|remark| self.remark(labels, span, remark));
@@ -66,7 +65,7 @@ fn between_numbers(numbers: &[(i64, f64)], time: i64) -> Option<f64> {
     })
 }
 
-fn between_points(points: &[&HistogramPoint], time: i64, remarks: &mut Vec<Remark>) -> Option<Arc<FloatHistogram>> {
+fn between_points(points: &[HistogramPoint], time: i64, remarks: &mut Vec<Remark>) -> Option<Arc<FloatHistogram>> {
     let after = points.partition_point(|p| p.time < time);
     if let Some(point) = points.get(after).filter(|p| p.time == time) {
         return Some(Arc::clone(&point.histogram));
