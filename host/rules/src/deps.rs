@@ -22,6 +22,9 @@ pub struct RulesDeps {
     pub external_url: String,
     /// Added to each alert that does not have them.
     pub external_labels: LabelSet,
+    /// What the query of a rule may use, and which parts of the language. Its deadline, its meter and whether it is to stop are
+    /// each query's own.
+    pub queries: promql::Limits,
 }
 
 /// The same, as groups use it.
@@ -32,6 +35,7 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) external_url: String,
     pub(crate) external_labels: LabelSet,
+    pub(crate) queries: promql::Limits,
     /// Of one expression.
     pub(crate) query_timeout: Duration,
     /// Ends running expressions when the process ends.
@@ -48,6 +52,7 @@ impl Context {
             clock: deps.clock,
             external_url: deps.external_url,
             external_labels: deps.external_labels,
+            queries: deps.queries,
             query_timeout: Duration::from_secs(120),
             cancel: Arc::default(),
             evaluation_interval: AtomicI64::new(60_000),

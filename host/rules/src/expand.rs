@@ -87,7 +87,8 @@ pub(crate) fn evaluate(expr: &promql::ast::Expr, at: TimestampMs, context: &Cont
         deadline: Some(std::time::Instant::now() + context.query_timeout),
         cancel: Arc::clone(&context.cancel),
         subquery_step_ms: context.evaluation_interval_ms(),
-        ..QueryLimits::default()
+        meter: Arc::default(),
+        ..context.queries.clone()
     };
     match promql::instant(expr, at, context.select.as_ref(), &limits).map_err(|error| error.to_string())?.value {
         QueryValue::Vector(samples) => {

@@ -174,6 +174,7 @@ impl App {
                 lookback_ms: i64::try_from(self.flags.query_lookback_ms).unwrap_or(i64::MAX),
                 experimental: self.flags.experimental(),
                 delayed_name_removal: self.flags.feature("promql-delayed-name-removal"),
+                start_timestamps: self.flags.feature("use-start-timestamps"),
                 ..web::Limits::default()
             },
             queries: Arc::clone(&self.queries),

@@ -123,7 +123,7 @@ pub(crate) struct ServerFlags {
     #[arg(long = "query.lookback-delta", value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub(crate) query_lookback_ms: u64,
     /// What upstream keeps behind a flag, by its names, separated by commas: promql-experimental-functions,
-    /// promql-extended-range-selectors, promql-binop-fill-modifiers, promql-delayed-name-removal. What is on here anyway is taken and
+    /// promql-extended-range-selectors, promql-binop-fill-modifiers, promql-delayed-name-removal, use-start-timestamps. What is on here anyway is taken and
     /// changes nothing. May come more than once.
     #[arg(long = "enable-feature", value_name = "NAME", value_delimiter = ',')]
     pub(crate) features: Vec<String>,

@@ -334,6 +334,15 @@ fn rooms(app: &Arc<App>, db: &tsdb::Db, resolver: &Arc<Resolver>, config: &Confi
         clock: Arc::clone(&app.clock),
         external_url: app.external_url.clone(),
         external_labels: app.external_labels.clone(),
+        queries: promql::Limits {
+            samples_max: app.flags.query_samples_max,
+            bytes_max: usize::try_from(app.flags.query_bytes).unwrap_or(usize::MAX),
+            lookback_ms: i64::try_from(app.flags.query_lookback_ms).unwrap_or(i64::MAX),
+            experimental: app.flags.experimental(),
+            delayed_name_removal: app.flags.feature("promql-delayed-name-removal"),
+            start_timestamps: app.flags.feature("use-start-timestamps"),
+            ..promql::Limits::default()
+        },
     });
     let scraper = Scraper::new(scrape::Deps {
         append,

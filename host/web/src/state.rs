@@ -138,6 +138,8 @@ pub struct Limits {
     pub experimental: bool,
     /// Whether names of metrics are dropped at the end of a query (`--enable-feature=promql-delayed-name-removal`).
     pub delayed_name_removal: bool,
+    /// Whether functions of counters look at start timestamps (`--enable-feature=use-start-timestamps`).
+    pub start_timestamps: bool,
     /// Longest body of a request, in bytes.
     pub body_bytes: usize,
     /// Longest answer, in bytes.
@@ -159,6 +161,7 @@ impl Default for Limits {
             subquery_step_ms: 60_000,
             experimental: false,
             delayed_name_removal: false,
+            start_timestamps: false,
             body_bytes: 4 << 20,
             answer_bytes: 256 << 20,
             panel_timeout: Duration::from_secs(30),

@@ -87,6 +87,7 @@ fn deps(store: &Arc<Memory>, heard: &Arc<Heard>, clock: Arc<dyn Clock>) -> Rules
         clock,
         external_url: "http://skopos.example".to_owned(),
         external_labels: LabelSet::from_pairs([("region", "kr")]),
+        queries: promql::Limits::default(),
     }
 }
 
@@ -156,6 +157,20 @@ fn histograms_are_recorded_and_shown() {
     world.evaluate(3000);
     assert_eq!(world.query("h:sum", 3000), [] as [String; 0]);
     assert_eq!(world.errors(), ["", "", ""]);
+}
+
+#[test]
+fn what_is_experimental_is_so_in_rules_too() {
+    let text = "groups: [{name: g, rules: [{record: 'x:mad', expr: 'mad_over_time(x[1m])'}]}]";
+    let mut world = World::new(text);
+    world.set("x", 0, 1.0);
+    world.evaluate(1000);
+    assert!(world.errors()[0].contains("experimental"), "{:?}", world.errors());
+    let mut world = World::new(text);
+    world.context.queries.experimental = true;
+    world.set("x", 0, 1.0);
+    world.evaluate(1000);
+    assert_eq!(world.query("x:mad", 1000), ["x:mad 0"]);
 }
 
 #[test]
