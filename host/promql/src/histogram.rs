@@ -2,6 +2,7 @@
 //! two ascending lists. `model::Histogram` is how storage keeps them.
 
 mod bounds;
+mod cell;
 mod convert;
 mod reset;
 mod sums;

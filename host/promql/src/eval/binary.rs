@@ -7,6 +7,7 @@ use std::sync::Arc;
 use model::{LabelSet, METRIC_NAME, is_absent};
 
 use super::mixed::Outcome;
+use super::number::{Number, element, scalars};
 use super::{Column, Columns, Data, Element, Query, Scalars, Steps, clean, refuse, without_metadata};
 use crate::ast::{Binary, BinaryOp, BinaryStep, Matching, Side};
 use crate::error::EvalError;
@@ -394,40 +395,4 @@ fn duplicates(matching: &Matching, first: &LabelSet, second: &LabelSet, swapped:
         "found duplicate series for the match group {group} on the {side} hand-side of the operation: [{first}, {second}];many-to-many matching \
          not allowed: matching labels must be unique on one side"
     ))
-}
-
-fn scalars<'a>(step: &BinaryStep, mut left: Scalars<'a>, right: &Scalars<'_>) -> Scalars<'a> {
-    for (left, right) in left.values.iter_mut().zip(&right.values) {
-        *left = match element(step.op, *left, *right) {
-            Number::Value(value) => clean(value),
-            Number::Verdict(verdict) => f64::from(u8::from(verdict)),
-        };
-    }
-    left
-}
-
-/// What an operator makes of two numbers.
-enum Number {
-    Value(f64),
-    Verdict(bool),
-}
-
-fn element(op: BinaryOp, left: f64, right: f64) -> Number {
-    match op {
-        BinaryOp::Add => Number::Value(left + right),
-        BinaryOp::Sub => Number::Value(left - right),
-        BinaryOp::Mul => Number::Value(left * right),
-        BinaryOp::Div => Number::Value(left / right),
-        BinaryOp::Mod => Number::Value(left % right),
-        BinaryOp::Pow => Number::Value(left.powf(right)),
-        BinaryOp::Atan2 => Number::Value(left.atan2(right)),
-        BinaryOp::Equal => Number::Verdict(left == right),
-        BinaryOp::NotEqual => Number::Verdict(left != right),
-        BinaryOp::Less => Number::Verdict(left < right),
-        BinaryOp::LessEqual => Number::Verdict(left <= right),
-        BinaryOp::Greater => Number::Verdict(left > right),
-        BinaryOp::GreaterEqual => Number::Verdict(left >= right),
-        // Refused before evaluation; two floats have no such operation.
-        BinaryOp::TrimUpper | BinaryOp::TrimLower | BinaryOp::And | BinaryOp::Or | BinaryOp::Unless => Number::Value(f64::NAN),
-    }
 }

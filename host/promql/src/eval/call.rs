@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use model::{LabelSet, LabelSetBuilder, METRIC_NAME, MatchOp, Matcher, Pattern, is_absent};
+use model::{LabelSet, LabelSetBuilder, METRIC_NAME, MatchOp, Matcher, is_absent};
 
 use super::selector::Want;
 use super::slopes::Compute;
@@ -12,12 +12,8 @@ use crate::error::EvalError;
 use crate::functions::mixed::over_window;
 use crate::functions::sums::nan_first;
 use crate::functions::{RangeFunction, math, over_range, time};
-use crate::limits::Charge;
 use crate::position::Span;
 use crate::text::{float_short, natural};
-
-/// The longest label value that a function may make.
-const LABEL_BYTES_MAX: usize = 1 << 16;
 
 impl Query<'_> {
     pub(super) fn call(&self, call: &Call, span: Span, steps: Steps) -> Result<Data<'_>, EvalError> {
@@ -357,59 +353,6 @@ impl Query<'_> {
         let right = self.eval_scalar(argument(args, 1, span)?, steps)?;
         left.values.iter_mut().zip(&right.values).for_each(|(left, right)| *left = f(*left, *right));
         Ok(left)
-    }
-
-    fn label_replace(&self, args: &[Expr], span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
-        let (target, replacement) = (string(args, 1, span)?, string(args, 2, span)?);
-        let (source, pattern) = (string(args, 3, span)?, string(args, 4, span)?);
-        let pattern =
-            Pattern::new(pattern).map_err(|_| EvalError::Execution(format!("invalid regular expression in label_replace(): {pattern}")))?;
-        if target.is_empty() {
-            return Err(EvalError::Execution("invalid destination label name in label_replace(): ".to_owned()));
-        }
-        let mut columns = self.eval_vector(argument(args, 0, span)?, steps)?;
-        for column in &mut columns.series {
-            self.budget.work(1)?;
-            let value = column.labels.get(source).unwrap_or_default();
-            // Each reference may bring the whole value.
-            let length = replacement.len().saturating_add(replacement.matches('$').count().saturating_mul(value.len()));
-            self.charge_label(length, &mut columns.charge)?;
-            if let Some(value) = pattern.expand(value, replacement) {
-                column.labels = column.labels.with(target, &value);
-                column.drop_name &= target != METRIC_NAME;
-            }
-        }
-        self.merge_equal(columns)
-    }
-
-    /// Label values made by a query take memory too, and calls inside calls may double them again and again.
-    fn charge_label(&self, length: usize, charge: &mut Charge<'_>) -> Result<(), EvalError> {
-        if length > LABEL_BYTES_MAX {
-            let message = format!("a label value of {length} bytes would come out, more than the limit of {LABEL_BYTES_MAX}");
-            return Err(EvalError::TooLarge(message));
-        }
-        self.budget.add_bytes(charge, length)
-    }
-
-    fn label_join(&self, args: &[Expr], span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
-        let (target, separator) = (string(args, 1, span)?, string(args, 2, span)?);
-        let sources: Vec<&str> = (3..args.len()).map(|at| string(args, at, span)).collect::<Result<_, _>>()?;
-        if target.is_empty() {
-            return Err(EvalError::Execution("invalid destination label name in label_join(): ".to_owned()));
-        }
-        if sources.iter().any(|source| source.is_empty()) {
-            return Err(EvalError::Execution("invalid source label name in label_join(): ".to_owned()));
-        }
-        let mut columns = self.eval_vector(argument(args, 0, span)?, steps)?;
-        for column in &mut columns.series {
-            self.budget.work(sources.len())?;
-            let parts: Vec<&str> = sources.iter().map(|source| column.labels.get(source).unwrap_or_default()).collect();
-            let length = parts.iter().map(|part| part.len() + separator.len()).sum();
-            self.charge_label(length, &mut columns.charge)?;
-            column.labels = column.labels.with(target, &parts.join(separator));
-            column.drop_name &= target != METRIC_NAME;
-        }
-        self.merge_equal(columns)
     }
 }
 

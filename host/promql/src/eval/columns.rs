@@ -75,6 +75,12 @@ impl Column {
         self.values.get(at).is_some_and(|v| !is_absent(*v)) || self.histogram(at).is_some()
     }
 
+    /// At how many steps anything stands.
+    pub(crate) fn count(&self) -> usize {
+        let histograms = self.histograms.as_ref().map_or(0, |h| h.iter().flatten().count());
+        self.values.iter().filter(|v| !is_absent(**v)).count() + histograms
+    }
+
     /// Whether anything stands at any step.
     pub(crate) fn has_any(&self) -> bool {
         self.values.iter().any(|v| !is_absent(*v)) || self.histograms.as_ref().is_some_and(|h| h.iter().any(Option::is_some))

@@ -8,83 +8,8 @@ use std::sync::Arc;
 use model::ResetHint;
 
 use super::bounds::exponential;
+use super::cell::Cell;
 use super::{Bucket, FloatHistogram};
-use crate::functions::sums::Sum;
-
-/// What is added up: a plain float, or a sum that carries the error of each addition along.
-pub(crate) trait Cell: Copy {
-    fn of(value: f64) -> Self;
-    fn add(&mut self, value: f64);
-    /// Adds another cell, its error included.
-    fn merge(&mut self, other: Self);
-    fn scale(&mut self, factor: f64);
-    fn divide(&mut self, by: f64);
-    /// The value without what is known of its error.
-    fn rough(self) -> f64;
-    fn total(self) -> f64;
-}
-
-impl Cell for f64 {
-    fn of(value: f64) -> Self {
-        value
-    }
-
-    fn add(&mut self, value: f64) {
-        *self += value;
-    }
-
-    fn merge(&mut self, other: Self) {
-        *self += other;
-    }
-
-    fn scale(&mut self, factor: f64) {
-        *self *= factor;
-    }
-
-    fn divide(&mut self, by: f64) {
-        *self /= by;
-    }
-
-    fn rough(self) -> f64 {
-        self
-    }
-
-    fn total(self) -> f64 {
-        self
-    }
-}
-
-impl Cell for Sum {
-    fn of(value: f64) -> Self {
-        let mut sum = Self::default();
-        Self::add(&mut sum, value);
-        sum
-    }
-
-    fn add(&mut self, value: f64) {
-        Self::add(self, value);
-    }
-
-    fn merge(&mut self, other: Self) {
-        Self::merge(self, other);
-    }
-
-    fn scale(&mut self, factor: f64) {
-        *self = self.scaled(factor);
-    }
-
-    fn divide(&mut self, by: f64) {
-        *self = self.divided(by);
-    }
-
-    fn rough(self) -> f64 {
-        self.value()
-    }
-
-    fn total(self) -> f64 {
-        Self::total(self)
-    }
-}
 
 /// Histograms with exponential and with custom buckets were to be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -280,8 +205,8 @@ fn zero_within<C: Cell>(schema: i32, zero: C, positive: &[(i32, C)], negative: &
                 threshold = upper;
             }
         }
-        // Widened by one side, it may cut the other.
-        if threshold == before {
+        // Widened by one side, it may cut the other. By bits: a width of NaN is none, and never equal to itself.
+        if threshold.to_bits() == before.to_bits() {
             return (sum, threshold);
         }
     }
@@ -353,6 +278,7 @@ fn mapped<C: Cell>(cells: &[(i32, C)], bounds: &[f64], common: &[f64]) -> Vec<(i
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::functions::sums::Sum;
 
     fn histogram(schema: i32, threshold: f64, zero: f64, positive: &[(i32, f64)]) -> FloatHistogram {
         FloatHistogram {

@@ -1,0 +1,262 @@
+//! What must hold for any native histograms, in any order, among floats. The seed is printed; `SKOPOS_SEED` repeats it,
+//! `SKOPOS_CASES` sets how many rounds there are.
+
+use std::sync::Arc;
+
+use model::{BucketSpan, Histogram, HistogramCounts, LabelSet, METRIC_NAME, ResetHint};
+use promql::{FloatHistogram, Limits, Memory, Value, instant, parse, range};
+
+const STEP: i64 = 15_000;
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len() as u64) as usize]
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn random(test: &str) -> (Random, u64) {
+    let seed = number("SKOPOS_SEED").unwrap_or_else(|| u64::from(std::process::id()) << 16);
+    println!("{test}: SKOPOS_SEED={seed} repeats this run");
+    (Random(seed), number("SKOPOS_CASES").unwrap_or(150))
+}
+
+/// Spans and counts of some buckets.
+fn side(random: &mut Random, custom: bool) -> (Vec<BucketSpan>, Vec<f64>) {
+    let (mut spans, mut counts) = (Vec::new(), Vec::new());
+    for at in 0..random.below(4) {
+        let offset = if at == 0 && !custom { random.below(12) as i32 - 6 } else { random.below(2) as i32 };
+        let length = 1 + random.below(3) as u32;
+        if custom && spans.iter().map(|s: &BucketSpan| s.offset + s.length as i32).sum::<i32>() + offset + length as i32 > 5 {
+            break;
+        }
+        spans.push(BucketSpan { offset, length });
+        counts.extend((0..length).map(|_| random.below(20) as f64));
+    }
+    (spans, counts)
+}
+
+fn histogram(random: &mut Random, custom: bool, thresholds: &[f64]) -> Histogram {
+    let (positive_spans, positive) = side(random, custom);
+    let (negative_spans, negative) = if custom { Default::default() } else { side(random, false) };
+    let zero = if custom { 0.0 } else { random.below(5) as f64 };
+    let all: f64 = positive.iter().chain(&negative).sum();
+    Histogram {
+        schema: if custom { model::CUSTOM_BUCKETS_SCHEMA } else { random.pick(&[-1, 0, 1, 3]) },
+        zero_threshold: if custom { 0.0 } else { random.pick(thresholds) },
+        sum: random.below(1000) as f64 / 4.0,
+        counts: HistogramCounts::Float { count: zero + all, zero, positive, negative },
+        positive_spans,
+        negative_spans,
+        custom_bounds: if custom { random.pick(&[&[1.0, 2.0, 5.0, 8.0][..], &[-1.0, 1.0, 5.0, 9.0]]).to_vec() } else { Vec::new() },
+        reset_hint: random.pick(&[ResetHint::Unknown, ResetHint::Unknown, ResetHint::Gauge, ResetHint::NoReset]),
+    }
+}
+
+/// Some series of floats, histograms, gaps and ends.
+fn store(random: &mut Random, custom: bool) -> Memory {
+    let memory = Memory::new();
+    for at in 0..4 {
+        let labels = LabelSet::from_pairs([(METRIC_NAME, "h"), ("at", ["a", "b", "c", "d"][at]), ("half", ["x", "y"][at % 2])]);
+        for row in 0..40 {
+            let time = row * STEP;
+            match random.below(12) {
+                0 => memory.add(&labels, time, random.below(50) as f64),
+                1 => {}
+                2 => memory.add(&labels, time, model::stale()),
+                _ => memory.load_histograms(&labels, [(time, Arc::new(histogram(random, custom, &[0.0, 0.001, 0.5, 3.0])))]),
+            }
+        }
+    }
+    memory
+}
+
+const QUERIES: [&str; 42] = [
+    "h",
+    "-h",
+    "h * 2",
+    "h / 0",
+    "2 * h",
+    "h + h",
+    "h - on(at) h offset 30s",
+    "h == h",
+    "h != bool h",
+    "h + on(half) group_left sum by (half) (h)",
+    "h and on(at) h offset 1m",
+    "h unless h offset 2m",
+    "h or h * 3",
+    "h </ 1.5",
+    "h >/ 0.3",
+    "sum(h)",
+    "avg by (half) (h)",
+    "count(h)",
+    "min(h)",
+    "topk(2, h)",
+    "limitk(2, h)",
+    "limit_ratio(0.5, h)",
+    "count_values(\"v\", h)",
+    "rate(h[1m])",
+    "increase(h[2m] anchored)",
+    "delta(h[2m] smoothed)",
+    "irate(h[1m])",
+    "idelta(h[1m])",
+    "resets(h[2m])",
+    "changes(h[2m] anchored)",
+    "sum_over_time(h[1m])",
+    "avg_over_time(h[45s])",
+    "last_over_time(h[1m])",
+    "first_over_time(h[1m])",
+    "max_over_time(h[1m])",
+    "sum_over_time(rate(h[1m])[2m:30s])",
+    "h smoothed",
+    "histogram_quantile(0.3, h)",
+    "histogram_fraction(0, 2, h)",
+    "histogram_count(rate(h[1m]))",
+    "histogram_stddev(h)",
+    "label_replace(timestamp(h), \"l\", \"$1\", \"at\", \"(.*)\")",
+];
+
+/// What an answer has at a time, as text, by series.
+fn at_time(value: Value, time: i64) -> Vec<String> {
+    let mut texts: Vec<String> = match value {
+        Value::Vector(samples) => {
+            let text = |s: promql::Sample| match s.histogram {
+                Some(h) => format!("{} {h} {:?}", s.labels, h.reset_hint),
+                None => format!("{} {}", s.labels, s.point.value),
+            };
+            samples.into_iter().map(text).collect()
+        }
+        Value::Matrix(series) => {
+            let text = |s: promql::Series| {
+                let histogram = s.histograms.iter().find(|p| p.time == time);
+                let float = s.points.iter().find(|p| p.time == time);
+                assert!(histogram.is_none() || float.is_none(), "{} has two values at {time}", s.labels);
+                let histogram = histogram.map(|p| format!("{} {} {:?}", s.labels, p.histogram, p.histogram.reset_hint));
+                histogram.or_else(|| Some(format!("{} {}", s.labels, float?.value)))
+            };
+            series.into_iter().filter_map(text).collect()
+        }
+        other => panic!("{other:?}"),
+    };
+    texts.sort();
+    texts
+}
+
+#[test]
+fn a_range_is_its_instants() {
+    let (mut random, cases) = random("a_range_is_its_instants");
+    let mut compared = 0;
+    for case in 0..cases / 5 {
+        let memory = store(&mut random, case % 3 == 0);
+        for text in QUERIES {
+            let limits = Limits { experimental: true, delayed_name_removal: case % 2 == 0, ..Limits::default() };
+            let expr = parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
+            let (start, step) = (random.below(600_000) as i64, 1 + random.below(70_000) as i64);
+            let end = start + step * 5;
+            let whole = range(&expr, start, end, step, &memory, &limits);
+            for at in 0..=5 {
+                let time = start + step * at;
+                match (&whole, instant(&expr, time, &memory, &limits)) {
+                    (Ok(whole), Ok(one)) => {
+                        assert_eq!(at_time(whole.value.clone(), time), at_time(one.value, time), "case {case}: {text} at {time}");
+                        compared += 1;
+                    }
+                    // One step that fails fails the range.
+                    (Ok(_), Err(error)) => panic!("case {case}: {text} at {time}: {error}"),
+                    (Err(_), _) => {}
+                }
+            }
+        }
+    }
+    println!("{compared} steps are the same");
+    assert!(compared > 1000);
+}
+
+#[test]
+fn what_is_cut_is_what_was_there() {
+    let (mut random, cases) = random("what_is_cut_is_what_was_there");
+    for case in 0..cases {
+        // Below all other buckets, as any client has it.
+        let h = histogram(&mut random, false, &[0.0, 1e-9]);
+        let memory = Memory::new();
+        let labels = LabelSet::from_pairs([(METRIC_NAME, "h")]);
+        memory.load_histograms(&labels, [(0, Arc::new(h.clone()))]);
+        let limits = Limits::default();
+        let ask = |text: &str| match instant(&parse(text).expect("a query"), 0, &memory, &limits).expect("an answer").value {
+            Value::Vector(samples) => samples[0].point.value,
+            other => panic!("{other:?}"),
+        };
+        let all = ask("histogram_count(h)");
+        let close = |a: f64, b: f64| (a - b).abs() <= 1e-9 * (1.0 + a.abs());
+        let cut = random.below(2000) as f64 / 100.0 - 10.0;
+        let parts = ask(&format!("histogram_count(h </ {cut})")) + ask(&format!("histogram_count(h >/ {cut})"));
+        assert!(close(parts, all), "case {case}: {parts} of {all} at {cut}: {h:?}");
+        if all > 0.0 {
+            assert!(close(ask("histogram_fraction(-Inf, Inf, h)"), 1.0), "case {case}: {h:?}");
+            let quantiles: Vec<f64> = (0..=10).map(|q| ask(&format!("histogram_quantile({}, h)", f64::from(q) / 10.0))).collect();
+            assert!(quantiles.windows(2).all(|pair| pair[0] <= pair[1] + 1e-9), "case {case}: {quantiles:?} of {h:?}");
+        }
+        assert_eq!(ask("histogram_sum(h + h)"), 2.0 * h.sum, "case {case}");
+        assert_eq!(ask("histogram_count(h - h)"), 0.0, "case {case}");
+        // Both forms say the same.
+        let floats = FloatHistogram::from(&h);
+        assert_eq!(FloatHistogram::from(&Histogram::from(&floats)), floats, "case {case}");
+    }
+}
+
+#[test]
+fn no_histogram_brings_it_down() {
+    let odd = |schema: i32, threshold: f64, offset: i32, count: f64| Histogram {
+        schema,
+        zero_threshold: threshold,
+        sum: count,
+        counts: HistogramCounts::Float { count, zero: count, positive: vec![count, 1.0], negative: vec![count] },
+        positive_spans: vec![BucketSpan { offset, length: 2 }],
+        negative_spans: vec![BucketSpan { offset, length: 1 }],
+        custom_bounds: Vec::new(),
+        reset_hint: ResetHint::Unknown,
+    };
+    let mut all = Vec::new();
+    for schema in [-4, 0, 8] {
+        for threshold in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-300] {
+            for offset in [i32::MIN, -1, 0, i32::MAX - 2] {
+                for count in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e308] {
+                    all.push(odd(schema, threshold, offset, count));
+                }
+            }
+        }
+    }
+    // Spans that promise more than there is, a custom bucket beyond all bounds.
+    all.push(Histogram { positive_spans: vec![BucketSpan { offset: i32::MAX, length: u32::MAX }], ..odd(0, 0.0, 0, 1.0) });
+    all.push(Histogram { schema: model::CUSTOM_BUCKETS_SCHEMA, custom_bounds: vec![f64::NAN, 1.0], ..odd(0, 0.0, 1_000_000, 1.0) });
+    let memory = Memory::new();
+    for (at, name) in (0..).zip(["a", "b", "c", "d"]) {
+        let labels = LabelSet::from_pairs([(METRIC_NAME, "h"), ("at", name), ("half", if at % 2 == 0 { "x" } else { "y" })]);
+        let samples = all.iter().cycle().skip(at * 7).take(all.len()).enumerate();
+        memory.load_histograms(&labels, samples.map(|(row, h)| (row as i64 * STEP, Arc::new(h.clone()))));
+    }
+    let limits = Limits { experimental: true, ..Limits::default() };
+    for text in QUERIES {
+        let end = all.len() as i64 * STEP;
+        // An error is an answer too; to come back is what counts.
+        let _ = range(&parse(text).expect("a query"), 0, end, STEP, &memory, &limits);
+    }
+}
