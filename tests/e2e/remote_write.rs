@@ -1,123 +1,24 @@
 //! Remote write into a running Skopos: from Debian's Prometheus, across a kill, from twenty senders at once, and by hand.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use test_support::{Answer, Prometheus, Server, Setup, get, wait_for};
+
+#[path = "write_sender.rs"]
+mod write_sender;
+
+use write_sender::{Sender, bytes, header, now_ms, sample, series, varint};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_skopos");
 const FLAG: &str = "--web.enable-remote-write-receiver";
 
 /// A guard against hanging.
 const LIMIT: Duration = Duration::from_secs(60);
-
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| i64::try_from(time.as_millis()).unwrap_or(0))
-}
-
-fn varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn bytes(out: &mut Vec<u8>, field: u64, value: &[u8]) {
-    varint(out, field << 3 | 2);
-    varint(out, value.len() as u64);
-    out.extend_from_slice(value);
-}
-
-fn sample(time: i64, value: f64) -> Vec<u8> {
-    let mut message = vec![0x09];
-    message.extend_from_slice(&value.to_le_bytes());
-    message.push(0x10);
-    varint(&mut message, time as u64);
-    message
-}
-
-/// A series of `prometheus.WriteRequest`.
-fn series(out: &mut Vec<u8>, labels: &[(&str, &str)], time: i64, value: f64) {
-    let mut one = Vec::new();
-    for (name, value) in labels {
-        let mut label = Vec::new();
-        bytes(&mut label, 1, name.as_bytes());
-        bytes(&mut label, 2, value.as_bytes());
-        bytes(&mut one, 1, &label);
-    }
-    bytes(&mut one, 2, &sample(time, value));
-    bytes(out, 1, &one);
-}
-
-/// Snappy's block format, of one literal.
-fn snappy(message: &[u8]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(message.len() + 10);
-    varint(&mut body, message.len() as u64);
-    if !message.is_empty() {
-        body.push(63 << 2);
-        body.extend_from_slice(&(message.len() as u32 - 1).to_le_bytes());
-        body.extend_from_slice(message);
-    }
-    body
-}
-
-/// An answer: status, headers in lower case, body.
-type Answered = (u16, String, String);
-
-/// A connection that is kept.
-struct Sender(TcpStream, String);
-
-impl Sender {
-    fn connect(address: &str) -> Self {
-        let stream = TcpStream::connect(address).expect("it listens");
-        stream.set_nodelay(true).expect("a socket");
-        stream.set_read_timeout(Some(LIMIT)).expect("a socket");
-        Self(stream, address.to_owned())
-    }
-
-    fn head(&mut self, content_type: &str, length: usize) {
-        let head = format!(
-            "POST /api/v1/write HTTP/1.1\r\nHost: {}\r\nContent-Type: {content_type}\r\nContent-Encoding: snappy\r\n\
-             X-Prometheus-Remote-Write-Version: 0.1.0\r\nContent-Length: {length}\r\n\r\n",
-            self.1
-        );
-        self.0.write_all(head.as_bytes()).expect("it reads");
-    }
-
-    fn post(&mut self, content_type: &str, message: &[u8]) -> Answered {
-        let body = snappy(message);
-        self.head(content_type, body.len());
-        self.0.write_all(&body).expect("it reads");
-        self.answer()
-    }
-
-    fn answer(&mut self) -> Answered {
-        let (mut got, mut buffer) = (Vec::new(), [0; 4096]);
-        loop {
-            let read = self.0.read(&mut buffer).expect("it answers");
-            assert!(read > 0, "it closed the connection after {:?}", String::from_utf8_lossy(&got));
-            got.extend_from_slice(&buffer[..read]);
-            let text = String::from_utf8_lossy(&got).into_owned();
-            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-            let head = head.to_ascii_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0_usize);
-            if body.len() >= length {
-                let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-                return (status, head, body.to_owned());
-            }
-        }
-    }
-}
-
-fn header<'a>(answered: &'a Answered, name: &str) -> Option<&'a str> {
-    answered.1.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-}
 
 /// The answer to an instant query.
 fn query(base: &str, expr: &str, time: i64) -> Value {

@@ -7,33 +7,13 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use model::LabelSet;
-use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, GroupAppend, Row};
-
 #[path = "../../exposition/tests/common/messages.rs"]
 mod messages;
 
-/// Counts, and keeps nothing.
-struct Nothing;
+#[path = "../tests/common/nothing.rs"]
+mod nothing;
 
-struct NothingGroup(u32);
-
-impl Append for Nothing {
-    fn open_group(&self, _: &str) -> Result<Box<dyn GroupAppend>, AppendError> {
-        Ok(Box::new(NothingGroup(0)))
-    }
-}
-
-impl GroupAppend for NothingGroup {
-    fn column(&mut self, _: &LabelSet) -> Result<ColumnId, ColumnError> {
-        self.0 += 1;
-        Ok(ColumnId(self.0))
-    }
-
-    fn append(&mut self, row: Row<'_>) -> Result<AppendReport, AppendError> {
-        Ok(AppendReport { accepted: row.values.len() as u64, ..AppendReport::default() })
-    }
-}
+use nothing::Nothing;
 
 /// Lines as long as those of exporters in a cluster: 200 bytes in the mean.
 fn body(lines: usize, round: usize) -> String {

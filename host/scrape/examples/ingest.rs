@@ -15,11 +15,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http_client::Resolver;
-use model::seams::{
-    Append, AppendError, AppendReport, Channel, ColumnError, ColumnId, GroupAppend, MetricSource, PanelRender, PluginError, PluginKind,
-    Plugins, Row, TargetSource,
-};
-use model::{Clock, LabelSet, TimestampMs};
+use model::seams::{Append, Channel, MetricSource, PanelRender, PluginError, PluginKind, Plugins, TargetSource};
+use model::{Clock, TimestampMs};
 use scrape::{Deps, ScrapeConfig, Scraper};
 
 struct WallClock;
@@ -51,26 +48,10 @@ impl Plugins for NoPlugins {
     }
 }
 
-/// Counts, and keeps nothing.
-struct Nothing;
+#[path = "../tests/common/nothing.rs"]
+mod nothing;
 
-struct NothingGroup(u32);
-
-impl Append for Nothing {
-    fn open_group(&self, _: &str) -> Result<Box<dyn GroupAppend>, AppendError> {
-        Ok(Box::new(NothingGroup(0)))
-    }
-}
-
-impl GroupAppend for NothingGroup {
-    fn column(&mut self, _: &LabelSet) -> Result<ColumnId, ColumnError> {
-        self.0 += 1;
-        Ok(ColumnId(self.0))
-    }
-    fn append(&mut self, row: Row<'_>) -> Result<AppendReport, AppendError> {
-        Ok(AppendReport { accepted: row.values.len() as u64, ..AppendReport::default() })
-    }
-}
+use nothing::Nothing;
 
 struct Args(HashMap<String, String>);
 

@@ -7,9 +7,6 @@ use std::cell::Cell;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use model::LabelSet;
-use model::seams::{Append, AppendError, AppendReport, ColumnError, ColumnId, GroupAppend, Row};
-
 thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
 }
@@ -44,27 +41,10 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Counts, and keeps nothing.
-struct Nothing;
+#[path = "common/nothing.rs"]
+mod nothing;
 
-struct NothingGroup(u32);
-
-impl Append for Nothing {
-    fn open_group(&self, _: &str) -> Result<Box<dyn GroupAppend>, AppendError> {
-        Ok(Box::new(NothingGroup(0)))
-    }
-}
-
-impl GroupAppend for NothingGroup {
-    fn column(&mut self, _: &LabelSet) -> Result<ColumnId, ColumnError> {
-        self.0 += 1;
-        Ok(ColumnId(self.0))
-    }
-
-    fn append(&mut self, row: Row<'_>) -> Result<AppendReport, AppendError> {
-        Ok(AppendReport { accepted: row.values.len() as u64, ..AppendReport::default() })
-    }
-}
+use nothing::Nothing;
 
 /// A third of the lines have times of their own, each container its own, if `stamps`.
 fn body(lines: usize, round: usize, stamps: bool) -> String {
