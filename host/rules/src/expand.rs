@@ -43,7 +43,7 @@ impl<'a> Expander<'a> {
                 record("Labels", Value::labels(MapKind::Strings, &found.labels)),
                 record("ExternalLabels", Value::labels(MapKind::Strings, &self.context.external_labels)),
                 record("ExternalURL", Value::text(&self.context.external_url)),
-                record("Value", found.histogram.as_ref().map_or(Value::Float(found.value), |h| Value::text(&h.to_string()))),
+                record("Value", found.histogram.as_ref().map_or(Value::Float(found.value), |h| Value::text(h.to_string()))),
             ],
         );
         // Name and wording are upstream's, because people search for them.
