@@ -267,6 +267,8 @@ impl<'a> Query<'a> {
 
     /// Joins columns with equal labels, which may have values at different steps alone.
     pub(crate) fn merge_equal<'b>(&self, mut columns: Columns<'b>) -> Result<Columns<'b>, EvalError> {
+        let mut scratch = self.budget.charge(0)?;
+        self.budget.add_bytes(&mut scratch, columns.series.len().saturating_mul(size_of::<Column>() + PLACE_BYTES))?;
         let mut places: HashMap<LabelSet, usize> = HashMap::with_capacity(columns.series.len());
         let mut merged: Vec<Column> = Vec::with_capacity(columns.series.len());
         for column in columns.series {
@@ -310,6 +312,9 @@ impl<'a> Query<'a> {
         self.merge_equal(columns)
     }
 }
+
+/// What an entry of a table by label sets takes, with the room that such tables leave.
+const PLACE_BYTES: usize = 40;
 
 /// A NaN that carries a meaning in a column must not come out of arithmetic: adding to a NaN keeps its payload.
 pub(crate) fn clean(value: f64) -> f64 {

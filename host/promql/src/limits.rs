@@ -81,8 +81,8 @@ thread_local! {
     static WORK: Cell<usize> = const { Cell::new(0) };
 }
 
-/// What a column costs beside its values: itself in a list that grows by doubling, and an allocator's own bytes for the values.
-pub(crate) const COLUMN_BYTES: usize = size_of::<crate::eval::Column>() * 3 / 2 + 16;
+/// What a column costs beside its values: itself, in a list that grows by doubling.
+pub(crate) const COLUMN_BYTES: usize = size_of::<crate::eval::Column>() * 5 / 4;
 
 /// Keeps count of what a query uses. Any number of threads may share it.
 pub(crate) struct Budget<'a> {
@@ -133,12 +133,16 @@ impl<'a> Budget<'a> {
             return Err(EvalError::TooLarge(text.to_owned()));
         }
         if !charge.bytes.take(bytes, |more| self.meter.add_bytes(more, self.limits.bytes_max)) {
-            return Err(EvalError::TooLarge(format!(
-                "query processing would use more than {} of memory: ask for fewer series, a shorter range or a larger step",
-                size_text(self.limits.bytes_max)
-            )));
+            return Err(self.too_many_bytes());
         }
         Ok(())
+    }
+
+    fn too_many_bytes(&self) -> EvalError {
+        EvalError::TooLarge(format!(
+            "query processing would use more than {} of memory: ask for fewer series, a shorter range or a larger step",
+            size_text(self.limits.bytes_max)
+        ))
     }
 
     /// Says that so many samples are about to be worked on. Fails once the deadline is past or the caller gave up.
@@ -158,10 +162,11 @@ impl<'a> Budget<'a> {
 
     /// Asks storage for something; it stops when the query does.
     pub(crate) fn ask<T>(&self, question: impl FnOnce() -> Result<T, SelectError>) -> Result<T, EvalError> {
-        let stop = Stop { cancel: Arc::clone(&self.limits.cancel), deadline: self.limits.deadline };
+        let bytes_max = self.limits.bytes_max.saturating_sub(self.meter.bytes());
+        let stop = Stop { cancel: Arc::clone(&self.limits.cancel), deadline: self.limits.deadline, bytes_max };
         match model::stop::within(&stop, question) {
-            // Which of both it was.
-            Err(SelectError::Stopped) => Err(self.check().err().unwrap_or(EvalError::Canceled)),
+            // Which of the three it was.
+            Err(SelectError::Stopped) => Err(self.check().err().unwrap_or_else(|| self.too_many_bytes())),
             answer => Ok(answer?),
         }
     }
@@ -219,7 +224,6 @@ impl Amount {
         true
     }
 
-    #[allow(dead_code, reason = "see Charge::join")]
     fn join(&mut self, other: Self) {
         self.taken += other.taken;
         self.spare += other.spare;
@@ -235,7 +239,6 @@ impl<'a> Charge<'a> {
     }
 
     /// Takes over what another holds, as when what several threads made becomes one.
-    #[allow(dead_code, reason = "for evaluation by several threads")]
     pub(crate) fn join(&mut self, mut other: Charge<'a>) {
         self.samples.join(std::mem::take(&mut other.samples));
         self.bytes.join(std::mem::take(&mut other.bytes));

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use model::seams::{
     Exemplar, KeyedGroups, LabelKey, Select, SelectError, SelectRequest, SelectedGroup, SeriesExemplars, TYPE_LABEL, UNIT_LABEL,
 };
-use model::{LabelSet, Matcher, TimeRange};
+use model::{LabelSet, Matcher, TimeRange, stop};
 use roaring::RoaringBitmap;
 
 use crate::block::BlockDamage;
@@ -21,8 +21,16 @@ use crate::life::blocks::{Loaded, Unusable};
 use crate::life::time::utc;
 use selected::{Part, Selected};
 
-/// Labels that are looked at between two looks at whether there are enough.
+/// Labels that are looked at between two looks at whether there are enough, or whether to stop.
 const LABELS_AT_ONCE: usize = 4096;
+
+/// What a series of a selection takes beside its labels while it is made.
+const SERIES_BYTES: usize = 100;
+
+/// An error once nobody waits for the answer any more, or it has become too large.
+fn go_on() -> Result<(), SelectError> {
+    if stop::is_due() { Err(SelectError::Stopped) } else { Ok(()) }
+}
 
 /// Columns of a block, by group, ascending.
 type ByGroup = BTreeMap<u32, Vec<u32>>;
@@ -96,9 +104,17 @@ impl Inner {
         }
     }
 
-    fn labels_of(&self, ids: impl Iterator<Item = u32>) -> Vec<LabelSet> {
+    fn labels_of(&self, ids: impl Iterator<Item = u32>) -> Result<Vec<LabelSet>, SelectError> {
         let index = self.index();
-        ids.map(|id| index.labels(id)).collect()
+        let labels = ids.enumerate().map(|(at, id)| {
+            if at.is_multiple_of(LABELS_AT_ONCE) {
+                go_on()?;
+            }
+            let labels = index.labels(id);
+            stop::take(labels.bytes() + SERIES_BYTES);
+            Ok(labels)
+        });
+        labels.collect()
     }
 
     /// Blocks that do not open and have samples of the range, or do not even say which.
@@ -209,8 +225,10 @@ impl Db {
         let mut by_labels: HashMap<LabelSet, usize> = HashMap::new();
         for loaded in blocks {
             for (group, ids) in columns_in(loaded, &[request.matchers], range).map_err(failed)? {
+                go_on()?;
                 let part = places.len() as u32;
                 let labels = loaded.block.labels_of(ids.iter().copied()).map_err(failed)?;
+                stop::take(labels.iter().map(|labels| labels.bytes() + SERIES_BYTES).sum());
                 for (at_part, labels) in (0_u32..).zip(labels) {
                     let at = *by_labels.entry(labels).or_insert_with_key(|labels| {
                         table.series.push((labels.clone(), Vec::new()));
@@ -226,7 +244,7 @@ impl Db {
         let mut by_id: HashMap<u32, usize> = HashMap::new();
         for view in head {
             let part = places.len() as u32;
-            let labels = self.0.labels_of(view.wanted().iter().map(|(id, _)| *id));
+            let labels = self.0.labels_of(view.wanted().iter().map(|(id, _)| *id))?;
             for ((at_part, wanted), labels) in view.wanted().iter().enumerate().zip(labels) {
                 let at = *by_id.entry(wanted.0).or_insert_with(|| {
                     by_labels.get(&labels).copied().unwrap_or_else(|| {
@@ -244,6 +262,7 @@ impl Db {
     /// The head's part of a selection, whether each series is in one group alone, and what keeps its series from being removed.
     fn head(&self, request: &SelectRequest<'_>) -> (Vec<View>, bool, RwLockReadGuard<'_, ()>) {
         let gate = self.0.new_columns();
+        // Fewer if the work is to stop, which whoever goes on with them sees.
         let ids = self.0.index().matching(request.matchers);
         let (views, apart) = self.0.present(&ids, request.range);
         (views.into_iter().map(|(_, view)| view).collect(), apart, gate)
@@ -259,7 +278,10 @@ impl Db {
             let _gate = self.0.new_columns();
             let ids = self.0.series_in(sets, range);
             let index = self.0.index();
-            for id in ids {
+            for (at, id) in ids.into_iter().enumerate() {
+                if at.is_multiple_of(LABELS_AT_ONCE) {
+                    go_on()?;
+                }
                 each(&mut index.label_pairs(id));
             }
         }
@@ -267,6 +289,7 @@ impl Db {
         for loaded in self.0.blocks.within(range) {
             for ids in columns_in(&loaded, &sets, range).map_err(failed)?.into_values() {
                 for some in ids.chunks(LABELS_AT_ONCE) {
+                    go_on()?;
                     for labels in loaded.block.labels_of(some.iter().copied()).map_err(failed)? {
                         each(&mut labels.iter());
                     }
@@ -289,16 +312,18 @@ impl Select for Db {
         let blocks = self.0.blocks.within(range);
         if blocks.is_empty() {
             let (head, apart, _gate) = self.head(request);
+            go_on()?;
             if apart {
                 let group = |view: View| {
-                    let labels = self.0.labels_of(view.wanted().iter().map(|(id, _)| *id));
-                    Box::new(Selected { labels, parts: vec![Part::Head(view)], range }) as Box<dyn SelectedGroup>
+                    let labels = self.0.labels_of(view.wanted().iter().map(|(id, _)| *id))?;
+                    Ok(Box::new(Selected { labels, parts: vec![Part::Head(view)], range }) as Box<dyn SelectedGroup>)
                 };
-                return Ok(head.into_iter().map(group).collect());
+                return head.into_iter().map(group).collect();
             }
         }
         let mut sources = Vec::new();
         let (table, _gate) = self.table(request, &blocks, &mut sources)?;
+        go_on()?;
         let mut selected: Vec<Box<dyn SelectedGroup>> = Vec::new();
         for (parts, labels, columns) in table.into_groups() {
             let parts = parts.iter().zip(columns).map(|(part, columns)| match &sources[*part as usize] {
@@ -324,6 +349,7 @@ impl Select for Db {
             let (head, apart, _gate) = self.head(request);
             if apart {
                 let (index, mut keys, mut keyed) = (self.0.index(), Keys::new(key), KeyedGroups::default());
+                go_on()?;
                 for view in head {
                     keyed.of.push(keys.of(&index, view.wanted().iter().map(|(id, _)| *id)));
                     keyed.groups.push(Box::new(Selected { labels: Vec::new(), parts: vec![Part::Head(view)], range }));

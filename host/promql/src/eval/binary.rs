@@ -126,7 +126,7 @@ impl Query<'_> {
             _ => {
                 let mut right = right;
                 filter(&mut right, false)?;
-                self.budget.add(&mut left.charge, right.series.len().saturating_mul(steps.count))?;
+                left.charge.join(right.charge);
                 left.series.append(&mut right.series);
                 // Different match groups may still have the same labels, such as by `on`.
                 return if self.limits.delayed_name_removal { Ok(left) } else { self.merge_equal(left) };

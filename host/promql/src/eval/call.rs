@@ -83,7 +83,7 @@ impl Query<'_> {
         let compute = Compute::new(name, function);
         let (mut scalars, mut remarks) = (Vec::new(), Vec::new());
         let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(0)? };
-        self.each_series(range, steps, &mut |labels, drop_name, windows| {
+        let of_labels = self.each_series(range, steps, &mut |labels, drop_name, windows| {
             let mut column = Column::empty(LabelSet::empty(), drop_name, steps.count);
             let (mut any, mut any_float) = (false, false);
             if parameters.is_empty() && windows.is_plain() {
@@ -121,6 +121,7 @@ impl Query<'_> {
             }
             Ok(())
         })?;
+        columns.charge.join(of_labels);
         if keeps_name {
             return Ok(columns);
         }

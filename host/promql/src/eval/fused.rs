@@ -8,11 +8,12 @@ use super::aggregate::Spread;
 use super::selector::{Newest, ends};
 use super::slopes::Compute;
 use super::windows::Walk;
-use super::{Column, Columns, Query, Steps, clean};
+use super::{Column, Columns, PLACE_BYTES, Query, Steps, clean};
 use crate::ast::{Aggregate, AggregateOp, Expr, ExprKind, RangeSelector, Selector};
 use crate::error::EvalError;
 use crate::functions::over_range;
 use crate::functions::sums::{Mean, Sum};
+use crate::limits::Charge;
 use crate::position::Span;
 
 /// What is aggregated.
@@ -88,8 +89,10 @@ impl Query<'_> {
         for (labels, states) in keys.into_iter().zip(groups) {
             let Some(states) = states else { continue };
             self.budget.add_column(&mut columns.charge, steps.count)?;
+            self.budget.add_bytes(&mut columns.charge, labels.bytes())?;
             let values = states.iter().map(|(seen, state)| if *seen { clean(value(state)) } else { model::absent() }).collect();
             columns.series.push(Column::floats(labels, false, values));
+            scratch.release(steps.count.saturating_mul(size_of::<(bool, S)>()));
         }
         Ok(Some(columns))
     }
@@ -110,12 +113,24 @@ impl Query<'_> {
         Ok(found.map(|keyed| keyed.keys))
     }
 
-    fn select_keyed(&self, source: &Source<'_>, range: TimeRange, key: LabelKey<'_>) -> Result<Option<KeyedGroups>, EvalError> {
+    fn select_keyed(
+        &self,
+        source: &Source<'_>,
+        range: TimeRange,
+        key: LabelKey<'_>,
+    ) -> Result<Option<(KeyedGroups, Charge<'_>)>, EvalError> {
         self.budget.check()?;
         let matchers = source.selector.all_matchers();
         self.select.warnings(range).iter().for_each(|warning| self.notes.storage(warning));
         let keyed = self.budget.ask(|| self.select.select_keyed(&SelectRequest { matchers: &matchers, range }, key))?;
-        Ok((!(keyed.typed && source.loses_name)).then_some(keyed))
+        if keyed.typed && source.loses_name {
+            return Ok(None);
+        }
+        let mut charge = self.budget.charge(0)?;
+        let keys: usize = keyed.keys.iter().map(|labels| labels.bytes() + PLACE_BYTES).sum();
+        let series: usize = keyed.of.iter().map(|keys| keys.len().saturating_mul(KEYED_BYTES)).sum();
+        self.budget.add_bytes(&mut charge, keys.saturating_add(series))?;
+        Ok(Some((keyed, charge)))
     }
 
     fn each_newest(
@@ -129,7 +144,7 @@ impl Query<'_> {
         let lookback = self.limits.lookback_ms;
         let (first, last) = (look.from(steps.start), look.from(steps.end()));
         let range = TimeRange { start: first.saturating_sub(lookback).saturating_add(1), end: last };
-        let Some(keyed) = self.select_keyed(source, range, key)? else { return Ok(None) };
+        let Some((keyed, _of_keys)) = self.select_keyed(source, range, key)? else { return Ok(None) };
         let bounds: Vec<i64> = (0..steps.count).map(|at| look.from(steps.at(at))).collect();
         let mut values = vec![model::absent(); steps.count];
         for (group, keys) in keyed.groups.iter().zip(&keyed.of) {
@@ -167,7 +182,7 @@ impl Query<'_> {
         visit: &mut Visit<'_>,
     ) -> Result<Option<KeyedGroups>, EvalError> {
         let (frame, span) = self.frame(range, source.span, steps)?;
-        let Some(keyed) = self.select_keyed(source, span, key)? else { return Ok(None) };
+        let Some((keyed, _of_keys)) = self.select_keyed(source, span, key)? else { return Ok(None) };
         let mut values = vec![model::absent(); steps.count];
         let mut any = false;
         for (group, keys) in keyed.groups.iter().zip(&keyed.of) {
@@ -202,6 +217,9 @@ impl Query<'_> {
         Ok(Some(keyed))
     }
 }
+
+/// What a series takes while its group is walked: the number of its key, and where its samples are.
+const KEYED_BYTES: usize = 24;
 
 /// What is known to be the name of all series.
 fn name_of(selector: &Selector) -> Option<String> {

@@ -4,13 +4,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use model::seams::{ColumnRef, SelectRequest, SelectedGroup};
-use model::{Histogram, TimeRange, is_absent, is_stale};
+use model::{Histogram, LabelSet, TimeRange, is_absent, is_stale};
 
 use super::totals::Decoder;
 use super::{Column, Columns, Histograms, Query, Steps};
 use crate::ast::{Edges, Selector};
 use crate::error::EvalError;
 use crate::histogram::FloatHistogram;
+use crate::limits::Charge;
 use crate::position::Span;
 
 /// What a selector is to tell of its samples.
@@ -39,7 +40,8 @@ impl Query<'_> {
         let totals_only = self.wants_totals_only(span);
         let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(0)? };
         let bounds: Vec<i64> = (0..steps.count).map(|at| look.from(steps.at(at))).collect();
-        for group in self.select(selector, range)? {
+        let Selection { groups, charge: of_labels, _of_groups } = self.select(selector, range)?;
+        for group in groups {
             let mut newest: Option<Newest> = None;
             let mut looked_at = 0;
             let starts = if want == Want::Starts { self.budget.ask(|| group.starts())? } else { Vec::new() };
@@ -85,14 +87,22 @@ impl Query<'_> {
             })?;
             self.budget.count_looked_at(looked_at);
         }
+        columns.charge.join(of_labels);
         Ok(columns)
     }
 
-    pub(crate) fn select(&self, selector: &Selector, range: TimeRange) -> Result<Vec<Box<dyn SelectedGroup>>, EvalError> {
+    /// The groups of a selector, with what their labels take.
+    pub(crate) fn select(&self, selector: &Selector, range: TimeRange) -> Result<Selection<'_>, EvalError> {
         self.budget.check()?;
         let matchers = selector.all_matchers();
         self.select.warnings(range).iter().for_each(|warning| self.notes.storage(warning));
-        self.budget.ask(|| self.select.select(&SelectRequest { matchers: &matchers, range }))
+        let groups = self.budget.ask(|| self.select.select(&SelectRequest { matchers: &matchers, range }))?;
+        let (mut charge, mut of_groups) = (self.budget.charge(0)?, self.budget.charge(0)?);
+        for group in &groups {
+            self.budget.add_bytes(&mut of_groups, group.labels().len().saturating_mul(SERIES_BYTES))?;
+            self.budget.add_bytes(&mut charge, group.labels().iter().map(LabelSet::bytes).sum())?;
+        }
+        Ok(Selection { groups, charge, _of_groups: of_groups })
     }
 
     /// Decodes a group column by column, as long as `visit` wants more; its samples count until then.
@@ -123,6 +133,18 @@ impl Query<'_> {
         Ok(())
     }
 }
+
+/// What storage found.
+pub(crate) struct Selection<'a> {
+    pub(crate) groups: Vec<Box<dyn SelectedGroup>>,
+    /// For the labels; to be kept as long as a clone of any is.
+    pub(crate) charge: Charge<'a>,
+    /// For what goes with the groups.
+    pub(crate) _of_groups: Charge<'a>,
+}
+
+/// What a selected series takes beside its labels: their place in a list, and where its samples are.
+const SERIES_BYTES: usize = 40;
 
 /// Which sample of a group is the newest at each step, as far as times tell.
 pub(super) struct Newest {

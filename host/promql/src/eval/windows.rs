@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::seams::ColumnRef;
 use model::{LabelSet, ResetHint, TimeRange, is_absent, is_stale};
 
-use super::selector::ends;
+use super::selector::{Selection, ends};
 use super::slopes::Slopes;
 use super::totals::Decoder;
 use super::{Column, Query, Steps, refuse};
@@ -13,6 +13,7 @@ use crate::ast::{Edges, Expr, ExprKind, RangeSelector};
 use crate::error::EvalError;
 use crate::functions::rate;
 use crate::histogram::{FloatHistogram, HistogramPoint};
+use crate::limits::Charge;
 use crate::position::Span;
 use crate::value::{Point, Series};
 
@@ -130,13 +131,14 @@ impl Frame {
 pub(crate) type Visit<'v> = dyn FnMut(&LabelSet, bool, &Windows<'_>) -> Result<(), EvalError> + 'v;
 
 impl Query<'_> {
-    /// Gives each series of a range vector with its windows to `visit`. Returns what they share.
-    pub(crate) fn each_series(&self, expr: &Expr, steps: Steps, visit: &mut Visit<'_>) -> Result<(), EvalError> {
+    /// Gives each series of a range vector with its windows to `visit`. Returns the charge of their labels, for whoever keeps clones.
+    pub(crate) fn each_series(&self, expr: &Expr, steps: Steps, visit: &mut Visit<'_>) -> Result<Charge<'_>, EvalError> {
         match &expr.unwrap_parens().kind {
             ExprKind::Range(range) => {
                 let (frame, span) = self.frame(range, expr.span, steps)?;
                 let totals_only = self.wants_totals_only(expr.unwrap_parens().span);
-                for group in self.select(&range.selector, span)? {
+                let Selection { groups, charge, _of_groups } = self.select(&range.selector, span)?;
+                for group in groups {
                     let mut walk = Walk::new(&frame);
                     let mut looked_at = 0;
                     let starts = if self.limits.start_timestamps { group.starts()? } else { Vec::new() };
@@ -154,7 +156,7 @@ impl Query<'_> {
                     })?;
                     self.budget.count_looked_at(looked_at);
                 }
-                Ok(())
+                Ok(charge)
             }
             ExprKind::Subquery(subquery) => self.each_subquery_series(subquery, expr.span, steps, visit),
             _ => Err(refuse(expr.span, "a range vector was expected")),
@@ -179,13 +181,13 @@ impl Query<'_> {
         span: Span,
         steps: Steps,
         visit: &mut Visit<'_>,
-    ) -> Result<(), EvalError> {
+    ) -> Result<Charge<'_>, EvalError> {
         let look = self.look(&subquery.shift, span)?;
         let length = self.positive(&subquery.range, span)?;
         let ends = (0..steps.count).map(|at| look.from(steps.at(at))).collect();
         let frame = Frame { steps, ends, range: length, edges: None, lookback: 0 };
         let Some(inner) = self.inner_steps(subquery, span, look.from(steps.start), look.from(steps.end()), length)? else {
-            return Ok(());
+            return self.budget.charge(0);
         };
         // Refused before anything is evaluated: each step costs memory.
         let _scratch = self.budget.charge_steps(inner.count)?;
@@ -197,17 +199,24 @@ impl Query<'_> {
             let histograms = column_histograms(&times, column);
             walk.series(&times, &column.values, true, &histograms, &[], |windows| visit(&column.labels, column.drop_name, windows))?;
         }
-        Ok(())
+        // The columns go; whoever keeps clones of their labels keeps these.
+        let bytes = columns.series.iter().map(|column| column.labels.bytes()).sum();
+        drop(columns);
+        let mut labels = self.budget.charge(0)?;
+        self.budget.add_bytes(&mut labels, bytes)?;
+        Ok(labels)
     }
 
     /// The samples of a range vector at one time, as an instant query answers them.
     pub(crate) fn raw(&self, expr: &Expr) -> Result<Vec<Series>, EvalError> {
         let mut all: Vec<Series> = Vec::new();
         let mut charge = self.budget.charge(0)?;
-        self.each_series(expr, self.steps, &mut |labels, drop_name, windows| {
+        let of_labels = self.each_series(expr, self.steps, &mut |labels, drop_name, windows| {
             for window in windows.iter().filter(|w| !w.times.is_empty() || !w.histograms.is_empty()) {
-                let bytes: usize = window.histograms.iter().map(|p| p.histogram.bytes() / 8).sum();
-                self.budget.add(&mut charge, window.times.len().saturating_add(bytes))?;
+                let bytes: usize = window.histograms.iter().map(|p| p.histogram.bytes() + size_of::<HistogramPoint>()).sum();
+                let points = window.times.len().saturating_mul(size_of::<Point>());
+                let bytes = bytes.saturating_add(points).saturating_add(2 * size_of::<Series>());
+                self.budget.add_sized(&mut charge, window.times.len(), bytes)?;
                 let extended = window.edges.map(|_| rate::extend(&window));
                 let (times, values) = extended.as_ref().map_or((window.times, window.values), |(times, values)| (times, values));
                 if times.is_empty() && window.histograms.is_empty() {
@@ -219,7 +228,8 @@ impl Query<'_> {
             }
             Ok(())
         })?;
-        all.sort_by(|a, b| a.labels.cmp(&b.labels));
+        charge.join(of_labels);
+        let all = self.sorted(all, |a, b| a.labels.cmp(&b.labels))?;
         if all.windows(2).any(|pair| pair[0].labels == pair[1].labels) {
             return Err(super::same_labels());
         }

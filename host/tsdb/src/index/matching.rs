@@ -142,7 +142,8 @@ impl Index {
     /// The pairs of a label whose value is wanted.
     fn pairs_where(&self, name: &str, wanted: &mut dyn FnMut(&str) -> bool) -> Vec<u32> {
         let pairs = self.symbols.find(name).and_then(|symbol| self.names.get(&symbol));
-        let pairs = pairs.into_iter().flatten().copied();
+        let go_on = |at: usize| !at.is_multiple_of(VALUES_AT_ONCE) || !model::stop::is_due();
+        let pairs = pairs.into_iter().flatten().copied().enumerate().take_while(|(at, _)| go_on(*at)).map(|(_, pair)| pair);
         pairs.filter(|pair| wanted(self.symbols.get(self.pairs[*pair as usize].value))).collect()
     }
 
@@ -159,6 +160,9 @@ impl Index {
         found
     }
 }
+
+/// Values that are looked at between two looks at whether to stop. A pattern may take microseconds for each.
+const VALUES_AT_ONCE: usize = 1024;
 
 fn union(lists: Vec<Vec<u32>>) -> Vec<u32> {
     let mut all = lists.concat();
