@@ -115,18 +115,61 @@ pub(crate) fn selector(text: &str) -> Result<Vec<Matcher>, String> {
     let in_words_of_api = |error: promql::ParseError| {
         if error.message.ends_with("at least one non-empty matcher") { EMPTY_SELECTOR.to_owned() } else { error.to_string() }
     };
+    if text.trim().is_empty() {
+        return Err("1:1: parse error: unexpected end of input".to_owned());
+    }
     let expr = promql::parse(text).map_err(in_words_of_api)?;
-    let promql::ast::ExprKind::Selector(selector) = &expr.kind else {
-        return Err(format!("{text:?} is not a selector such as up{{job=\"node\"}}"));
-    };
+    let promql::ast::ExprKind::Selector(selector) = &expr.kind else { return Err(more_than_a_selector(text, &expr)) };
     if selector.shift.at.is_some() || selector.shift.offset.is_some() || selector.edges.is_some() {
-        return Err(format!("{text:?} is more than a selector such as up{{job=\"node\"}}: a time or an offset cannot stand here"));
+        return Err(more_than_a_selector(text, &expr));
     }
     let matchers = selector.all_matchers();
     if matchers.iter().all(Matcher::matches_empty) {
         return Err(EMPTY_SELECTOR.to_owned());
     }
     Ok(matchers)
+}
+
+/// What does not belong into a selector, in the words of upstream's parser, which reads nothing else here.
+fn more_than_a_selector(text: &str, expr: &promql::ast::Expr) -> String {
+    use promql::ast::ExprKind::{Number, Range, Selector, String, Subquery};
+    let place = |at: usize| {
+        let before = text.get(..at).unwrap_or_default();
+        let line = before.rfind('\n').map_or(0, |end| end + 1);
+        format!("{}:{}", before.matches('\n').count() + 1, at - line + 1)
+    };
+    let (at, what) = match &expr.kind {
+        Range(_) | Subquery(_) => (outside(text, "["), "\"[\"".to_owned()),
+        Selector(selector) if selector.shift.offset.is_some() => (outside(text, "offset"), "<offset>".to_owned()),
+        Selector(selector) if selector.shift.at.is_some() => (outside(text, "@"), "<@>".to_owned()),
+        Selector(_) => (text.len(), "modifier".to_owned()),
+        Number(_) => (0, format!("number {:?}", text.trim())),
+        String(_) => (0, format!("string {:?}", text.trim())),
+        _ if text.contains('(') => (outside(text, "("), "\"(\"".to_owned()),
+        _ => (0, "expression where a selector such as up{job=\"node\"} belongs".to_owned()),
+    };
+    format!("{}: parse error: unexpected {what}", place(at))
+}
+
+/// Where a word stands first, quoted texts and what is in braces left out.
+fn outside(text: &str, word: &str) -> usize {
+    let (mut quote, mut braces, mut escaped) = (None, 0_usize, false);
+    for (at, c) in text.char_indices() {
+        match quote {
+            Some(_) if escaped => escaped = false,
+            Some(open) if c == '\\' && open != '`' => escaped = true,
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if braces == 0 && text[at..].starts_with(word) => return at,
+            None => match c {
+                '"' | '\'' | '`' => quote = Some(c),
+                '{' => braces += 1,
+                '}' => braces = braces.saturating_sub(1),
+                _ => {}
+            },
+        }
+    }
+    0
 }
 
 /// The bytes of a body, not more than the limit.

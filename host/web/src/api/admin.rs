@@ -56,7 +56,12 @@ pub(crate) async fn snapshot(Shared(app): Shared<App>, request: Request) -> Resu
         "" => false,
         "1" | "t" | "T" | "true" | "TRUE" | "True" => true,
         "0" | "f" | "F" | "false" | "FALSE" | "False" => false,
-        other => return Err(ApiError::parameter("skip_head", format!("unable to parse boolean {other:?}"))),
+        other => {
+            return Err(ApiError::parameter(
+                "skip_head",
+                format!("unable to parse boolean: strconv.ParseBool: parsing {other:?}: invalid syntax"),
+            ));
+        }
     };
     let name = run(move || (admin.snapshot)(skip_head)).await?;
     success(&json!({"name": name}))

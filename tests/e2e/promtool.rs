@@ -1,0 +1,1 @@
+//! Skopos as promtool.
