@@ -12,6 +12,7 @@ mod commit;
 mod config;
 mod discovery;
 mod egress;
+mod examine;
 mod exemplars;
 mod failure_log;
 mod fetch;
@@ -40,6 +41,7 @@ mod timed;
 mod store;
 
 pub use config::{Discovery, DiscoveryReader, Exporter, GlobalConfig, JobConfig, JobReader, Limits, ScrapeConfig, static_groups};
+pub use examine::{Examined, examine};
 pub use metadata::{Families, FamilyMetadata};
 pub use refusal::RefusedSeries;
 pub use scraper::{Deps, ReloadError, Scraper};

@@ -253,7 +253,7 @@ impl Kept {
 }
 
 /// The Prometheus whose API is answered. Grafana chooses what to ask for by it.
-const COMPATIBLE_VERSION: &str = "3.4.0";
+pub(crate) const COMPATIBLE_VERSION: &str = "3.4.0";
 
 /// The machine's name, empty where the system does not tell.
 pub(crate) fn hostname() -> String {

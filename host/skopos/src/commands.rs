@@ -1,16 +1,16 @@
 //! Subcommands: they call what the server calls. Exit codes are 0 for good, 1 for bad, 2 for a wrong call.
 
-mod check;
-mod check_metrics;
-mod client;
-mod loaded;
+pub(crate) mod check;
+pub(crate) mod check_metrics;
+pub(crate) mod client;
+pub(crate) mod loaded;
 mod notify;
 mod plugin;
-mod query;
+pub(crate) mod query;
 mod shape;
 mod test_promql;
-mod test_rules;
-mod tsdb;
+pub(crate) mod test_rules;
+pub(crate) mod tsdb;
 
 use std::process::ExitCode;
 

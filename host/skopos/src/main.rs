@@ -14,6 +14,7 @@ mod listeners;
 mod log;
 mod out;
 mod process;
+mod promtool;
 mod reload;
 mod self_metrics;
 mod shown;
@@ -29,6 +30,10 @@ use clap::Parser;
 use cli::Cli;
 
 fn main() -> ExitCode {
+    // Linked under the name of a peer's tool, its arguments count.
+    if promtool::is_called() {
+        return promtool::main();
+    }
     let cli = Cli::parse();
     match cli.command {
         None => start::run(cli.server),

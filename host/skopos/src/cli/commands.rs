@@ -116,7 +116,7 @@ pub(crate) struct ServerArgs {
     #[arg(long = "http.config.file", value_name = "FILE")]
     pub(crate) http_config_file: Option<PathBuf>,
     /// How the answer is written.
-    #[arg(short = 'o', long, value_enum, default_value_t = Output::Promql)]
+    #[arg(short = 'o', long, alias = "format", value_enum, default_value_t = Output::Promql)]
     pub(crate) output: Output,
 }
 

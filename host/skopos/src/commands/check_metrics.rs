@@ -41,6 +41,48 @@ pub(crate) fn run(file: &Path, openmetrics: bool, lint: bool) -> ExitCode {
     if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(LINT) }
 }
 
+/// Checks standard input and says what promtool says: a line for each name that breaks a convention, with `extended` a table of the names
+/// by their samples.
+pub(crate) fn as_promtool(extended: bool) -> ExitCode {
+    let body = match read(Path::new("-"), true) {
+        Ok(body) => body,
+        Err(error) => return failed(format_args!("error while linting: {error}")),
+    };
+    let format = Format::of_body(&body);
+    if let Err(error) = check(&body, format) {
+        return failed(format_args!("error while linting: text format parsing error in line {}: {}", error.line, error.message));
+    }
+    let problems = problems(&body, format);
+    for (metric, problem) in &problems {
+        out::error(format_args!("{metric} {problem}"));
+    }
+    if extended {
+        table(&body, format);
+    }
+    if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(LINT) }
+}
+
+fn table(body: &[u8], format: Format) {
+    let (mut counts, mut total) = (BTreeMap::<String, u64>::new(), 0_u64);
+    let mut reader = Reader::new(body, format);
+    while let Ok(Some(line)) = reader.read_line() {
+        if let Line::Sample(sample) = line {
+            *counts.entry(sample.name().into_owned()).or_default() += 1;
+            total += 1;
+        }
+    }
+    let mut rows: Vec<(String, u64)> = counts.into_iter().collect();
+    rows.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let width = rows.iter().map(|(name, _)| name.len()).chain(["Metric".len()]).max().unwrap_or_default() + 4;
+    out::line(format_args!("{:width$}{:<15}{:<14}", "Metric", "Cardinality", "Percentage"));
+    for (name, count) in &rows {
+        #[expect(clippy::cast_precision_loss, reason = "a percentage")]
+        let percent = *count as f64 * 100.0 / total.max(1) as f64;
+        out::line(format_args!("{name:width$}{count:<15}{:<14}", format!("{percent:.2}%")));
+    }
+    out::line(format_args!("{:width$}{total:<15}{:<14}", "Total", "100%"));
+}
+
 fn read(file: &Path, from_stdin: bool) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     let source: Box<dyn Read> =

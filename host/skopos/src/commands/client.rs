@@ -78,6 +78,14 @@ impl Server {
         Err(format!("query error: {kind}: {text}"))
     }
 
+    /// The status and the text of a page.
+    pub(crate) fn status(&self, path: &str) -> Result<(u16, String), String> {
+        let mut request = Request::get(format!("{}{path}", self.base));
+        (request.timeout, request.body_bytes_max) = (TIMEOUT, 1 << 20);
+        let response = self.runtime.block_on(self.client.send(request)).map_err(|error| self.unreachable(&error))?;
+        Ok((response.status, String::from_utf8_lossy(&response.body).into_owned()))
+    }
+
     fn unreachable(&self, error: &HttpError) -> String {
         format!("{}: {error}. Is it running there? --url names another address", self.base)
     }

@@ -32,7 +32,8 @@ pub(crate) fn test_rules(files: &[PathBuf], wanted: &[Regex]) -> ExitCode {
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn test_file(file: &Path, wanted: &[Regex]) -> Result<Vec<String>, String> {
+/// All that failed; an error if the tests could not be run.
+pub(crate) fn test_file(file: &Path, wanted: &[Regex]) -> Result<Vec<String>, String> {
     let tests = read(file, TestFile::from_node)?;
     let mut rules = Vec::new();
     for pattern in &tests.rule_files {

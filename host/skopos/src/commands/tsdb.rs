@@ -22,7 +22,7 @@ use tsdb::disk::{Disk, RealDisk};
 use crate::cli::{CreateBlocksFrom, DataFormat, SelectArgs, Tsdb};
 use crate::out;
 
-pub(super) fn run(what: &Tsdb) -> ExitCode {
+pub(crate) fn run(what: &Tsdb) -> ExitCode {
     let result = match what {
         Tsdb::List { human_readable, data } => list::list(data, *human_readable),
         Tsdb::Analyze { limit, matches, data, block } => analyze::analyze(data, block.as_deref(), matches.as_deref(), *limit),

@@ -1,0 +1,241 @@
+//! Skopos under the name of `promtool`: its arguments, what it prints and its exit codes (0 good, 1 bad or called wrongly, 3 only lint), so
+//! that pipelines and scripts that call it go on. Facts: promtool's documentation, and what Debian's does.
+
+mod check;
+mod promql;
+mod server;
+mod tests;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+
+use crate::app::COMPATIBLE_VERSION;
+use crate::cli::{Output, Query, Tsdb};
+use crate::{commands, out};
+
+/// What only lint finds, where that is fatal.
+const LINT: u8 = 3;
+
+#[derive(Debug, Parser)]
+#[command(name = "promtool", about = "Tooling for the Prometheus monitoring system, by Skopos.", disable_version_flag = true)]
+struct Promtool {
+    /// Names of features, separated by commas.
+    #[arg(long = "enable-feature", value_delimiter = ',', global = true)]
+    features: Vec<String>,
+    /// Switches on what promtool calls experimental.
+    #[arg(long, global = true)]
+    experimental: bool,
+    /// Says which version this is.
+    #[arg(long)]
+    version: bool,
+    #[command(subcommand)]
+    command: Option<Tool>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Tool {
+    /// Checks files and servers.
+    #[command(subcommand)]
+    Check(Check),
+    /// Asks a server.
+    Query {
+        /// How the answer is written.
+        #[arg(short = 'o', long = "format", value_enum)]
+        format: Option<Output>,
+        /// A file with the HTTP client block.
+        #[arg(long = "http.config.file", value_name = "FILE")]
+        http_config_file: Option<PathBuf>,
+        #[command(subcommand)]
+        what: Query,
+    },
+    /// Runs unit tests.
+    Test {
+        /// Writes the results as JUnit's XML.
+        #[arg(long, value_name = "FILE")]
+        junit: Option<PathBuf>,
+        #[command(subcommand)]
+        what: Test,
+    },
+    /// Looks into stored data.
+    #[command(subcommand)]
+    Tsdb(Tsdb),
+    /// Rewrites expressions.
+    #[command(subcommand)]
+    Promql(promql::Promql),
+}
+
+#[derive(Debug, Subcommand)]
+enum Test {
+    /// Unit tests of rules.
+    Rules {
+        /// Only tests whose name matches. May come more than once.
+        #[arg(long, value_name = "REGEX")]
+        run: Vec<regex::Regex>,
+        /// What failed as differences between what was expected and what came.
+        #[arg(long)]
+        diff: bool,
+        /// Unknown fields are let through.
+        #[arg(long = "ignore-unknown-fields")]
+        ignore_unknown_fields: bool,
+        /// The test files.
+        #[arg(required = true, value_name = "test-rule-file")]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Check {
+    /// Configuration files.
+    Config {
+        #[command(flatten)]
+        lint: Lint,
+        /// Files that the configuration names are not looked at.
+        #[arg(long = "syntax-only")]
+        syntax_only: bool,
+        /// Taken, and changes nothing.
+        #[arg(long)]
+        agent: bool,
+        /// The files.
+        #[arg(required = true, value_name = "config-files")]
+        files: Vec<PathBuf>,
+    },
+    /// Rule files; standard input without any.
+    Rules {
+        #[command(flatten)]
+        lint: Lint,
+        /// The files.
+        #[arg(value_name = "rule-files")]
+        files: Vec<PathBuf>,
+    },
+    /// What a target exposes, on standard input.
+    Metrics {
+        /// A table of the names by their samples.
+        #[arg(long)]
+        extended: bool,
+    },
+    /// Web configurations.
+    WebConfig {
+        /// The files.
+        #[arg(required = true, value_name = "web-config-files")]
+        files: Vec<PathBuf>,
+    },
+    /// What discovery finds for a job, before and after relabelling.
+    ServiceDiscovery {
+        /// How long discovery may take.
+        #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = model::parse_duration)]
+        timeout: u64,
+        /// The configuration.
+        #[arg(value_name = "config-file")]
+        config: PathBuf,
+        /// The job.
+        #[arg(value_name = "job")]
+        job: String,
+    },
+    /// Whether a server lives.
+    Healthy(Asked),
+    /// Whether a server answers queries.
+    Ready(Asked),
+}
+
+/// What is complained about beside what is wrong.
+#[derive(Debug, Args)]
+struct Lint {
+    /// `all`, `duplicate-rules`, `too-long-scrape-interval`, `none`.
+    #[arg(long, value_name = "WHAT", default_value = "duplicate-rules")]
+    lint: String,
+    /// Lint ends with 3.
+    #[arg(long = "lint-fatal")]
+    lint_fatal: bool,
+    /// Taken, and changes nothing.
+    #[arg(long = "ignore-unknown-fields")]
+    ignore_unknown_fields: bool,
+}
+
+impl Lint {
+    fn duplicates(&self) -> bool {
+        self.lint.split(',').any(|name| matches!(name, "all" | "duplicate-rules"))
+    }
+}
+
+#[derive(Debug, Args)]
+struct Asked {
+    /// The server.
+    #[arg(long, value_name = "URL", default_value = "http://localhost:9090")]
+    url: String,
+    /// A file with the HTTP client block.
+    #[arg(long = "http.config.file", value_name = "FILE")]
+    http_config_file: Option<PathBuf>,
+}
+
+/// Whether this process was started as `promtool`.
+pub(crate) fn is_called() -> bool {
+    let name = std::env::args_os().next().map(PathBuf::from);
+    name.as_ref().and_then(|path| path.file_stem()).is_some_and(|name| name == "promtool")
+}
+
+/// Does what the arguments say.
+pub(crate) fn main() -> ExitCode {
+    let called = match Promtool::try_parse() {
+        Ok(called) => called,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand) => {
+            out::line(error.render());
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            let text = error.render().to_string();
+            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            return complain(first);
+        }
+    };
+    if called.version {
+        out::line(format_args!(
+            "promtool, version {COMPATIBLE_VERSION} (skopos: {}, revision: {})",
+            env!("CARGO_PKG_VERSION"),
+            env!("SKOPOS_REVISION")
+        ));
+        return ExitCode::SUCCESS;
+    }
+    let Some(command) = called.command else { return complain("a command is missing") };
+    match command {
+        Tool::Check(what) => run_check(what),
+        Tool::Query { format, http_config_file, what } => {
+            commands::query::run(&server::with_options(what, format, http_config_file.as_ref()))
+        }
+        Tool::Test { junit, what: Test::Rules { run, files, diff: _, ignore_unknown_fields: _ } } => {
+            missing(&files).unwrap_or_else(|| tests::run(&files, &run, junit.as_deref()))
+        }
+        Tool::Tsdb(what) => commands::tsdb::run(&what),
+        Tool::Promql(what) => promql::run(&what),
+    }
+}
+
+fn run_check(what: Check) -> ExitCode {
+    match what {
+        Check::Config { lint, syntax_only, agent: _, files } => {
+            missing(&files).unwrap_or_else(|| check::config(&files, &lint, syntax_only))
+        }
+        Check::Rules { lint, files } => missing(&files).unwrap_or_else(|| check::rules(&files, &lint)),
+        Check::Metrics { extended } => commands::check_metrics::as_promtool(extended),
+        Check::WebConfig { files } => missing(&files).unwrap_or_else(|| check::web_config(&files)),
+        Check::ServiceDiscovery { timeout, config, job } => {
+            missing(std::slice::from_ref(&config)).unwrap_or_else(|| check::discovery(&config, &job, timeout))
+        }
+        Check::Healthy(asked) => server::status(&asked.url, asked.http_config_file.as_deref(), "/-/healthy"),
+        Check::Ready(asked) => server::status(&asked.url, asked.http_config_file.as_deref(), "/-/ready"),
+    }
+}
+
+/// Files that are not there end everything, as with promtool.
+fn missing(files: &[PathBuf]) -> Option<ExitCode> {
+    let file = files.iter().find(|file| !file.exists())?;
+    Some(complain(&format!("path '{}' does not exist", file.display())))
+}
+
+/// It was called wrongly.
+fn complain(what: &str) -> ExitCode {
+    out::error(format_args!("promtool: error: {what}, try --help"));
+    ExitCode::FAILURE
+}
