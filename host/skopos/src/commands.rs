@@ -31,7 +31,7 @@ pub(crate) fn run(command: Command) -> ExitCode {
         Command::Check(Check::WebConfig { files }) => check::web_config(&files),
         Command::Test(Test::Rules { files, run }) => test_rules::test_rules(&files, &run),
         Command::Test(Test::Promql { files }) => test_promql::test_promql(&files),
-        Command::Query(what) => query::run(&what),
+        Command::Query(what) => query::run(&what, USAGE),
         Command::Plugin(Plugin::List { files, url, http_config_file, output }) => {
             plugin::list(&files, url.as_deref(), http_config_file.as_deref(), output)
         }

@@ -202,7 +202,7 @@ pub(crate) fn main() -> ExitCode {
     match command {
         Tool::Check(what) => run_check(what),
         Tool::Query { format, http_config_file, what } => {
-            commands::query::run(&server::with_options(what, format, http_config_file.as_ref()))
+            commands::query::run(&server::with_options(what, format, http_config_file.as_ref()), 1)
         }
         Tool::Test { junit, what: Test::Rules { run, files, diff: _, ignore_unknown_fields: _ } } => {
             missing(&files).unwrap_or_else(|| tests::run(&files, &run, junit.as_deref()))

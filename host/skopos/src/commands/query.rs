@@ -6,8 +6,8 @@ use model::Clock;
 use serde_json::Value;
 
 use super::client::{Server, encode};
+use super::failed;
 use super::shape;
-use super::{USAGE, failed};
 use crate::cli::{Output, Query, ServerArgs, TimeArgs};
 use crate::clock::SystemClock;
 use crate::out;
@@ -15,7 +15,8 @@ use crate::out;
 /// Range of a query that names none, as promtool's, in seconds.
 const RANGE_SECONDS: f64 = 300.0;
 
-pub(crate) fn run(what: &Query) -> ExitCode {
+/// `usage` is the exit code of a call that makes no sense.
+pub(crate) fn run(what: &Query, usage: u8) -> ExitCode {
     match what {
         Query::Instant { server, expr, time } => {
             let (server, [expr]) = addressed(server, expr);
@@ -29,7 +30,7 @@ pub(crate) fn run(what: &Query) -> ExitCode {
                 Ok(range) => ask(&server, "/api/v1/query_range", &[vec![("query", expr)], range].concat(), shape::result),
                 Err(error) => {
                     out::error(error);
-                    ExitCode::from(USAGE)
+                    ExitCode::from(usage)
                 }
             }
         }
