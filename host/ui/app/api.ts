@@ -171,6 +171,21 @@ export interface RunningQuery {
   path: string;
 }
 
+/** What the head is made of. Nothing is there before storage is. */
+export interface TsdbStatus {
+  /** Times in Unix milliseconds. */
+  headStats?: { numSeries: number; minTime: number; maxTime: number };
+  seriesCountByMetricName?: TsdbStatusEntry[];
+  seriesCountByLabelValuePair?: TsdbStatusEntry[];
+  labelValueCountByLabelName?: TsdbStatusEntry[];
+  memoryInBytesByLabelName?: TsdbStatusEntry[];
+}
+
+export interface TsdbStatusEntry {
+  name: string;
+  value: number;
+}
+
 export interface RefusedSeries {
   series: number;
   reason: string;

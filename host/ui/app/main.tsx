@@ -18,6 +18,7 @@ const later = {
   alerts: { load: async () => (await import("./views/alerts")).Alerts },
   plugins: { load: async () => (await import("./views/plugins")).Plugins },
   queries: { load: async () => (await import("./views/queries")).Queries },
+  tsdbStatus: { load: async () => (await import("./views/tsdb-status")).TsdbStatusPage },
   welcome: { load: async () => (await import("./views/welcome")).Welcome },
 } satisfies Record<string, Loaded>;
 /** Larger than all others together: fetched by those alone who go there. */
@@ -51,6 +52,8 @@ function Page() {
       return <Later key="plugins" page={later.plugins} />;
     case "queries":
       return <Later key="queries" page={later.queries} />;
+    case "tsdb-status":
+      return <Later key="tsdb-status" page={later.tsdbStatus} />;
     case "welcome":
       return <Later key="welcome" page={later.welcome} />;
     case "missing":

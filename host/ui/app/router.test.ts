@@ -10,6 +10,7 @@ describe("routeOf", () => {
     ["/alerts", { page: "alerts" }],
     ["/plugins", { page: "plugins" }],
     ["/queries", { page: "queries" }],
+    ["/tsdb-status", { page: "tsdb-status" }],
     ["/dashboards", { page: "dashboards" }],
     ["/d/abc", { page: "dashboard", uid: "abc" }],
     ["/d/abc/a-readable-name", { page: "dashboard", uid: "abc" }],

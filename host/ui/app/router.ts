@@ -19,6 +19,7 @@ export type Route =
   | { page: "alerts" }
   | { page: "plugins" }
   | { page: "queries" }
+  | { page: "tsdb-status" }
   | { page: "welcome" }
   | { page: "missing"; path: string };
 
@@ -49,7 +50,7 @@ addEventListener("popstate", () => {
 export const query = computed(() => new URLSearchParams(place.value.query));
 export const route = computed(() => routeOf(place.value.path));
 
-const simplePages = ["dashboards", "explore", "targets", "alerts", "plugins", "queries", "welcome"] as const;
+const simplePages = ["dashboards", "explore", "targets", "alerts", "plugins", "queries", "tsdb-status", "welcome"] as const;
 type SimplePage = (typeof simplePages)[number];
 const isPage = (name: string): name is SimplePage => (simplePages as readonly string[]).includes(name);
 

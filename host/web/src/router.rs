@@ -154,7 +154,7 @@ fn page<S: Clone + Send + Sync + 'static>(prefix: &str) -> MethodRouter<S> {
 }
 
 /// Addresses of our pages.
-const PAGES: [&str; 8] = ["/", "/targets", "/alerts", "/plugins", "/explore", "/queries", "/dashboards", "/welcome"];
+const PAGES: [&str; 9] = ["/", "/targets", "/alerts", "/plugins", "/explore", "/queries", "/tsdb-status", "/dashboards", "/welcome"];
 
 /// Upstream's pages and where what they show is found here.
 const MOVED: [(&str, &str); 11] = [
@@ -165,7 +165,7 @@ const MOVED: [(&str, &str); 11] = [
     ("/alertmanager-discovery", "/alerts"),
     ("/status", "/api/v1/status/runtimeinfo"),
     ("/runtime", "/api/v1/status/runtimeinfo"),
-    ("/tsdb-status", "/api/v1/status/tsdb"),
+    ("/tsdb-status", "/tsdb-status"),
     ("/flags", "/api/v1/status/flags"),
     ("/config", "/api/v1/status/config"),
     ("/starting", "/"),

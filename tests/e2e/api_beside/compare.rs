@@ -19,7 +19,8 @@ pub(crate) enum Level {
 }
 
 /// Names that are there on one side alone: this Prometheus is older than they are, or they are ours.
-const NAMES: [(&str, &str); 16] = [
+const NAMES: [(&str, &str); 17] = [
+    ("peakBytes", "ours: statistics"),
     ("hostname", "runtimeinfo since 2.53"),
     ("serverTime", "runtimeinfo since 2.53"),
     ("GOMEMLIMIT", "runtimeinfo since 2.43"),

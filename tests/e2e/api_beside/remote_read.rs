@@ -40,7 +40,7 @@ fn prometheus_reads_from_skopos_what_skopos_has() {
         "odd_values",
         "latency_seconds_bucket",
         "sum by (method) (rate(http_requests_total[97s]))",
-        "count_over_time({job=\"app\",__name__!~\"scrape_.*|up\"}[9m])",
+        "count_over_time({job=\"app\",__name__=~\"http_.*|temperature.*\"}[9m])",
         "http_requests_total{code=~\"4..\",method!=\"put\"}",
         "nothing",
     ] {

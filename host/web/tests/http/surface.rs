@@ -350,3 +350,19 @@ async fn answers_that_stream_are_compressed_too() {
         assert!(text == plain && bytes.len() * 3 < plain.len(), "{used}: {} bytes of {}", bytes.len(), plain.len());
     }
 }
+
+/// What is served is described, and what is described is served.
+#[tokio::test]
+async fn the_description_names_every_address() {
+    let (router, text) = (include_str!("../../src/router.rs"), include_str!("../../src/api/openapi.yaml"));
+    let part = router.split_once("fn api()").and_then(|(_, rest)| rest.split_once("not served yet, by name")).expect("the table").0;
+    let served: BTreeSet<&str> = part.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let lines = text.lines().skip_while(|line| *line != "paths:").take_while(|line| *line != "components:");
+    let described: BTreeSet<&str> =
+        lines.filter_map(|line| line.strip_prefix("  /")?.strip_suffix(':').map(|_| &line[2..line.len() - 1])).collect();
+    assert_eq!(served, described);
+    assert!(served.len() > 40, "{served:?}");
+    let answer = ask("GET /api/v1/openapi.yaml").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, text));
+    assert!(answer.header("content-type").starts_with("application/yaml"), "{}", answer.header("content-type"));
+}

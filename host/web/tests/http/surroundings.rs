@@ -128,7 +128,7 @@ async fn pages_and_files() {
         ("/status", "/api/v1/status/runtimeinfo"),
         ("/flags", "/api/v1/status/flags"),
         ("/config", "/api/v1/status/config"),
-        ("/tsdb-status", "/api/v1/status/tsdb"),
+        ("/classic/tsdb-status", "/tsdb-status"),
     ] {
         let answer = ask(&format!("GET {path}")).await;
         assert_eq!((answer.status, answer.header("location")), (302, location));
