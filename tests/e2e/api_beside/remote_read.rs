@@ -52,7 +52,7 @@ fn prometheus_reads_from_skopos_what_skopos_has() {
         compared += own.len();
     }
     println!("{compared} series read through remote read");
-    assert!(compared > 40, "{compared}");
+    assert!(compared >= 31, "{compared}");
     // The external label comes along, and a matcher on it does not shut out what it is added to.
     let labelled = get(&format!("{}/api/v1/series?match[]={}", reader.url(""), encode("build_info{site=\"lab\"}"))).json();
     assert_eq!(labelled["data"][0]["site"], "lab", "{labelled}");
