@@ -75,25 +75,49 @@ impl Sender {
     }
 
     pub(crate) fn head(&mut self, content_type: &str, length: usize) {
-        let head = format!(
-            "POST /api/v1/write HTTP/1.1\r\nHost: {}\r\nContent-Type: {content_type}\r\nContent-Encoding: snappy\r\n\
-             X-Prometheus-Remote-Write-Version: 0.1.0\r\nContent-Length: {length}\r\n\r\n",
-            self.1
-        );
+        let head = self.head_text(content_type, length);
         self.0.write_all(head.as_bytes()).expect("it reads");
     }
 
+    fn head_text(&self, content_type: &str, length: usize) -> String {
+        format!(
+            "POST /api/v1/write HTTP/1.1\r\nHost: {}\r\nContent-Type: {content_type}\r\nContent-Encoding: snappy\r\n\
+             X-Prometheus-Remote-Write-Version: 0.1.0\r\nContent-Length: {length}\r\n\r\n",
+            self.1
+        )
+    }
+
+    /// A server may end a kept connection between two requests, and this one does so after five minutes: then the request is sent
+    /// once more, on a new one.
     pub(crate) fn post(&mut self, content_type: &str, message: &[u8]) -> Answered {
         let body = snappy(message);
-        self.head(content_type, body.len());
-        self.0.write_all(&body).expect("it reads");
+        let request = [self.head_text(content_type, body.len()).as_bytes(), &body].concat();
+        if self.0.write_all(&request).is_ok()
+            && let Some(answered) = self.try_answer()
+        {
+            return answered;
+        }
+        *self = Self::connect(&self.1);
+        self.0.write_all(&request).expect("it reads");
         self.answer()
     }
 
     pub(crate) fn answer(&mut self) -> Answered {
+        self.try_answer().expect("it answers")
+    }
+
+    /// None if the connection was closed before an answer began.
+    fn try_answer(&mut self) -> Option<Answered> {
         let (mut got, mut buffer) = (Vec::new(), [0; 4096]);
         loop {
-            let read = self.0.read(&mut buffer).expect("it answers");
+            let read = match self.0.read(&mut buffer) {
+                Ok(read) => read,
+                Err(error) if got.is_empty() && error.kind() == std::io::ErrorKind::ConnectionReset => 0,
+                Err(error) => panic!("no answer: {error}"),
+            };
+            if read == 0 && got.is_empty() {
+                return None;
+            }
             assert!(read > 0, "it closed the connection after {:?}", String::from_utf8_lossy(&got));
             got.extend_from_slice(&buffer[..read]);
             let text = String::from_utf8_lossy(&got).into_owned();
@@ -102,7 +126,7 @@ impl Sender {
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0_usize);
             if body.len() >= length {
                 let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-                return (status, head, body.to_owned());
+                return Some((status, head, body.to_owned()));
             }
         }
     }
