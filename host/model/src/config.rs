@@ -135,7 +135,7 @@ impl Node {
         parse_duration(self.as_str()?).map_err(|message| self.error(message))
     }
 
-    /// A size in bytes as upstream writes it: `512MB`, `1GiB`, `10485760`. Units of both spellings are powers of 1024.
+    /// A size in bytes as upstream writes it: `512MB`, `1GiB`, `10485760B`; only 0 needs no unit. Units of both spellings are powers of 1024.
     pub fn as_bytes(&self) -> Result<u64, ConfigError> {
         let text = self.as_str()?;
         let digits = text.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
@@ -366,9 +366,10 @@ mod tests {
 
     #[test]
     fn sizes_have_units() {
-        for (text, bytes) in [("1024", 1024), ("64MiB", 64 << 20), ("1.5KB", 1536), ("2GB", 2 << 30), ("1TB", 1 << 40)] {
+        for (text, bytes) in [("0", 0), ("1024B", 1024), ("64MiB", 64 << 20), ("1.5KB", 1536), ("2GB", 2 << 30), ("1TB", 1 << 40)] {
             assert_eq!(scalar(text).as_bytes(), Ok(bytes), "{text}");
         }
+        assert!(scalar("1024").as_bytes().expect_err("upstream refuses it").message.starts_with("units: unknown unit"));
         assert!(scalar("MB").as_bytes().is_err());
         assert!(scalar("5 parsecs").as_bytes().is_err());
     }
