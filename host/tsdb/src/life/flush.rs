@@ -32,6 +32,8 @@ pub(crate) struct Flush {
     pub(crate) covered_dirty: bool,
     /// The oldest segment that is there and could not be read at the start.
     unread: Option<u64>,
+    /// What is known of segments before this one was forgotten.
+    forgot_before: Option<u64>,
     /// Up to which closed range the head was flushed.
     pub(crate) flushed_to: Option<TimestampMs>,
     /// Rows that are in a block, and stay in the head until no query needs them there.
@@ -200,9 +202,16 @@ impl Inner {
             .log
             .remove_covered(&flush.covered)
             .map_err(|error| format!("cannot remove a segment of the log whose rows are in blocks: {error}; it is tried again"))?;
-        if let Some(oldest) = self.log.segments().keys().next() {
-            // A segment that could not be read at the start may be read at the next, and what was deleted of it must not come back.
-            flush.covered.forget_before(flush.unread.map_or(*oldest, |unread| unread.min(*oldest)));
+        if let Some(oldest) = self.log.segments().keys().next().copied().filter(|oldest| flush.forgot_before != Some(*oldest)) {
+            // Only once the removal outlasts a power cut: a segment that comes back without what is known of it brings back what was deleted.
+            match self.disk.sync_dir(&self.log.dir) {
+                Ok(()) => {
+                    // Nor of one that could not be read at the start: the next start may.
+                    flush.covered.forget_before(flush.unread.map_or(oldest, |unread| unread.min(oldest)));
+                    flush.forgot_before = Some(oldest);
+                }
+                Err(error) => tracing::debug!(%error, "cannot sync the directory of the log; what is known of removed segments is kept"),
+            }
         }
         Ok(removed as u64)
     }
