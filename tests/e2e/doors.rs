@@ -155,7 +155,8 @@ fn a_directory_of_prometheus_comes_in_and_goes_out_and_answers_the_same() {
 }
 
 /// Asks both servers for histograms of the last minute, made in several ways, and compares their JSON: the same shape, and
-/// numbers that differ by no more than the order of additions. What version 2.42 has no histograms for yet is not asked.
+/// numbers that differ by no more than the order of additions. What version 2.42 has no histograms for yet is not asked,
+/// `sum_over_time` among it, which makes 0 of them there.
 fn histogram_answers(theirs: &str, ours: &str, newest: i64) -> usize {
     let queries = [
         "latency",
@@ -164,7 +165,6 @@ fn histogram_answers(theirs: &str, ours: &str, newest: i64) -> usize {
         "sum(latency)",
         "sum(rate(latency[10s]))",
         "latency + latency",
-        "sum_over_time(latency[5s])",
         "histogram_count(rate(latency[10s]))",
         "histogram_sum(latency)",
         "histogram_quantile(0.1, latency)",

@@ -12,8 +12,9 @@ use std::collections::HashMap;
 use model::TimestampMs;
 use model::seams::{Append, ColumnError, GroupAppend};
 
-/// Most lanes of a job and instance, and where there is no instance.
-const LANES_MAX: usize = 8;
+/// Most lanes of a job and instance, and where there is no instance. A Prometheus that catches up after a while without us has up to 200
+/// connections, each at its own time; with 8 lanes, the slowest of them were refused on a machine with much else to do.
+const LANES_MAX: usize = 32;
 const LANES_WITHOUT_INSTANCE_MAX: usize = 256;
 
 /// A group that is open.
