@@ -168,7 +168,7 @@ fn histogram_answers(theirs: &str, ours: &str, newest: i64) -> usize {
         "histogram_count(rate(latency[10s]))",
         "histogram_sum(latency)",
         "histogram_quantile(0.1, latency)",
-        "histogram_fraction(0, 1, latency)",
+        "histogram_fraction(0, 0.2, latency)",
         "count(latency)",
         "count_over_time(latency[5s])",
     ];

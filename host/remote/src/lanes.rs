@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use model::TimestampMs;
 use model::seams::{Append, ColumnError, GroupAppend};
 
-/// Most lanes of a job and instance, and where there is no instance. A Prometheus that catches up after a while without us has up to 200
-/// connections, each at its own time; with 8 lanes, the slowest of them were refused on a machine with much else to do.
+/// Most lanes of a job and instance, and where there is no instance. A Prometheus that catches up after a break may have many connections,
+/// each at its own time.
 const LANES_MAX: usize = 32;
 const LANES_WITHOUT_INSTANCE_MAX: usize = 256;
 
