@@ -171,7 +171,7 @@ fn expressions_of_rules() {
     let Some(folder) = data::path("rules") else {
         return;
     };
-    let limits = Limits { experimental: true, ..Limits::default() };
+    let limits = Limits { features: promql::Features::ALL, ..Limits::default() };
     let (mut passed, mut failed) = (0, Vec::new());
     for path in data::files(&folder, &[".yml", ".yaml"]) {
         let name = path.to_string_lossy().into_owned();

@@ -39,7 +39,7 @@ fn templates() {
     let document = yaml::parse(&std::fs::read_to_string(path).expect("the file can be read")).expect("the file is YAML");
     let Some(NodeValue::Sequence(cases)) = document.get("test_cases").map(|n| &n.value) else { panic!("no test_cases") };
     let memory = memory();
-    let limits = Limits { experimental: true, ..Limits::default() };
+    let limits = Limits { features: promql::Features::ALL, ..Limits::default() };
     let (mut queries, mut empty, mut failed) = (0, 0, Vec::new());
     for case in cases {
         let template = case.get("query").expect("a query").as_str().expect("a text");

@@ -239,7 +239,7 @@ fn random_expressions_go_through_the_binary() {
             Some(what) => failures.push(format!("{text}\n  {when:?}: {what}")),
         }
     }
-    println!("random expressions through the binary: {same} same, {known} differ by age or choice, {} differ", failures.len());
+    println!("random expressions through the binary: {same} same, {known} differ by age, {} differ", failures.len());
     // Rounding decides one of some ten thousand, which only the evaluator's own test can tell.
     assert!(failures.len() <= 1, "seed {seed}:\n{}", failures.join("\n"));
 }

@@ -1,6 +1,5 @@
-//! Differences that are known: most come from the age of Debian's Prometheus (2.42), where newer versions, whose meaning is ours, do
-//! otherwise; few are ours by choice. Each is known by what the expression holds and by what is different, so that nothing else hides
-//! behind it for long.
+//! Differences that are known: they come from the age of Debian's Prometheus (2.42), where newer versions, whose meaning is ours, do
+//! otherwise. Each is known by what the expression holds and by what is different, so that nothing else hides behind it for long.
 
 use std::collections::BTreeSet;
 
@@ -53,6 +52,13 @@ const KNOWN: &[Known] = &[
     Known { name: "atan2 keeps the name", parts: &["atan2"], also: "", shape: OursFails("same labelset") },
     // The deviation of one NaN or infinite value was 0; it is NaN now.
     Known { name: "deviation of NaN is 0", parts: &["stddev", "stdvar"], also: "", shape: Answers },
+    // So that a comparison with it had something on its left, for which the right was looked at.
+    Known {
+        name: "deviation of NaN is 0",
+        parts: &["stddev", "stdvar"],
+        also: "histogram_quantile(",
+        shape: TheirsFails("many-to-many matching not allowed"),
+    },
     // A parameter below one takes nothing now, whatever it is.
     Known { name: "topk of -Inf fails", parts: &["topk", "bottomk"], also: "", shape: TheirsFails("overflows int64") },
     // A window at a fixed time moved on with the steps where another argument changes with them.
@@ -90,13 +96,9 @@ const KNOWN: &[Known] = &[
     },
     // Lengths of time without a unit are seconds since 2.54.
     Known { name: "seconds without a unit", parts: &["[300]"], also: "", shape: TheirsFails("missing unit") },
-    // By choice: upstream forgets the offset here, to this day, and finds nothing.
-    Known { name: "choice: timestamp() at a fixed time with offset", parts: &["timestamp("], also: " offset ", shape: Answers },
-    // By choice: upstream takes the parameter at the first step for all of them where the series stand at a fixed time.
-    Known { name: "choice: parameters beside a fixed time", parts: &["quantile", "topk", "bottomk"], also: " @ ", shape: Answers },
-    // By choice: upstream answers a subquery that has no step in its window with a point after it if what is in it stands at a fixed
-    // time. No function sees that point; we leave it out.
-    Known { name: "choice: a point after the window", parts: &["00ms:"], also: "", shape: Later },
+    // A subquery that has no step in its window was answered with a point after it if what is in it stands at a fixed time; since 3.4
+    // it has none.
+    Known { name: "a point after the window", parts: &["00ms:"], also: "", shape: Later },
 ];
 
 /// All names.

@@ -176,7 +176,7 @@ fn c13_random_expressions_are_answered_as_prometheus_does() {
     let aged: u64 = age::names().map(of).sum();
     println!("{} of them refused by both, {} empty; {:.1} s", of("same: refused"), of("same: empty"), begun.elapsed().as_secs_f64());
     println!(
-        "random expressions: {same} same, {aged} differ by age or choice ({}), {} decided by rounding, {} differ",
+        "random expressions: {same} same, {aged} differ by age ({}), {} decided by rounding, {} differ",
         by_age.join(", "),
         of("rounding"),
         failures.len()

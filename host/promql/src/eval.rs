@@ -17,6 +17,7 @@ mod mixed;
 mod number;
 mod sample_ratio;
 mod selector;
+mod sight;
 mod slopes;
 mod smoothed;
 mod subquery;
@@ -106,6 +107,8 @@ pub(crate) struct Query<'a> {
     /// Selectors of which only counts and sums of histograms are wanted.
     totals_only: Vec<Span>,
     depth: std::cell::Cell<usize>,
+    /// Whether a parameter of an aggregation is being worked out: what is fixed in time is not found out there, as upstream.
+    in_parameter: std::cell::Cell<bool>,
 }
 
 impl<'a> Query<'a> {
@@ -119,6 +122,7 @@ impl<'a> Query<'a> {
             notes: Notes::default(),
             totals_only: Vec::new(),
             depth: std::cell::Cell::new(0),
+            in_parameter: std::cell::Cell::new(false),
         }
     }
 
@@ -126,7 +130,7 @@ impl<'a> Query<'a> {
     fn prepare(&mut self, expr: &Expr) -> Result<(), EvalError> {
         self.totals_only = totals::selectors(expr);
         self.budget.check()?;
-        crate::plan::supported(expr, self.limits.experimental).map_err(|error| EvalError::BadQuery(error.to_string()))
+        crate::plan::supported(expr, self.limits.features).map_err(|error| EvalError::BadQuery(error.to_string()))
     }
 
     fn result(self, value: Value) -> QueryResult {
@@ -146,7 +150,8 @@ impl<'a> Query<'a> {
             return Err(EvalError::TooLarge(format!("the expression nests deeper than the limit of {} levels", self.limits.depth)));
         }
         self.depth.set(depth + 1);
-        let data = if steps.count > 1 && invariant::is_invariant(expr) { self.eval_once(expr, steps) } else { self.eval_kind(expr, steps) };
+        let once = steps.count > 1 && !self.in_parameter.get() && invariant::is_invariant(expr);
+        let data = if once { self.eval_once(expr, steps) } else { self.eval_kind(expr, steps) };
         self.depth.set(depth);
         data
     }
@@ -214,6 +219,14 @@ impl<'a> Query<'a> {
             Data::Scalar(scalars) => Ok(scalars),
             _ => Err(refuse(expr.span, "a scalar was expected")),
         }
+    }
+
+    /// The parameter of an aggregation.
+    pub(crate) fn eval_parameter(&self, expr: &Expr, steps: Steps) -> Result<Scalars<'_>, EvalError> {
+        let outer = self.in_parameter.replace(true);
+        let scalars = self.eval_scalar(expr, steps);
+        self.in_parameter.set(outer);
+        scalars
     }
 
     fn unary(&self, minus: bool, operand: &Expr, steps: Steps) -> Result<Data<'_>, EvalError> {

@@ -29,7 +29,7 @@ pub fn parser(bytes: &[u8]) {
     let Some(text) = text(bytes) else { return };
     let _ = crate::parse_series(text);
     let Ok(expr) = crate::parse(text) else { return };
-    let _ = crate::plan::supported(&expr, false);
+    let _ = crate::plan::supported(&expr, crate::Features::default());
     let _ = crate::plan::selectors(&expr);
     for printed in [expr.to_string(), expr.pretty()] {
         let again = crate::parse(&printed).unwrap_or_else(|error| panic!("{text:?} was written as {printed:?}: {error}"));
@@ -70,7 +70,7 @@ pub fn evaluator(bytes: &[u8]) {
     let limits = || Limits {
         samples_max: 200_000,
         bytes_max: 16 << 20,
-        experimental: first % 2 == 0,
+        features: if first % 2 == 0 { crate::Features::ALL } else { crate::Features::default() },
         delayed_name_removal: first % 3 == 0,
         deadline: Some(std::time::Instant::now() + std::time::Duration::from_secs(2)),
         ..Limits::default()

@@ -13,6 +13,7 @@ pub mod ast;
 mod check;
 mod error;
 mod eval;
+mod features;
 mod footprint;
 mod functions;
 pub mod fuzzing;
@@ -34,6 +35,7 @@ mod value;
 
 pub use error::{EvalError, ParseError};
 pub use eval::{instant, range};
+pub use features::Features;
 pub use histogram::{Bucket, BucketRange, FloatHistogram, HistogramPoint};
 pub use limits::Limits;
 pub use memory::Memory;

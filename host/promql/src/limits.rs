@@ -7,6 +7,7 @@ use model::seams::SelectError;
 use model::stop::Stop;
 
 use crate::error::EvalError;
+use crate::features::Features;
 use crate::meter::{Meter, Stats};
 
 /// What a query may use. Each limit has an error of its own.
@@ -32,9 +33,8 @@ pub struct Limits {
     /// Whether names of metrics are dropped at the end of a query rather than in each function, as upstream does with
     /// `promql-delayed-name-removal`.
     pub delayed_name_removal: bool,
-    /// Whether what upstream keeps behind the flags `promql-experimental-functions`, `promql-extended-range-selectors` and
-    /// `promql-binop-fill-modifiers` is allowed.
-    pub experimental: bool,
+    /// What is allowed of the language's experimental parts.
+    pub features: Features,
     /// Whether functions of counters look at start timestamps: upstream's `use-start-timestamps`.
     pub start_timestamps: bool,
 }
@@ -51,7 +51,7 @@ impl Default for Limits {
             lookback_ms: 5 * 60_000,
             subquery_step_ms: 60_000,
             delayed_name_removal: false,
-            experimental: false,
+            features: Features::default(),
             start_timestamps: false,
         }
     }

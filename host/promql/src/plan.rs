@@ -2,9 +2,11 @@
 
 use model::{Matcher, TimeRange};
 
-use crate::ast::{AggregateOp, AtTime, BinaryOp, DurationExpr, Edges, Expr, ExprKind, Selector, Shift};
+use crate::ast::{AtTime, BinaryOp, BinaryStep, DurationExpr, Edges, Expr, ExprKind, Selector, Shift};
 use crate::error::ParseError;
+use crate::features::Features;
 use crate::position::Span;
+use crate::text::quote;
 
 /// A selector of an expression and the samples it looks at.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,34 +128,46 @@ pub fn selectors(expr: &Expr) -> Vec<Vec<Matcher>> {
     found
 }
 
-/// Refuses, by name and position, what is read but not evaluated: unless `experimental`, what upstream keeps behind a
-/// flag. Evaluation begins with this.
-pub fn supported(expr: &Expr, experimental: bool) -> Result<(), ParseError> {
-    let mut result = own_parts(expr, experimental);
+/// Refuses, by name and position, what is read but not evaluated: what upstream keeps behind a flag, unless it is among the
+/// `features`. Evaluation begins with this. In upstream's words.
+pub fn supported(expr: &Expr, features: Features) -> Result<(), ParseError> {
+    if features == Features::ALL {
+        return Ok(());
+    }
+    let mut result = own_parts(expr, features);
     each_child(expr, &mut |child| {
         if result.is_ok() {
-            result = supported(child, experimental);
+            result = supported(child, features);
         }
     });
     result
 }
 
 /// The same for one node, without what is in it.
-fn own_parts(expr: &Expr, experimental: bool) -> Result<(), ParseError> {
-    let flagged = |span: Span, what: &str| {
-        if experimental { Ok(()) } else { Err(ParseError::new(span, format!("{what} is experimental and not enabled"))) }
-    };
-    match &expr.kind {
-        ExprKind::Call(call) if call.function.experimental => flagged(expr.span, &format!("function {}", call.function.name)),
-        ExprKind::Aggregate(aggregate) if matches!(aggregate.op, AggregateOp::Limitk | AggregateOp::LimitRatio) => {
-            flagged(expr.span, &format!("aggregation {}", aggregate.op.name()))
+fn own_parts(expr: &Expr, features: Features) -> Result<(), ParseError> {
+    let refuse = |span: Span, message: String| Err(ParseError::new(span, message));
+    let edges = match &expr.kind {
+        ExprKind::Call(call) if call.function.experimental && !features.functions => {
+            return refuse(expr.span, format!("function {} is not enabled", quote(call.function.name)));
         }
-        ExprKind::Binary(binary) => binary.rest.iter().try_for_each(|step| {
-            let fills = step.matching.fill_left.is_some() || step.matching.fill_right.is_some();
-            if fills { flagged(step.op_span, "modifier fill") } else { Ok(()) }
-        }),
-        ExprKind::Selector(selector) => selector.edges.map_or(Ok(()), |edges| flagged(expr.span, &format!("modifier {}", edges.word()))),
-        ExprKind::Range(range) => range.selector.edges.map_or(Ok(()), |edges| flagged(expr.span, &format!("modifier {}", edges.word()))),
+        ExprKind::Aggregate(aggregate) if aggregate.op.is_experimental() && !features.functions => {
+            let name = aggregate.op.name();
+            let message = format!("{name}() is experimental and must be enabled with --enable-feature=promql-experimental-functions");
+            return refuse(expr.span, message);
+        }
+        ExprKind::Binary(binary) if !features.fill_modifiers => {
+            let fills = |step: &BinaryStep| step.matching.fill_left.is_some() || step.matching.fill_right.is_some();
+            if binary.rest.iter().any(fills) {
+                return refuse(expr.span, "binop fill modifiers are experimental and not enabled".to_owned());
+            }
+            None
+        }
+        ExprKind::Selector(selector) => selector.edges,
+        ExprKind::Range(range) => range.selector.edges,
+        _ => None,
+    };
+    match edges {
+        Some(edges) if !features.range_selectors => refuse(expr.span, format!("{} modifier is experimental and not enabled", edges.word())),
         _ => Ok(()),
     }
 }

@@ -16,6 +16,7 @@ use std::fmt;
 
 use crate::ast::Expr;
 use crate::error::EvalError;
+use crate::features::Features;
 use crate::limits::Limits;
 use crate::memory::Memory;
 use crate::{plan, value::QueryResult};
@@ -88,7 +89,7 @@ impl Runner {
             Ok(expr) => expr,
             Err(error) => return failure(eval, &error.to_string()),
         };
-        if let Err(error) = plan::supported(&expr, true) {
+        if let Err(error) = plan::supported(&expr, Features::ALL) {
             return Verdict::Skipped(error.message);
         }
         let result = match self.query(&expr, eval.when) {
@@ -129,7 +130,7 @@ impl Runner {
     }
 
     fn query(&self, expr: &Expr, when: When) -> Result<QueryResult, EvalError> {
-        let limits = Limits { delayed_name_removal: true, experimental: true, start_timestamps: true, ..Limits::default() };
+        let limits = Limits { delayed_name_removal: true, features: Features::ALL, start_timestamps: true, ..Limits::default() };
         match when {
             When::At(at) => crate::instant(expr, at, &self.memory, &limits),
             When::Range { start, end, step } => crate::range(expr, start, end, step, &self.memory, &limits),

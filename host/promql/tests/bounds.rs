@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use promql::{EvalError, Limits, Memory, Value, instant, parse, range};
+use promql::{EvalError, Features, Limits, Memory, Value, instant, parse, range};
 
 fn memory() -> Memory {
     let memory = Memory::new();
@@ -149,7 +149,7 @@ fn times_at_the_ends_of_the_world() {
     ] {
         let expr = parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
         for at in [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX] {
-            let limits = Limits { experimental: true, ..Limits::default() };
+            let limits = Limits { features: promql::Features::ALL, ..Limits::default() };
             let _ = instant(&expr, at, &memory, &limits);
             let _ = range(&expr, at, at.saturating_add(10), 1, &memory, &limits);
         }
@@ -181,15 +181,27 @@ fn patterns_are_linear_and_limited() {
 #[test]
 fn what_is_behind_a_flag_is_refused_by_name_and_place() {
     let cases = [
-        ("sum(info(x))", "1:5: parse error: function info is experimental and not enabled"),
-        ("rate(x[5m] smoothed)", "1:6: parse error: modifier smoothed is experimental and not enabled"),
-        ("limit_ratio(1, x)", "1:1: parse error: aggregation limit_ratio is experimental and not enabled"),
-        ("sum(mad_over_time(x[1m]))", "1:5: parse error: function mad_over_time is experimental and not enabled"),
-        ("x + fill(1) y", "1:3: parse error: modifier fill is experimental and not enabled"),
+        ("sum(info(x))", "1:5: parse error: function \"info\" is not enabled"),
+        ("rate(x[5m] smoothed)", "1:6: parse error: smoothed modifier is experimental and not enabled"),
+        ("1 + x anchored", "1:5: parse error: anchored modifier is experimental and not enabled"),
+        (
+            "limit_ratio(1, x)",
+            "1:1: parse error: limit_ratio() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
+        ),
+        ("sum(mad_over_time(x[1m]))", "1:5: parse error: function \"mad_over_time\" is not enabled"),
+        ("-(x + fill(1) y)", "1:3: parse error: binop fill modifiers are experimental and not enabled"),
     ];
+    let names = ["promql-experimental-functions", "promql-extended-range-selectors", "promql-binop-fill-modifiers"];
     for (text, message) in cases {
         let expr = parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
-        assert_eq!(promql::plan::supported(&expr, false).expect_err("not there yet").to_string(), message);
+        let refused = promql::plan::supported(&expr, Features::default()).expect_err("behind a flag").to_string();
+        assert_eq!(refused, message);
         assert_eq!(instant(&expr, 0, &memory(), &Limits::default()), Err(EvalError::BadQuery(message.to_owned())));
+        // One flag alone allows it.
+        let allows = |name: &&&str| promql::plan::supported(&expr, Features::named([**name])).is_ok();
+        let allowed: Vec<_> = names.iter().filter(allows).collect();
+        assert_eq!(allowed.len(), 1, "{text}: {allowed:?}");
     }
+    assert_eq!(Features::named(names), Features::ALL);
+    assert_eq!(Features::named(["promql-duration-expr", "promql-delayed-name-removal"]), Features::default());
 }

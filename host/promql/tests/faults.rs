@@ -30,7 +30,7 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> (T, Duration) {
 fn stopped_after(text: &str, memory: &Memory, step: Option<i64>) -> (Result<(), EvalError>, Duration) {
     let (expr, memory) = (parse(text).expect("good"), memory.clone());
     let cancel = Arc::new(AtomicBool::new(false));
-    let limits = Limits { cancel: Arc::clone(&cancel), experimental: true, ..Limits::default() };
+    let limits = Limits { cancel: Arc::clone(&cancel), features: promql::Features::ALL, ..Limits::default() };
     let running = std::thread::spawn(move || {
         let result = match step {
             None => instant(&expr, 1_500_000, &memory, &limits),
@@ -166,7 +166,7 @@ fn c5_range_step_is_refused_or_bounded() {
 #[test]
 fn c6_time_extremes_do_not_overflow() {
     let memory = memory(3);
-    let limits = Limits { experimental: true, deadline: Some(Instant::now() + Duration::from_secs(60)), ..Limits::default() };
+    let limits = Limits { features: promql::Features::ALL, deadline: Some(Instant::now() + Duration::from_secs(60)), ..Limits::default() };
     for text in ["x @ 1e300", "x @ -1e300", "x @ NaN", "x @ Inf", "x @ 9.3e15", "x[1e300]", "x offset 1e300", "x[5m:1e300]"] {
         match parse(text) {
             Err(error) => println!("{text}: {error}"),

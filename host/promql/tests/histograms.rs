@@ -168,7 +168,7 @@ fn a_range_is_its_instants() {
     for case in 0..cases / 5 {
         let memory = store(&mut random, case % 3 == 0);
         for text in QUERIES {
-            let limits = Limits { experimental: true, delayed_name_removal: case % 2 == 0, ..Limits::default() };
+            let limits = Limits { features: promql::Features::ALL, delayed_name_removal: case % 2 == 0, ..Limits::default() };
             let expr = parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
             let (start, step) = (random.below(600_000) as i64, 1 + random.below(70_000) as i64);
             let end = start + step * 5;
@@ -254,7 +254,7 @@ fn no_histogram_brings_it_down() {
         let samples = all.iter().cycle().skip(at * 7).take(all.len()).enumerate();
         memory.load_histograms(&labels, samples.map(|(row, h)| (row as i64 * STEP, Arc::new(h.clone()))));
     }
-    let limits = Limits { experimental: true, ..Limits::default() };
+    let limits = Limits { features: promql::Features::ALL, ..Limits::default() };
     for text in QUERIES {
         let end = all.len() as i64 * STEP;
         // An error is an answer too; to come back is what counts.

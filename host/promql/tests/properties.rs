@@ -74,7 +74,7 @@ proptest! {
         for (series, points) in [("up{a=\"b\"}", "1 2 _ stale 0x5"), ("sum{a=\"1\",le=\"+Inf\"}", "NaN Inf -Infx2"), ("step", "1+1x20"), ("start{a=\"b\"}", "5x9")] {
             memory.load_text(series, points, 15_000).expect("good series");
         }
-        let limits = Limits { samples_max: 200_000, experimental: true, delayed_name_removal: step % 2 == 0, ..Limits::default() };
+        let limits = Limits { samples_max: 200_000, features: promql::Features::ALL, delayed_name_removal: step % 2 == 0, ..Limits::default() };
         let _ = promql::range(&expr, start, start + 20 * step, step, &memory, &limits);
         let _ = promql::instant(&expr, start, &memory, &limits);
     }

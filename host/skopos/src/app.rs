@@ -172,7 +172,7 @@ impl App {
                 samples_max: self.flags.query_samples_max,
                 query_bytes: usize::try_from(self.flags.query_bytes).unwrap_or(usize::MAX),
                 lookback_ms: i64::try_from(self.flags.query_lookback_ms).unwrap_or(i64::MAX),
-                experimental: self.flags.experimental(),
+                features: self.flags.promql_features(),
                 delayed_name_removal: self.flags.feature("promql-delayed-name-removal"),
                 start_timestamps: self.flags.feature("use-start-timestamps"),
                 ..web::Limits::default()

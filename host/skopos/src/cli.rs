@@ -7,6 +7,7 @@ use clap::{Args, Parser, ValueEnum};
 use model::format_duration;
 
 mod commands;
+pub(crate) mod features;
 mod tsdb;
 
 pub(crate) use commands::{
@@ -123,8 +124,8 @@ pub(crate) struct ServerFlags {
     #[arg(long = "query.lookback-delta", value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub(crate) query_lookback_ms: u64,
     /// What upstream keeps behind a flag, by its names, separated by commas: promql-experimental-functions,
-    /// promql-extended-range-selectors, promql-binop-fill-modifiers, promql-delayed-name-removal, use-start-timestamps. What is on here anyway is taken and
-    /// changes nothing. May come more than once.
+    /// promql-extended-range-selectors, promql-binop-fill-modifiers, promql-delayed-name-removal, use-start-timestamps. Of what is on
+    /// here anyway, and of what is not here, the log says so. May come more than once.
     #[arg(long = "enable-feature", value_name = "NAME", value_delimiter = ',')]
     pub(crate) features: Vec<String>,
     /// Only lines of this level or above.
@@ -147,11 +148,9 @@ impl ServerFlags {
         if inner.is_empty() { String::new() } else { format!("/{inner}") }
     }
 
-    /// Whether PromQL's experimental parts are on. They are one here: functions, range modifiers, `fill`.
-    pub(crate) fn experimental(&self) -> bool {
-        self.features.iter().any(|name| {
-            matches!(name.as_str(), "promql-experimental-functions" | "promql-extended-range-selectors" | "promql-binop-fill-modifiers")
-        })
+    /// The experimental parts of PromQL that are asked for.
+    pub(crate) fn promql_features(&self) -> promql::Features {
+        promql::Features::named(self.features.iter().map(String::as_str))
     }
 
     /// Whether this feature is asked for.

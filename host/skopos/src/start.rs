@@ -20,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
 use crate::app::{App, Current, Rooms, hostname};
-use crate::cli::ServerFlags;
+use crate::cli::{ServerFlags, features};
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigSource, EXEMPLARS_MAX, MainFile};
 use crate::files::{Files, Own};
@@ -42,6 +42,9 @@ const STOP_MAX: Duration = Duration::from_secs(20);
 /// Runs the server until it is told to stop.
 pub(crate) fn run(flags: ServerFlags) -> ExitCode {
     log::init(flags.log_level, flags.log_format);
+    for (option, remark) in flags.features.iter().filter_map(|name| Some((name, features::remark(name)?))) {
+        tracing::warn!(%option, "{remark}");
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -338,7 +341,7 @@ fn rooms(app: &Arc<App>, db: &tsdb::Db, resolver: &Arc<Resolver>, config: &Confi
             samples_max: app.flags.query_samples_max,
             bytes_max: usize::try_from(app.flags.query_bytes).unwrap_or(usize::MAX),
             lookback_ms: i64::try_from(app.flags.query_lookback_ms).unwrap_or(i64::MAX),
-            experimental: app.flags.experimental(),
+            features: app.flags.promql_features(),
             delayed_name_removal: app.flags.feature("promql-delayed-name-removal"),
             start_timestamps: app.flags.feature("use-start-timestamps"),
             ..promql::Limits::default()

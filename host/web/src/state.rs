@@ -134,8 +134,8 @@ pub struct Limits {
     pub lookback_ms: i64,
     /// Step of subqueries that name none, in milliseconds.
     pub subquery_step_ms: i64,
-    /// Whether PromQL's experimental functions and modifiers are allowed (`--enable-feature`).
-    pub experimental: bool,
+    /// What is allowed of PromQL's experimental parts (`--enable-feature`).
+    pub features: promql::Features,
     /// Whether names of metrics are dropped at the end of a query (`--enable-feature=promql-delayed-name-removal`).
     pub delayed_name_removal: bool,
     /// Whether functions of counters look at start timestamps (`--enable-feature=use-start-timestamps`).
@@ -159,7 +159,7 @@ impl Default for Limits {
             answer_stall: Duration::from_secs(30),
             lookback_ms: 300_000,
             subquery_step_ms: 60_000,
-            experimental: false,
+            features: promql::Features::default(),
             delayed_name_removal: false,
             start_timestamps: false,
             body_bytes: 4 << 20,

@@ -162,6 +162,12 @@ impl AggregateOp {
         .find(|op| op.name() == text)
     }
 
+    /// Whether upstream keeps it behind a flag.
+    #[must_use]
+    pub fn is_experimental(self) -> bool {
+        matches!(self, Self::Limitk | Self::LimitRatio)
+    }
+
     /// As it is written.
     #[must_use]
     pub fn name(self) -> &'static str {

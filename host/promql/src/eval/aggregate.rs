@@ -27,7 +27,7 @@ impl Query<'_> {
         if let Some(columns) = self.fused(aggregate, steps)? {
             return Ok(columns);
         }
-        let parameter = aggregate.param.as_ref().map(|param| self.eval_scalar(param, steps)).transpose()?;
+        let parameter = aggregate.param.as_ref().map(|param| self.eval_parameter(param, steps)).transpose()?;
         let parameter = parameter.as_ref().map_or(&[][..], |p| &p.values);
         let mut input = self.eval_vector(&aggregate.expr, steps)?;
         let op = aggregate.op;

@@ -29,11 +29,14 @@ impl Query<'_> {
     pub(crate) fn look(&self, shift: &Shift, span: Span) -> Result<Look, EvalError> {
         let (start, end) = self.ends();
         let offset = shift.offset.as_ref().map_or(Ok(0), |offset| self.milliseconds(offset, span))?;
-        let at = shift.at.map(|at| match at {
-            AtTime::Time(time) => time,
-            AtTime::Start => start,
-            AtTime::End => end,
-        });
+        let at = match shift.at {
+            None => None,
+            Some(AtTime::Time(time)) => Some(time),
+            // Upstream resolves these everywhere but there.
+            Some(AtTime::Start | AtTime::End) if self.in_parameter.get() => None,
+            Some(AtTime::Start) => Some(start),
+            Some(AtTime::End) => Some(end),
+        };
         Ok(Look { offset, at })
     }
 

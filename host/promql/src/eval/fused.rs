@@ -5,7 +5,7 @@ use model::seams::{KeyedGroups, LabelKey, SelectRequest};
 use model::{LabelSet, METRIC_NAME, MatchOp, TimeRange};
 
 use super::aggregate::Spread;
-use super::selector::{Newest, ends};
+use super::selector::{Newest, Want};
 use super::slopes::Compute;
 use super::windows::Walk;
 use super::{Column, Columns, PLACE_BYTES, Query, Steps, clean};
@@ -140,12 +140,9 @@ impl Query<'_> {
         steps: Steps,
         visit: &mut Visit<'_>,
     ) -> Result<Option<KeyedGroups>, EvalError> {
-        let look = self.look(&source.selector.shift, source.span)?;
+        let sight = self.sight(&source.selector.shift, source.span, steps, Want::Values)?;
         let lookback = self.limits.lookback_ms;
-        let (first, last) = (look.from(steps.start), look.from(steps.end()));
-        let range = TimeRange { start: first.saturating_sub(lookback).saturating_add(1), end: last };
-        let Some((keyed, _of_keys)) = self.select_keyed(source, range, key)? else { return Ok(None) };
-        let bounds: Vec<i64> = (0..steps.count).map(|at| look.from(steps.at(at))).collect();
+        let Some((keyed, _of_keys)) = self.select_keyed(source, sight.range(lookback), key)? else { return Ok(None) };
         let mut values = vec![model::absent(); steps.count];
         for (group, keys) in keyed.groups.iter().zip(&keyed.of) {
             let mut newest: Option<Newest> = None;
@@ -156,8 +153,7 @@ impl Query<'_> {
                     return Ok(false);
                 }
                 self.budget.work(steps.count)?;
-                let newest = newest
-                    .get_or_insert_with(|| Newest::new(column.times, ends(column.times, bounds.iter().copied()), bounds.clone(), lookback));
+                let newest = newest.get_or_insert_with(|| Newest::new(column.times, &sight, lookback));
                 let found = newest.pick(&column, &mut values);
                 if found > 0 {
                     looked_at += found;

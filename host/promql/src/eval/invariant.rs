@@ -23,6 +23,7 @@ fn fixed(expr: &Expr) -> bool {
             call.args.iter().all(|arg| matches!(&arg.unwrap_parens().kind, ExprKind::Selector(selector) if stands(selector)))
         }
         ExprKind::Call(call) => !TIMED.contains(&call.function.name) && call.args.iter().all(fixed),
-        ExprKind::Aggregate(aggregate) => fixed(&aggregate.expr) && aggregate.param.as_ref().is_none_or(fixed),
+        // Whatever the parameter is: that of the first step counts for all, as upstream.
+        ExprKind::Aggregate(aggregate) => fixed(&aggregate.expr),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use model::seams::{ColumnRef, SelectRequest, SelectedGroup};
 use model::{Histogram, LabelSet, TimeRange, is_absent, is_stale};
 
+use super::sight::Sight;
 use super::totals::Decoder;
 use super::{Column, Columns, Histograms, Query, Steps};
 use crate::ast::{Edges, Selector};
@@ -29,17 +30,16 @@ pub(crate) enum Want {
 impl Query<'_> {
     /// The values at each step, or what else is wanted of the samples.
     pub(crate) fn instant_selector(&self, selector: &Selector, span: Span, steps: Steps, want: Want) -> Result<Columns<'_>, EvalError> {
-        let look = self.look(&selector.shift, span)?;
+        let sight = self.sight(&selector.shift, span, steps, want)?;
         let times = want != Want::Values;
         let lookback = self.limits.lookback_ms;
-        let (first, last) = (look.from(steps.start), look.from(steps.end()));
-        // Left-open: a sample exactly one lookback old is too old.
         let smoothed = selector.edges == Some(Edges::Smoothed) && !times;
-        let end = if smoothed { last.saturating_add(lookback) } else { last };
-        let range = TimeRange { start: first.saturating_sub(lookback).saturating_add(1), end };
+        let mut range = sight.range(lookback);
+        if smoothed {
+            range.end = range.end.saturating_add(lookback);
+        }
         let totals_only = self.wants_totals_only(span);
         let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(0)? };
-        let bounds: Vec<i64> = (0..steps.count).map(|at| look.from(steps.at(at))).collect();
         let Selection { groups, charge: of_labels, _of_groups } = self.select(selector, range)?;
         for group in groups {
             let mut newest: Option<Newest> = None;
@@ -47,12 +47,11 @@ impl Query<'_> {
             let starts = if want == Want::Starts { self.budget.ask(|| group.starts())? } else { Vec::new() };
             self.columns(group.as_ref(), &mut |column| {
                 self.budget.work(steps.count)?;
-                let newest = newest
-                    .get_or_insert_with(|| Newest::new(column.times, ends(column.times, bounds.iter().copied()), bounds.clone(), lookback));
-                let bound = |at: usize| bounds[at];
+                let newest = newest.get_or_insert_with(|| Newest::new(column.times, &sight, lookback));
+                let bound = |at: usize| sight.now[at];
                 let picked = if smoothed && !column.histograms.is_empty() {
                     let held = (column.times, column.floats, column.histograms);
-                    self.between_mixed(held, &group.labels()[column.series], span, steps, look, totals_only)
+                    self.between_mixed(held, &group.labels()[column.series], span, &sight.now, totals_only)
                 } else if smoothed {
                     between(column.times, column.floats, &newest.ends, lookback, bound).map(|v| (v, None))
                 } else if !column.histograms.is_empty() {
@@ -157,7 +156,8 @@ pub(super) struct Newest {
 }
 
 impl Newest {
-    pub(super) fn new(times: &[i64], ends: Vec<usize>, bounds: Vec<i64>, lookback: i64) -> Self {
+    pub(super) fn new(times: &[i64], sight: &Sight, lookback: i64) -> Self {
+        let (ends, bounds) = (ends(times, sight.until.iter().copied()), sight.now.clone());
         let row = |(end, bound): (&usize, &i64)| end.checked_sub(1).filter(|row| times[*row] > bound.saturating_sub(lookback));
         let rows = ends.iter().zip(&bounds).map(row).collect();
         Self { ends, bounds, lookback, rows }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use model::{Histogram, LabelSet, ResetHint, is_absent, is_stale};
 
-use super::duration::Look;
 use super::totals::Decoder;
-use super::{Column, Element, Histograms, Query, Steps};
+use super::{Column, Element, Histograms, Query};
 use crate::functions::mixed::{Remark, interpolated};
 use crate::histogram::{FloatHistogram, HistogramPoint};
 use crate::position::Span;
@@ -21,8 +20,7 @@ impl Query<'_> {
         (times, floats, histograms): Held<'_>,
         labels: &LabelSet,
         span: Span,
-        steps: Steps,
-        look: Look,
+        bounds: &[i64],
         totals_only: bool,
     ) -> Option<(Vec<f64>, Option<Histograms>)> {
         let mut decoder = Decoder::new(totals_only);
@@ -31,10 +29,9 @@ impl Query<'_> {
         let numbers: Vec<(i64, f64)> =
             times.iter().copied().zip(floats.iter().copied()).filter(|(_, v)| !is_absent(*v) && !is_stale(*v)).collect();
         let lookback = self.limits.lookback_ms;
-        let mut column = Column::empty(LabelSet::empty(), false, steps.count);
+        let mut column = Column::empty(LabelSet::empty(), false, bounds.len());
         let mut remarks = Vec::new();
-        for at in 0..steps.count {
-            let time = look.from(steps.at(at));
+        for (at, time) in bounds.iter().copied().enumerate() {
             let (oldest, newest) = (time.saturating_sub(lookback), time.saturating_add(lookback));
             let numbers = &numbers[numbers.partition_point(|(t, _)| *t <= oldest)..numbers.partition_point(|(t, _)| *t <= newest)];
             let points = &points[points.partition_point(|p| p.time <= oldest)..points.partition_point(|p| p.time <= newest)];

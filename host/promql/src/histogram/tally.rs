@@ -137,10 +137,11 @@ impl<C: Cell> Tally<C> {
         self.schema = schema;
         let threshold = self.zero_threshold;
         for (into, from) in [(&mut self.positive, &other.positive), (&mut self.negative, &other.negative)] {
-            // What lies in the common bucket around zero has been counted there.
-            let outside = from.iter().filter(|b| exponential(b.index, other.schema) > threshold);
-            let mut cells: Vec<(i32, f64)> = outside.map(|b| (b.index, b.count)).collect();
+            let mut cells: Vec<(i32, f64)> = from.iter().map(|b| (b.index, b.count)).collect();
             reduce(&mut cells, other.schema, schema);
+            // What lies in the common bucket around zero has been counted there. A bucket that reaches beyond it only since it was
+            // merged is counted in both, as upstream does.
+            cells.retain(|(index, _)| exponential(*index, schema) > threshold);
             add_cells(into, cells, sign);
         }
         Ok(noted)
@@ -319,6 +320,18 @@ mod tests {
             assert_eq!((sum.zero_threshold, sum.zero_count), (4.0, 9.0));
             assert_eq!(sum.positive, [(3, 4.0), (4, 1.0)].map(|(index, count)| Bucket { index, count }));
         }
+    }
+
+    /// Upstream's `addBuckets` asks of the other's buckets only after they were merged whether they lie around zero.
+    #[test]
+    fn a_bucket_that_was_merged_across_the_border_of_zero_is_counted_on_both_sides() {
+        let root = std::f64::consts::SQRT_2;
+        let wide = histogram(0, root, 1.0, &[(3, 1.0)]);
+        // (1, √2] lies within zero and (√2, 2] does not; both become (1, 2].
+        let fine = histogram(1, 0.0, 0.0, &[(1, 3.0), (2, 5.0)]);
+        let sum = added(&wide, &fine);
+        assert_eq!((sum.zero_threshold, sum.zero_count, sum.count), (root, 4.0, 10.0));
+        assert_eq!(sum.positive, [(1, 8.0), (3, 1.0)].map(|(index, count)| Bucket { index, count }));
     }
 
     #[test]

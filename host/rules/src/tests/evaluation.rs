@@ -165,9 +165,9 @@ fn what_is_experimental_is_so_in_rules_too() {
     let mut world = World::new(text);
     world.set("x", 0, 1.0);
     world.evaluate(1000);
-    assert!(world.errors()[0].contains("experimental"), "{:?}", world.errors());
+    assert!(world.errors()[0].contains("function \"mad_over_time\" is not enabled"), "{:?}", world.errors());
     let mut world = World::new(text);
-    world.context.queries.experimental = true;
+    world.context.queries.features.functions = true;
     world.set("x", 0, 1.0);
     world.evaluate(1000);
     assert_eq!(world.query("x:mad", 1000), ["x:mad 0"]);

@@ -64,7 +64,7 @@ fn run_case(file: &TestFile, case: &TestCase, groups: &[&GroupConfig]) -> Vec<St
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         external_url: case.external_url.clone(),
         external_labels: case.external_labels.clone(),
-        queries: promql::Limits { experimental: true, ..promql::Limits::default() },
+        queries: promql::Limits { features: promql::Features::ALL, ..promql::Limits::default() },
     });
     let mut groups: Vec<Group> = groups.iter().map(|config| Group::new((*config).clone(), true)).collect();
     let end_ms = case.alerts.iter().map(|test| test.at_ms).chain(case.expressions.iter().map(|test| test.at_ms)).max().unwrap_or(0);
@@ -161,7 +161,8 @@ fn equal(a: f64, b: f64, fuzzy: bool) -> bool {
 
 fn query(file: &TestFile, test: &ExpressionTest, at: i64, store: &Memory) -> Result<Vec<Expected>, String> {
     let expr = promql::parse(&test.expr).map_err(|error| error.to_string())?;
-    let limits = promql::Limits { experimental: true, subquery_step_ms: file.evaluation_interval_ms, ..promql::Limits::default() };
+    let limits =
+        promql::Limits { features: promql::Features::ALL, subquery_step_ms: file.evaluation_interval_ms, ..promql::Limits::default() };
     let result = promql::instant(&expr, at, store, &limits).map_err(|error| error.to_string())?;
     match result.value {
         Value::Vector(samples) => Ok(samples.into_iter().map(answered).collect()),

@@ -95,9 +95,9 @@ fn discoveries(plugins: &Value) -> Map<String, Value> {
 /// `/api/v1/features`
 pub(crate) async fn features(Shared(app): Shared<App>) -> Result<Response, ApiError> {
     let state = &app.state;
-    let experimental = state.limits.experimental;
-    let functions = promql::functions().map(|function| (function.name, !function.experimental || experimental));
-    let operators = OPERATORS.map(|name| (name, true)).into_iter().chain(OPERATORS_EXPERIMENTAL.map(|name| (name, experimental)));
+    let on = state.limits.features;
+    let functions = promql::functions().map(|function| (function.name, !function.experimental || on.functions));
+    let operators = OPERATORS.map(|name| (name, true)).into_iter().chain(OPERATORS_EXPERIMENTAL.map(|name| (name, on.functions)));
     success(&json!({
         "api": {
             "admin": state.admin.is_some(), "exclude_alerts": true, "label_values_match": true, "lifecycle": state.enable_lifecycle,
@@ -108,10 +108,10 @@ pub(crate) async fn features(Shared(app): Shared<App>) -> Result<Response, ApiEr
         "otlp_receiver": {"delta_conversion": false, "native_delta_ingestion": false},
         "prometheus": {"agent_mode": false, "auto_reload_config": true, "server_mode": true, "stringlabels": false},
         "promql": {
-            "anchored": experimental, "at_modifier": true, "bool": true, "by": true, "delayed_name_removal": state.limits.delayed_name_removal,
-            "duration_expr": true, "fill": experimental, "fill_left": experimental, "fill_right": experimental, "group_left": true,
+            "anchored": on.range_selectors, "at_modifier": true, "bool": true, "by": true, "delayed_name_removal": state.limits.delayed_name_removal,
+            "duration_expr": true, "fill": on.fill_modifiers, "fill_left": on.fill_modifiers, "fill_right": on.fill_modifiers, "group_left": true,
             "group_right": true, "ignoring": true, "negative_offset": true, "offset": true, "on": true, "per_query_lookback_delta": true,
-            "per_step_stats": false, "smoothed": experimental, "subqueries": true, "type_and_unit_labels": false, "without": true,
+            "per_step_stats": false, "smoothed": on.range_selectors, "subqueries": true, "type_and_unit_labels": false, "without": true,
         },
         "promql_functions": all(functions),
         "promql_operators": all(operators),

@@ -95,9 +95,10 @@ async fn features_and_notices() {
     let features = ask_of(state.clone(), "GET /api/v1/features", &[], "").await.json()["data"].clone();
     assert_eq!(features["service_discovery_providers"], json!({"dns": true, "static": true}));
     assert_eq!((&features["promql_functions"]["rate"], &features["promql_functions"]["info"]), (&json!(true), &json!(false)));
-    state.limits.experimental = true;
+    state.limits.features = promql::Features { functions: true, ..promql::Features::default() };
     let features = ask_of(state.clone(), "GET /api/v1/features", &[], "").await.json()["data"].clone();
     assert_eq!((&features["promql_functions"]["info"], &features["promql_operators"]["limitk"]), (&json!(true), &json!(true)));
+    assert_eq!((&features["promql"]["anchored"], &features["promql"]["fill"]), (&json!(false), &json!(false)), "flags of their own");
     assert_eq!(ask("GET /api/v1/notifications").await.json()["data"], json!([]));
     state.runtime = Arc::new(|| web::RuntimeInfo { reload_failed: Some(1_700_000_000_000), ..web::RuntimeInfo::default() });
     let failed = json!({"text": "Configuration reload has failed.", "date": "2023-11-14T22:13:20Z", "active": true});
