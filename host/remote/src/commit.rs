@@ -5,7 +5,6 @@ use model::{LabelSet, TimestampMs, is_stale};
 
 use crate::cache::{LANE_ENDED, LANE_INVALID, LANE_NEW, LANE_REFUSED, LANE_STATES};
 use crate::hash::Key;
-use crate::lanes::LaneError;
 use crate::message::{Labels, Parsed, TEXTS_MAX};
 use crate::rows::{ROWS_MAX, RowBuffer};
 use crate::sender::State;
@@ -78,7 +77,7 @@ pub(crate) fn commit(state: &mut State, parsed: &Parsed, context: &Context<'_>) 
     commit.settle_all();
     commit.place_exemplars();
     commit.flush();
-    // Rows that turned out to be too late for their group are tried in another one, of which there are few.
+    // Rows that their group does not take are tried in another one, of which there are few.
     while !commit.later.is_empty() && commit.outcome.failed.is_none() {
         commit.settle_all();
         commit.flush();
@@ -119,7 +118,7 @@ impl Commit<'_> {
         if time < self.context.time_min {
             return self.too_old(item);
         }
-        let State { cache, lanes, rows, .. } = &mut *self.state;
+        let State { cache, lanes, .. } = &mut *self.state;
         let entry = cache.entry(at);
         let lane = if entry.lane < LANE_STATES { lanes.get(entry.lane) } else { None };
         let Some(lane) = lane else { return self.later.push(item) };
@@ -127,8 +126,19 @@ impl Commit<'_> {
             return self.repeats.push(item);
         }
         if time < lane.newest {
-            return self.later.push(item);
+            // At once: further samples of the series in this message may not be.
+            let base = lane.base;
+            return self.settle_behind(item, base);
         }
+        self.put(item, at, time);
+    }
+
+    /// Puts a sample that is the newest of its series into the row of its time in its lane.
+    #[inline]
+    fn put(&mut self, item: u32, at: u32, time: TimestampMs) {
+        let State { cache, lanes, rows, .. } = &mut *self.state;
+        let entry = cache.entry(at);
+        let Some(lane) = lanes.get(entry.lane) else { return };
         entry.newest = time;
         if lane.turn != rows.turn || rows.rows[lane.row as usize].time != time {
             lane.row = rows.find_or_insert(entry.lane, time);
@@ -200,86 +210,100 @@ impl Commit<'_> {
         self.later.clear();
     }
 
-    /// Finds the group and the column of a series that has none, or that has to leave its group.
+    /// Finds the group and the column of a series that has none.
     fn settle(&mut self, item: u32) {
         let (at, place, time) = self.item(item);
         if self.state.cache.entry(at).lane == LANE_ENDED {
             self.flush();
             self.state.cache.entry(at).lane = LANE_NEW;
         }
-        let entry = *self.state.cache.entry(at);
-        let known = self.state.lanes.get(entry.lane).map(|lane| (lane.base, lane.newest));
-        if let Some((_, newest)) = known
-            && (time <= entry.newest || time >= newest)
-        {
-            return self.place(item);
+        match self.state.cache.entry(at).lane {
+            LANE_INVALID => self.outcome.invalid += 1,
+            LANE_REFUSED => self.outcome.refused += 1,
+            LANE_NEW => {
+                let Some(labels) = self.labels(at, place) else { return };
+                if self.open_any_column(at, time, &labels, item) {
+                    self.put(item, at, time);
+                }
+            }
+            _ => self.place(item),
         }
-        let labels = match entry.lane {
-            LANE_INVALID => {
+    }
+
+    /// Finds a place for a sample that is the newest of its series, but whose lane has newer rows: another lane, or as a late row.
+    #[cold]
+    fn settle_behind(&mut self, item: u32, base: u32) {
+        let (at, place, time) = self.item(item);
+        let Some(lane) = self.choose(at, base, time, item) else { return };
+        if let Some(lane) = lane {
+            let Some(labels) = self.labels(at, place) else { return };
+            let left = self.state.cache.entry(at).lane;
+            if !self.open_column(at, lane, &labels, item) {
+                return;
+            }
+            if let Some(left) = self.state.lanes.get(left) {
+                left.forgotten += 1;
+            }
+        }
+        self.put(item, at, time);
+    }
+
+    fn labels(&mut self, at: u32, place: u32) -> Option<LabelSet> {
+        match self.context.labels.labels(place) {
+            Ok(labels) => Some(labels),
+            Err(reason) => {
                 self.outcome.invalid += 1;
-                return;
-            }
-            LANE_REFUSED => {
-                self.outcome.refused += 1;
-                return;
-            }
-            _ => match self.context.labels.labels(place) {
-                Ok(labels) => labels,
-                Err(reason) => {
-                    self.outcome.invalid += 1;
-                    if self.outcome.texts.len() < TEXTS_MAX {
-                        self.outcome.texts.push(reason);
-                    }
-                    self.state.cache.entry(at).lane = LANE_INVALID;
-                    return;
+                if self.outcome.texts.len() < TEXTS_MAX {
+                    self.outcome.texts.push(reason);
                 }
-            },
-        };
-        let base = known.map_or_else(|| self.base_of(&labels), |(base, _)| base);
-        if self.open_column(at, base, time, &labels, item) {
-            self.place(item);
+                self.state.cache.entry(at).lane = LANE_INVALID;
+                None
+            }
         }
     }
 
-    fn base_of(&mut self, labels: &LabelSet) -> u32 {
-        let (job, instance) = (labels.get("job").unwrap_or_default(), labels.get("instance").unwrap_or_default());
-        self.state.lanes.base(self.context.sender, job, instance)
-    }
-
-    /// Gives an entry a column in a group of this base. False if the sample is dealt with.
-    fn open_column(&mut self, at: u32, base: u32, time: TimestampMs, labels: &LabelSet, item: u32) -> bool {
-        let State { cache, lanes, rows, .. } = &mut *self.state;
-        let (lane, late) = match lanes.choose(base, (time, rows.turn), |row| rows.time(row), self.context.append) {
-            Ok(lane) => (lane, false),
-            // Storage may still take it, as a late one.
-            Err(LaneError::OutOfOrder(first)) => (first, true),
-            Err(LaneError::Storage(error)) => {
+    /// A lane that takes a row of this time at its end, if there is one. None if storage says no: the sample is dealt with.
+    fn choose(&mut self, at: u32, base: u32, time: TimestampMs, item: u32) -> Option<Option<u32>> {
+        let State { lanes, rows, .. } = &mut *self.state;
+        match lanes.choose(base, (time, rows.turn), |row| rows.time(row), self.context.append) {
+            Ok(lane) => Some(lane),
+            Err(error) => {
                 self.no_column(at, error, item);
-                return false;
-            }
-        };
-        let entry = cache.entry(at);
-        if !(late && entry.lane == lane) {
-            let Some(open) = lanes.get(lane) else { return false };
-            match open.writer.column(labels) {
-                Ok(column) => {
-                    (entry.lane, entry.column) = (lane, column);
-                    open.has_columns = true;
-                }
-                Err(error) => {
-                    // A group for nobody: past the budget each new instance would leave one.
-                    if !open.has_columns {
-                        lanes.close(lane);
-                    }
-                    self.no_column(at, error, item);
-                    return false;
-                }
+                None
             }
         }
-        if late {
-            self.repeats.push(item);
+    }
+
+    /// Gives a series that has no column one, in a lane that is not ahead of its sample or else in the one that is least. False if the
+    /// sample is dealt with.
+    fn open_any_column(&mut self, at: u32, time: TimestampMs, labels: &LabelSet, item: u32) -> bool {
+        let (job, instance) = (labels.get("job").unwrap_or_default(), labels.get("instance").unwrap_or_default());
+        let base = self.state.lanes.base(self.context.sender, job, instance);
+        let Some(lane) = self.choose(at, base, time, item) else { return false };
+        let Some(lane) = lane.or_else(|| self.state.lanes.least_ahead(base)) else { return false };
+        self.open_column(at, lane, labels, item)
+    }
+
+    /// Gives a series a column in a lane. False if the sample is dealt with.
+    fn open_column(&mut self, at: u32, lane: u32, labels: &LabelSet, item: u32) -> bool {
+        let State { cache, lanes, .. } = &mut *self.state;
+        let Some(open) = lanes.get(lane) else { return false };
+        match open.writer.column(labels) {
+            Ok(column) => {
+                let entry = cache.entry(at);
+                (entry.lane, entry.column) = (lane, column);
+                open.has_columns = true;
+                true
+            }
+            Err(error) => {
+                // A group for nobody: past the budget each new instance would leave one.
+                if !open.has_columns {
+                    lanes.close(lane);
+                }
+                self.no_column(at, error, item);
+                false
+            }
         }
-        !late
     }
 
     fn no_column(&mut self, at: u32, error: ColumnError, item: u32) {
@@ -345,33 +369,45 @@ impl Commit<'_> {
         self.state.rows.begin();
     }
 
-    /// Writes a row. `again`: what is too late for a group of which not much is known yet may go to another.
-    fn write(&mut self, row: &RowBuffer, again: bool) {
+    /// Writes a row. `in_order`: its samples are each the newest of their series, so that it is taken as a late one too.
+    fn write(&mut self, row: &RowBuffer, in_order: bool) {
         let len = row.columns.len() + row.histograms.len();
-        let Some(lane) = self.state.lanes.get(row.lane).filter(|_| len > 0 && self.outcome.failed.is_none()) else { return };
+        if self.outcome.failed.is_some() {
+            return self.forget_times(row);
+        }
+        let Some(lane) = self.state.lanes.get(row.lane).filter(|_| len > 0) else { return };
         let batch = Row::floats(row.time, &row.columns, &row.values);
         let batch = batch.with_histograms(&row.histograms).with_exemplars(&row.exemplars).with_starts(&row.starts);
-        let report = match lane.writer.append(batch) {
+        let result = lane.writer.append(if in_order { batch.in_order() } else { batch });
+        let newest = lane.writer.newest();
+        lane.used = self.context.now;
+        let report = match result {
             Ok(report) => report,
             Err(error) => {
+                lane.newest = lane.newest.max(newest);
                 self.outcome.failed = Some(error.to_string());
-                return;
+                return self.forget_times(row);
             }
         };
-        lane.used = self.context.now;
-        if report.out_of_order > 0 && again && lane.newest == TimestampMs::MIN {
+        if report.out_of_order > 0 && in_order && row.time >= lane.newest {
+            // Its newest row is of this time and could not be acknowledged, so that nothing may be added to it: another lane.
             lane.newest = row.time.saturating_add(1);
-            for item in row.items.iter().chain(&row.histogram_items) {
-                let at = self.item(*item).0;
-                self.state.cache.entry(at).newest = TimestampMs::MIN;
-                self.later.push(*item);
-            }
+            self.forget_times(row);
+            self.later.extend(row.items.iter().chain(&row.histogram_items));
             return;
         }
         if report.accepted > 0 || report.duplicate > 0 {
             lane.newest = lane.newest.max(row.time);
         }
         self.count(row, report);
+    }
+
+    /// The row was not written, so that its samples are not the newest of their series: they may come again, after others.
+    fn forget_times(&mut self, row: &RowBuffer) {
+        for item in row.items.iter().chain(&row.histogram_items) {
+            let at = self.item(*item).0;
+            self.state.cache.entry(at).newest = TimestampMs::MIN;
+        }
     }
 
     fn count(&mut self, row: &RowBuffer, report: AppendReport) {
@@ -482,8 +518,7 @@ impl Commit<'_> {
     /// Sees to it that the series has a column. False if the sample is dealt with.
     fn keep_open(&mut self, item: u32) -> bool {
         let (at, place, time) = self.item(item);
-        let lane = self.state.cache.entry(at).lane;
-        if lane < LANE_STATES {
+        if self.state.cache.entry(at).lane < LANE_STATES {
             return true;
         }
         self.state.cache.entry(at).lane = LANE_NEW;
@@ -491,12 +526,7 @@ impl Commit<'_> {
             self.outcome.invalid += 1;
             return false;
         };
-        let base = self.base_of(&labels);
-        let repeats = self.repeats.len();
-        let opened = self.open_column(at, base, time, &labels, item);
-        let late = self.repeats.len() > repeats;
-        self.repeats.truncate(repeats);
-        opened || late
+        self.open_any_column(at, time, &labels, item)
     }
 
     fn finish(self) -> Outcome {

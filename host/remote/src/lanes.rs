@@ -1,9 +1,10 @@
 //! The groups that a sender writes to.
 //!
-//! A group holds series that share times, and a row of it may not be older than its newest. A sender's job and instance is such
-//! a group as long as its samples come in order. They do not always: a sender with several connections may be behind with one of
-//! them. So each job and instance has lanes, each a group: a series whose sample is newer than its last one and older than the
-//! newest row of its lane moves to a lane where it is not, and stays there.
+//! A group holds series that share times, and is written at its end with the least effort. A sender's job and instance is such a group
+//! as long as its samples come in order. They do not always: a sender with several connections may be behind with one of them. So each
+//! job and instance has lanes, each a group: a series whose sample is newer than its last one and older than the newest row of its lane
+//! moves to a lane where it is not, and stays there. Where there are no more lanes it stays where it is, and its samples are late rows of
+//! that group: they cost more memory until they are in a block, but none is refused for it.
 //!
 //! Series without an instance, such as recorded ones, come from everywhere: there a lane is taken by series that came with the same time.
 
@@ -12,8 +13,8 @@ use std::collections::HashMap;
 use model::TimestampMs;
 use model::seams::{Append, ColumnError, GroupAppend};
 
-/// Most lanes of a job and instance, and where there is no instance. A Prometheus that catches up after a break may have many connections,
-/// each at its own time.
+/// Most lanes of a job and instance, and where there is no instance: as many as a Prometheus that catches up after a break may have
+/// connections, each at its own time. Nothing is lost with more.
 const LANES_MAX: usize = 32;
 const LANES_WITHOUT_INSTANCE_MAX: usize = 256;
 
@@ -21,14 +22,14 @@ const LANES_WITHOUT_INSTANCE_MAX: usize = 256;
 pub(crate) struct Lane {
     pub(crate) writer: Box<dyn GroupAppend>,
     pub(crate) base: u32,
-    /// Of the newest row that was written; none is known of a group that was there before.
+    /// Of the newest row, also of one from before a restart.
     pub(crate) newest: TimestampMs,
     /// When it was last written to, by the clock.
     pub(crate) used: TimestampMs,
     /// Its row that was filled last, good in this turn alone.
     pub(crate) row: u32,
     pub(crate) turn: u64,
-    /// Columns that it has for series that are not known any more.
+    /// Columns that it has for series that are not known any more, or have moved to another lane.
     pub(crate) forgotten: usize,
     /// Whether any series was given a column.
     pub(crate) has_columns: bool,
@@ -50,14 +51,6 @@ pub(crate) struct Lanes {
     free_lanes: Vec<u32>,
     free_bases: Vec<u32>,
     by_key: HashMap<Box<str>, u32>,
-}
-
-/// Why there is no lane.
-pub(crate) enum LaneError {
-    /// All that there may be have newer rows; this is the first.
-    OutOfOrder(u32),
-    /// Storage says no.
-    Storage(ColumnError),
 }
 
 impl Lanes {
@@ -93,58 +86,64 @@ impl Lanes {
         self.lanes.get_mut(lane as usize).and_then(Option::as_mut)
     }
 
-    /// A lane that takes a row of this time: one that has such a row already, in this turn or as its newest; else one where it is the
-    /// newest; else another one.
+    /// A lane that takes a row of this time at its end: one that has such a row already, in this turn or as its newest; else one where it
+    /// is the newest; else another one. None if all that there may be have newer rows.
     pub(crate) fn choose(
         &mut self,
         base: u32,
         (time, turn): (TimestampMs, u64),
         time_of_row: impl Fn(u32) -> Option<TimestampMs>,
         append: &dyn Append,
-    ) -> Result<u32, LaneError> {
-        let Base { key, has_instance, lanes } = &mut self.bases[base as usize];
+    ) -> Result<Option<u32>, ColumnError> {
+        let Base { has_instance, lanes, .. } = &self.bases[base as usize];
         let open = |place: &Option<u32>| place.and_then(|lane| Some((lane, self.lanes.get(lane as usize)?.as_ref()?)));
         let same = |lane: &Lane| lane.newest <= time && ((lane.turn == turn && time_of_row(lane.row) == Some(time)) || lane.newest == time);
         if let Some((lane, _)) = lanes.iter().filter_map(open).find(|(_, lane)| same(lane)) {
-            return Ok(lane);
+            return Ok(Some(lane));
         }
         let newer = lanes.iter().filter_map(open).find(|(_, lane)| lane.newest < time).map(|(lane, _)| lane);
         let max = if *has_instance { LANES_MAX } else { LANES_WITHOUT_INSTANCE_MAX };
-        let place = lanes.iter().position(|place| open(place).is_none()).unwrap_or(lanes.len());
-        if let Some(lane) = newer.filter(|_| *has_instance || place >= max) {
-            return Ok(lane);
+        let mut place = if newer.is_none() || !*has_instance { 0 } else { max };
+        while place < max {
+            if self.bases[base as usize].lanes.get(place).is_none_or(|lane| lane.is_none_or(|lane| self.lanes[lane as usize].is_none())) {
+                let lane = self.open_at(base, place, append)?;
+                // What is opened may have newer rows too, from before a restart.
+                if self.get(lane).is_some_and(|lane| lane.newest <= time) {
+                    return Ok(Some(lane));
+                }
+            }
+            place += 1;
         }
-        if place >= max {
-            return Err(LaneError::OutOfOrder(lanes.iter().copied().flatten().next().unwrap_or_default()));
-        }
+        Ok(newer)
+    }
+
+    /// Of the lanes of a base the one that is the least ahead.
+    pub(crate) fn least_ahead(&self, base: u32) -> Option<u32> {
+        let open = self.bases[base as usize].lanes.iter().copied().flatten();
+        open.filter_map(|lane| Some((self.lanes.get(lane as usize)?.as_ref()?.newest, lane))).min().map(|(_, lane)| lane)
+    }
+
+    fn open_at(&mut self, base: u32, place: usize, append: &dyn Append) -> Result<u32, ColumnError> {
+        let Base { key, lanes, .. } = &mut self.bases[base as usize];
         let key = if place == 0 { key.to_string() } else { format!("{key}#{}", place + 1) };
-        let writer = append.open_group(&key).map_err(|error| LaneError::Storage(ColumnError::Failed(error.to_string())))?;
-        let lane = Lane {
-            writer,
-            base,
-            newest: TimestampMs::MIN,
-            used: TimestampMs::MIN,
-            row: u32::MAX,
-            turn: 0,
-            forgotten: 0,
-            has_columns: false,
-        };
+        let writer = append.open_group(&key).map_err(|error| ColumnError::Failed(error.to_string()))?;
+        let newest = writer.newest();
+        let lane = Lane { writer, base, newest, used: TimestampMs::MIN, row: u32::MAX, turn: 0, forgotten: 0, has_columns: false };
         let at = match self.free_lanes.pop() {
             Some(at) => {
                 self.lanes[at as usize] = Some(lane);
-                at as usize
+                at
             }
             None => {
                 self.lanes.push(Some(lane));
-                self.lanes.len() - 1
+                (self.lanes.len() - 1) as u32
             }
         };
-        if place == lanes.len() {
-            lanes.push(Some(at as u32));
-        } else {
-            lanes[place] = Some(at as u32);
+        if lanes.len() <= place {
+            lanes.resize(place + 1, None);
         }
-        Ok(at as u32)
+        lanes[place] = Some(at);
+        Ok(at)
     }
 
     /// The groups that are open, by number.

@@ -300,6 +300,22 @@ fn storage_that_fails_is_asked_again() {
     assert_eq!(server.receiver.stats().senders[0].requests_failed, 1);
 }
 
+/// The request that failed comes again after other connections have gone on: its samples are late then, and not lost.
+#[test]
+fn what_failed_may_come_again_after_newer_samples() {
+    let server = Server::new();
+    let (first, second) = ("a{instance=i,job=x}", "b{instance=i,job=x}");
+    assert_eq!(server.v1(&v1(&[(first, &[(NOW, 1.0)]), (second, &[(NOW, 1.0)])])).status, 204);
+    server.disk.set_space(Some(0));
+    let failed = v1(&[(first, &[(NOW + 1, 2.0), (NOW + 2, 3.0)])]);
+    assert_eq!(server.v1(&failed).status, 500);
+    server.disk.set_space(None);
+    assert_eq!(server.v1(&v1(&[(second, &[(NOW + 3, 2.0)])])).status, 204);
+    let answer = server.v1(&failed);
+    assert_eq!((answer.status, answer.samples), (204, 2), "{answer:?}");
+    assert_eq!(server.stored()[&set(first).to_string()], [(NOW, 1.0), (NOW + 1, 2.0), (NOW + 2, 3.0)]);
+}
+
 #[test]
 fn series_past_a_limit_are_refused_and_the_others_taken() {
     let server = Server::on(tsdb::disk::SimDisk::new(), |options| options.series_max = 1);

@@ -5,10 +5,10 @@ use model::Clock;
 use crate::support::{NOW, Server, V2Writer, bytes, double, labels_v1, number, set, v1, v2, varint, zigzag};
 
 /// Splitmix64.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

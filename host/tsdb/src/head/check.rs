@@ -47,10 +47,23 @@ impl GroupWriter {
             return Some(AppendReport { too_old: samples, ..AppendReport::default() });
         }
         let oldest = self.newest.saturating_sub(options.out_of_order_window_ms);
-        if row.time < oldest || (row.time == self.newest && self.newest_unacknowledged) {
+        if (row.time < oldest && !row.in_order) || (row.time == self.newest && self.newest_unacknowledged) {
             return Some(AppendReport { out_of_order: samples, ..AppendReport::default() });
         }
         None
+    }
+
+    /// Late rows take several times the memory of others until they go to a block. Those that no window bounds have to wait past the
+    /// budget: their sender is to come again.
+    pub(super) fn room_for(&self, row: &Row<'_>) -> Result<(), AppendError> {
+        if row.time >= self.newest || !row.in_order {
+            return Ok(());
+        }
+        let series = self.db.index().len();
+        match self.db.no_room(series) {
+            Some(reason) => Err(AppendError::Failed(format!("no room for late samples until older ones are in a block: {reason}"))),
+            None => Ok(()),
+        }
     }
 
     /// Lays the values out by slot, and notes which series end.

@@ -328,10 +328,15 @@ impl GroupAppend for GroupWriter {
         self.claim(labels, false)
     }
 
+    fn newest(&self) -> TimestampMs {
+        self.newest
+    }
+
     fn append(&mut self, row: Row<'_>) -> Result<AppendReport, AppendError> {
         if let Some(report) = self.refuse_by_time(&row) {
             return Ok(self.count(report));
         }
+        self.room_for(&row)?;
         self.cache.clear();
         let mut scratch = self.db.take_scratch();
         let result = self.append_with(&row, &mut scratch);
