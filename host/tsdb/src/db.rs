@@ -11,7 +11,7 @@ use crate::error::{OpenError, RecoveryProgress, RecoveryReport};
 use crate::exemplars::Exemplars;
 use crate::head::group::Group;
 use crate::head::writer::{GroupWriter, Scratch};
-use crate::index::{Index, PairCache};
+use crate::index::{Index, PairCache, Place};
 use crate::life::blocks::{BlockInfo, Blocks};
 use crate::life::flush::{Flush, Pins};
 use crate::life::horizon;
@@ -84,6 +84,11 @@ impl Groups {
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Group>> {
         self.by_id.values()
+    }
+
+    /// The group of this number.
+    pub(crate) fn get(&self, id: u32) -> Option<&Arc<Group>> {
+        self.by_id.get(&id)
     }
 
     pub(crate) fn remove(&mut self, group: &Group) {
@@ -279,11 +284,22 @@ impl Inner {
 
     /// The group of this number, unless it was removed.
     pub(crate) fn group(&self, id: u32) -> Option<Arc<Group>> {
-        self.groups.read().unwrap_or_else(PoisonError::into_inner).by_id.get(&id).cloned()
+        self.groups.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
     pub(crate) fn groups_mut(&self) -> RwLockWriteGuard<'_, Groups> {
         self.groups.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the groups of a series that others have it too: from before a second one writes its first sample of it, their pages keep
+    /// which samples joined a row later.
+    pub(crate) fn mark_shared(&self, series: u32) {
+        let places: Vec<Place> = self.index().places(series).collect();
+        for Place { group, slot } in places {
+            if let Some(group) = self.group(group) {
+                group.head().slots.share(slot, series);
+            }
+        }
     }
 
     /// The id of a series, made if it is not there, within the limits or (`limited: false`) past them.

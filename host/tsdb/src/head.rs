@@ -3,6 +3,7 @@
 mod check;
 pub(crate) mod cut;
 pub(crate) mod group;
+pub(crate) mod joined;
 pub(crate) mod late;
 mod many;
 mod open;

@@ -241,6 +241,16 @@ impl Index {
         first.into_iter().chain(more.into_iter().flatten().copied())
     }
 
+    /// Whether several groups have, or had, the series.
+    pub(crate) fn is_shared(&self, id: u32) -> bool {
+        !self.more_places.is_empty() && self.more_places.contains_key(&id)
+    }
+
+    /// Whether there is any such series.
+    pub(crate) fn has_shared(&self) -> bool {
+        !self.more_places.is_empty()
+    }
+
     /// The slot that a series has, or had, in a group.
     pub(crate) fn slot(&self, id: u32, group: u32) -> Option<u32> {
         self.places(id).find(|place| place.group == group).map(|place| place.slot)

@@ -8,6 +8,7 @@ mod compact;
 pub(crate) mod covered;
 mod delete;
 pub(crate) mod files;
+mod first_written;
 pub(crate) mod flush;
 pub(crate) mod horizon;
 mod merge_blocks;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use model::{ABSENT_BITS, Histogram, StartTimestampMs, TimestampMs};
 
+use crate::block::BlockColumn;
+
 /// The samples of a series, one entry per time of a table that is kept elsewhere.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cells {
@@ -13,9 +15,20 @@ pub(crate) struct Cells {
     pub(crate) histograms: Vec<(u32, Arc<Histogram>)>,
     /// From which row on the series began to count when; ascending by row.
     pub(crate) starts: Vec<(u32, StartTimestampMs)>,
+    /// Rows whose sample has another stamp than their row, with that; ascending by row.
+    pub(crate) joined: Vec<(u32, i64)>,
 }
 
 impl Cells {
+    pub(crate) fn of(column: BlockColumn) -> Self {
+        Self { bits: column.bits, histograms: column.histograms, starts: column.starts, joined: Vec::new() }
+    }
+
+    /// The stamp of the sample in a row that has this one.
+    fn stamp_at(&self, row: u32, stamp: i64) -> i64 {
+        self.joined.binary_search_by_key(&row, |(row, _)| *row).map_or(stamp, |at| self.joined[at].1)
+    }
+
     pub(crate) fn absent(rows: usize) -> Self {
         Self { bits: vec![ABSENT_BITS; rows], ..Self::default() }
     }
@@ -28,6 +41,22 @@ impl Cells {
     pub(crate) fn tidy(&mut self) {
         let bits = &self.bits;
         self.histograms.retain(|(row, _)| bits.get(*row as usize) == Some(&model::HISTOGRAM_BITS));
+    }
+
+    /// Takes over a sample of another table, of a later row than all before.
+    fn put(&mut self, to: u32, of: &Self, row: u32) {
+        let bits = of.bits[row as usize];
+        self.bits[to as usize] = bits;
+        if bits == model::HISTOGRAM_BITS
+            && let Ok(at) = of.histograms.binary_search_by_key(&row, |(row, _)| *row)
+        {
+            self.histograms.push((to, of.histograms[at].1.clone()));
+        }
+        if let Some(start) = of.start_at(row)
+            && self.starts.last().is_none_or(|(_, held)| *held != start)
+        {
+            self.starts.push((to, start));
+        }
     }
 
     fn start_at(&self, row: u32) -> Option<StartTimestampMs> {
@@ -57,8 +86,19 @@ pub(crate) struct RowPlan {
 enum How {
     /// One table after the other: which, and how many rows.
     Concat(Vec<(usize, usize)>),
-    /// Row of the result, table, row in it; for each row of the result the first written first.
-    Interleave(Vec<(u32, u32, u32)>),
+    /// For each row of the result the first written first.
+    Interleave(Vec<Step>),
+}
+
+/// A row of one table.
+#[derive(Clone, Copy)]
+struct Step {
+    /// Row of the result.
+    to: u32,
+    table: u32,
+    row: u32,
+    rank: u64,
+    stamp: i64,
 }
 
 impl RowPlan {
@@ -79,11 +119,11 @@ impl RowPlan {
         rows.sort_unstable();
         let mut times: Vec<TimestampMs> = Vec::new();
         let mut steps = Vec::with_capacity(rows.len());
-        for (time, _, _, table, row) in rows {
+        for (time, rank, stamp, table, row) in rows {
             if times.last() != Some(&time) {
                 times.push(time);
             }
-            steps.push((times.len() as u32 - 1, table, row));
+            steps.push(Step { to: times.len() as u32 - 1, table, row, rank, stamp });
         }
         Self { times, how: How::Interleave(steps) }
     }
@@ -112,23 +152,20 @@ impl RowPlan {
             }
             How::Interleave(steps) => {
                 let mut out = Cells::absent(self.times.len());
-                for (to, table, row) in steps {
-                    let Some(cells) = tables[*table as usize] else { continue };
-                    let bits = cells.bits[*row as usize];
-                    let held = &mut out.bits[*to as usize];
-                    if *held != ABSENT_BITS || bits == ABSENT_BITS {
-                        continue;
-                    }
-                    *held = bits;
-                    if bits == model::HISTOGRAM_BITS
-                        && let Ok(at) = cells.histograms.binary_search_by_key(row, |(row, _)| *row)
-                    {
-                        out.histograms.push((*to, cells.histograms[at].1.clone()));
-                    }
-                    if let Some(start) = cells.start_at(*row)
-                        && out.starts.last().is_none_or(|(_, held)| *held != start)
-                    {
-                        out.starts.push((*to, start));
+                let present = |step: &Step| {
+                    let cells = tables[step.table as usize]?;
+                    (cells.bits[step.row as usize] != ABSENT_BITS).then_some(cells)
+                };
+                let exact = tables.iter().flatten().any(|cells| !cells.joined.is_empty());
+                for same in steps.chunk_by(|a, b| a.to == b.to) {
+                    let mut there = same.iter().filter_map(|step| Some((step, present(step)?)));
+                    let first = if exact {
+                        there.min_by_key(|(step, cells)| (step.rank, cells.stamp_at(step.row, step.stamp), step.table))
+                    } else {
+                        there.next()
+                    };
+                    if let Some((step, cells)) = first {
+                        out.put(step.to, cells, step.row);
                     }
                 }
                 out

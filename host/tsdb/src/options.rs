@@ -12,7 +12,8 @@ pub struct Options {
     /// Most milliseconds between two syncs of the log by [`crate::Db::maintain`]: what a power cut may cost. 0: each
     /// acknowledgement waits for its sync.
     pub wal_sync_ms: u64,
-    /// Samples older than this are dropped and not taken, in milliseconds. 0: never.
+    /// Samples older than this are dropped and not taken, in milliseconds. 0: never. They go by the page, the block and the segment of the
+    /// log, so that some are seen a while longer, and may be once more after a restart; what was deleted is not.
     pub retention_ms: i64,
     /// Most bytes of blocks, log and head together: the oldest blocks go first. 0: no limit.
     pub retention_bytes: u64,

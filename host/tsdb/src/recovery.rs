@@ -262,6 +262,7 @@ impl Recovery {
             return;
         };
         let mut head = member.group.head();
+        let mut shared = Vec::new();
         let mut unset = Vec::new();
         let symbols: Vec<u32> = row.columns.strings.iter().map(|text| self.index.intern(text)).collect();
         for (slot, labels) in row.columns.iter() {
@@ -274,6 +275,21 @@ impl Recovery {
                 self.index.set_place(series, Place { group: member.group.id, slot });
             }
             unset.push(slot);
+            if self.index.is_shared(series) {
+                shared.push(series);
+            }
+        }
+        if !shared.is_empty() {
+            // The same order of things as in the writer: before the row.
+            drop(head);
+            for series in shared {
+                for Place { group, slot } in self.index.places(series) {
+                    if let Some(group) = self.groups.get(group) {
+                        group.head().slots.share(slot, series);
+                    }
+                }
+            }
+            head = member.group.head();
         }
         for (slot, exemplar) in &row.exemplars {
             if let Some(series) = head.slots.owners().get(*slot as usize).filter(|series| **series != NO_SERIES) {

@@ -425,6 +425,32 @@ fn f6_a_block_that_does_not_open_is_missed_only_in_its_range() {
     }
 }
 
+/// What the retention had dropped from the head is in the log until its segment goes. What of it was deleted does not come back with
+/// a restart, as what was not deleted may.
+#[test]
+fn what_was_deleted_stays_so_where_the_retention_had_dropped_it() {
+    let mut life = Life::new(SimDisk::default(), |options| options.retention_ms = H);
+    let mut feeder = Feeder::open(life.db(), "g");
+    // As many rows as a page has, so that they are dropped alone.
+    for n in 0..64 {
+        feeder.row(NOON + n, &[("n=1", 1.0), ("n=2", 2.0)]);
+    }
+    feeder.row(NOON + 64, &[("n=2", 2.0)]);
+    // In one page with newer ones after a restart.
+    life.clock.set(NOON + H + 65);
+    feeder.row(NOON + H, &[("n=3", 3.0)]);
+    life.db().maintain(life.clock.now());
+    let of = |life: &Life, n: &str| read_all(life.db()).get(&labels(n)).map_or(0, Vec::len);
+    assert_eq!(of(&life, "n=1"), 0, "the retention drops it");
+    let deleted = life.db().delete(&[vec![matcher("n", MatchOp::Equal, "1")]], ALWAYS).expect("it deletes");
+    assert_eq!(deleted.columns, 0, "there is nothing to be seen of it");
+    life.restart_with(vec![feeder]);
+    assert_eq!((of(&life, "n=1"), of(&life, "n=3")), (0, 1));
+    life.clock.set(life.clock.now() - 30 * MIN);
+    life.restart();
+    assert_eq!((of(&life, "n=1"), of(&life, "n=3")), (0, 1), "though the clock has it within the retention again");
+}
+
 /// A segment whose removal a power cut undoes does not bring back what was deleted of it.
 #[test]
 fn f2_what_was_deleted_stays_so_where_a_removed_segment_comes_back() {

@@ -1,5 +1,7 @@
 //! What of a row is taken.
 
+use std::sync::atomic::Ordering;
+
 use model::seams::{AppendError, AppendReport, Row};
 use model::{ABSENT_BITS, HISTOGRAM_BITS, STALE_BITS, TimeRange};
 
@@ -128,8 +130,15 @@ impl GroupWriter {
         let mut report = AppendReport::default();
         let slots: Vec<u32> = row.columns.iter().chain(row.histograms.iter().map(|(column, _)| column)).map(|column| column.0).collect();
         let view = match self.encoder.last_row() {
-            // What the encoder has is the newest row only if nothing was added to that later.
-            Some((time, ..)) if time == row.time && !self.newest_differs && scratch.histograms.is_empty() => None,
+            // What the encoder has is the newest row only if nothing was added to that later, or deleted.
+            Some((time, ..))
+                if time == row.time
+                    && !self.newest_differs
+                    && scratch.histograms.is_empty()
+                    && self.deletions == self.db.limits.deletions.load(Ordering::Relaxed) =>
+            {
+                None
+            }
             _ => {
                 let wanted = {
                     let head = self.group.head();
@@ -137,7 +146,7 @@ impl GroupWriter {
                     slots.iter().map(|slot| (owners[*slot as usize], *slot)).collect()
                 };
                 let view = View::new(&self.group, wanted, TimeRange { start: row.time, end: row.time });
-                let read = view.read().map_err(|_| AppendError::Failed("a row in memory does not decode".to_owned()))?;
+                let read = view.read(false).map_err(|_| AppendError::Failed("a row in memory does not decode".to_owned()))?;
                 Some(read)
             }
         };

@@ -174,7 +174,7 @@ impl GroupHead {
         let page_rows = page_rows(self.slots.owners().len());
         while rows > 0 && self.open.first_time().is_some_and(|time| time < end) {
             let before = self.open.len();
-            match self.open.take_first(rows.min(page_rows), end) {
+            match self.open.take_first(rows.min(page_rows), end, self.slots.shared()) {
                 Some(raw) if raw.len() > 0 => {
                     self.slots.shrink();
                     let page = Page::seal(&raw, self.rows_sealed, self.slots.layout());

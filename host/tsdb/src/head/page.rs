@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use model::{ABSENT_BITS, Histogram, STALE_BITS, TimestampMs};
 
+use super::joined::{self, Joined};
 use super::raw::RawRows;
 use super::slots::Layout;
 use crate::column::bytes::Reader;
@@ -27,6 +28,8 @@ pub(crate) struct Page {
     lens: Lens,
     data: Box<[u8]>,
     histograms: Option<Box<Histograms>>,
+    /// As `joined.rs` says.
+    joined: Box<[u8]>,
 }
 
 /// Lengths of chunks.
@@ -76,7 +79,7 @@ impl Builder {
         put_histogram(data, histogram);
     }
 
-    fn finish(self, first_row: u64, times: &[TimestampMs], layout: Layout) -> Page {
+    fn finish(self, first_row: u64, times: &[TimestampMs], layout: Layout, joined: &[Joined]) -> Page {
         let short = self.lens.iter().map(|len| u8::try_from(*len)).collect::<Result<Box<[u8]>, _>>();
         let Self { data, starts, lens, mut histograms, .. } = self;
         histograms.places.shrink_to_fit();
@@ -91,6 +94,7 @@ impl Builder {
             lens: short.map_or_else(|_| Lens::Long(lens.into()), Lens::Short),
             data: data.into(),
             histograms: (!histograms.places.is_empty()).then(|| Box::new(histograms)),
+            joined: joined::encode(joined),
         }
     }
 }
@@ -118,7 +122,7 @@ impl Page {
         let mut histograms: Vec<_> = raw.histograms.iter().collect();
         histograms.sort_unstable_by_key(|(row, slot, _)| (*slot, *row));
         histograms.into_iter().for_each(|(row, slot, histogram)| builder.histogram(*slot, *row, histogram));
-        builder.finish(first_row, &raw.times, layout)
+        builder.finish(first_row, &raw.times, layout, &raw.joined)
     }
 
     /// The page without its first rows, of which there are more. None if the memory is damaged.
@@ -138,7 +142,10 @@ impl Page {
                 }
             }
         }
-        Some(builder.finish(self.first_row + rows as u64, times, self.layout.clone()))
+        let later = self.joined()?.into_iter().filter_map(|one| Some(Joined { row: one.row.checked_sub(rows as u32)?, ..one }));
+        let mut joined: Vec<Joined> = later.collect();
+        joined.sort_unstable_by_key(|one| (one.row, one.stamp, one.slot));
+        Some(builder.finish(self.first_row + rows as u64, times, self.layout.clone(), &joined))
     }
 
     fn width(&self) -> usize {
@@ -198,6 +205,11 @@ impl Page {
         mine.map(|(_, row, start)| Some((*row, Arc::new(read(*start)?)))).collect()
     }
 
+    /// Samples of series that other groups have too which joined a row later, by slot and row. None if the memory is damaged.
+    pub(super) fn joined(&self) -> Option<Vec<Joined>> {
+        joined::decode(&self.joined)
+    }
+
     pub(crate) fn heap_bytes(&self) -> usize {
         let lens = match &self.lens {
             Lens::Short(lens) => lens.len(),
@@ -205,7 +217,7 @@ impl Page {
         };
         let histograms = self.histograms.as_ref().map_or(0, |held| held.places.len() * 12 + held.data.len() + 96);
         // With the counts of the shared page and the allocator's own words for four allocations.
-        size_of::<Self>() + 16 + self.starts.len() * 4 + lens + self.data.len() + histograms + 64
+        size_of::<Self>() + 16 + self.starts.len() * 4 + lens + self.data.len() + self.joined.len() + histograms + 64
     }
 }
 

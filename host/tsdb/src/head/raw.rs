@@ -4,16 +4,20 @@ use std::sync::Arc;
 
 use model::{ABSENT_BITS, Histogram, TimestampMs};
 
+use super::joined::Joined;
+
 /// Rows by time; a row is as wide as its writer was when it came.
 #[derive(Default)]
 pub(crate) struct RawRows {
     pub(crate) times: Vec<TimestampMs>,
-    /// Where each row stands in the log, which is the order in which rows of all groups were written.
+    /// Where each row's first record stands in the log, which is the order in which rows of all groups were written.
     pub(crate) stamps: Vec<i64>,
     starts: Vec<usize>,
     values: Vec<u64>,
     /// Row, slot and content.
     pub(crate) histograms: Vec<(u32, u32, Arc<Histogram>)>,
+    /// Samples of series that other groups have too which came after their row's first record, in the order of writing.
+    pub(crate) joined: Vec<Joined>,
     /// Bitmap of slots that may have different values in different rows.
     pub(super) varying: Vec<u8>,
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use model::{ABSENT_BITS, Histogram, StartTimestampMs, TimeRange, TimestampMs};
 
 use super::group::{Group, PAGE_ROWS};
+use super::joined::{self, Joined};
 use super::late::LateRow;
 use super::open::OpenTable;
 use super::page::Page;
@@ -41,6 +42,9 @@ pub(crate) struct Columns {
     pub(crate) columns: Vec<Vec<u64>>,
     /// Of each wanted series: row and content, where the bits say [`model::HISTOGRAM_BITS`].
     pub(crate) histograms: Vec<Vec<(u32, Arc<Histogram>)>>,
+    /// Of each wanted series, where exactly that was asked for: row and stamp of samples whose place in the order of writing is not
+    /// their row's, by row.
+    pub(crate) joined: Vec<Vec<(u32, i64)>>,
 }
 
 /// Memory does not hold what was put there.
@@ -90,15 +94,16 @@ impl View {
         rows
     }
 
-    /// Decodes. Locks nothing.
-    pub(crate) fn read(&self) -> Result<Columns, PageDamaged> {
-        let rows = self.rows()?;
+    /// Decodes. Locks nothing. `exact`: with the place of each sample in the order of writing, for series that other groups have too.
+    pub(crate) fn read(&self, exact: bool) -> Result<Columns, PageDamaged> {
+        let rows = Rows::new(self, exact).ok_or(PageDamaged)?;
         let mut out = Columns { times: rows.times.clone(), stamps: rows.stamps.clone(), ..Columns::default() };
         for at in 0..self.wanted.len() {
             let mut column = Vec::with_capacity(rows.times.len());
             rows.column(at, &mut column)?;
             out.columns.push(column);
             out.histograms.push(rows.histograms(at)?);
+            out.joined.push(if exact { rows.joined(at) } else { Vec::new() });
         }
         Ok(if self.late.is_empty() { out } else { self.with_late(out) })
     }
@@ -115,7 +120,7 @@ impl View {
 
     /// The rows by time, but for late ones; columns are decoded when they are asked for.
     pub(crate) fn rows(&self) -> Result<Rows<'_>, PageDamaged> {
-        Rows::new(self).ok_or(PageDamaged)
+        Rows::new(self, false).ok_or(PageDamaged)
     }
 
     /// The columns with late samples in their places, where there are none.
@@ -133,8 +138,9 @@ impl View {
             };
             let mine = rows.times.get(at) == Some(&time);
             let row = out.times.len() as u32;
+            let stamp = if mine { rows.stamps[at] } else { late.peek().map_or(0, |late| late.stamp) };
             out.times.push(time);
-            out.stamps.push(if mine { rows.stamps[at] } else { late.peek().map_or(0, |late| late.stamp) });
+            out.stamps.push(stamp);
             for (column, held) in out.columns.iter_mut().zip(&rows.columns) {
                 column.push(if mine { held[at] } else { ABSENT_BITS });
             }
@@ -147,6 +153,9 @@ impl View {
                     let held = out.columns[n].last_mut().filter(|held| **held == ABSENT_BITS);
                     if let (Some(held), Some(bits)) = (held, late.get(*series)) {
                         *held = bits;
+                        if late.stamp != stamp {
+                            out.joined[n].push((row, late.stamp));
+                        }
                         out.histograms[n].extend(late.histogram(*series).map(|histogram| (row, histogram.clone())));
                     }
                 }
@@ -155,6 +164,10 @@ impl View {
         for (mine, held) in out.histograms.iter_mut().zip(rows.histograms) {
             mine.extend(held.into_iter().map(|(row, histogram)| (places[row as usize], histogram)));
             mine.sort_unstable_by_key(|(row, _)| *row);
+        }
+        for (mine, held) in out.joined.iter_mut().zip(rows.joined) {
+            mine.extend(held.into_iter().map(|(row, stamp)| (places[row as usize], stamp)));
+            mine.sort_unstable();
         }
         out
     }
@@ -167,6 +180,7 @@ impl Columns {
             stamps: Vec::with_capacity(rows),
             columns: (0..columns).map(|_| Vec::with_capacity(rows)).collect(),
             histograms: vec![Vec::new(); columns],
+            joined: vec![Vec::new(); columns],
         }
     }
 }
@@ -188,10 +202,12 @@ struct PageRows<'a> {
     rows: Range<usize>,
     first: usize,
     slots: usize,
+    /// Samples that joined their row later, if that was asked for.
+    joined: Vec<Joined>,
 }
 
 impl<'a> Rows<'a> {
-    fn new(view: &'a View) -> Option<Self> {
+    fn new(view: &'a View, exact: bool) -> Option<Self> {
         let (mut times, mut stamps) = (Vec::with_capacity(view.rows_max), Vec::with_capacity(view.rows_max));
         let (mut pages, mut slots): (Vec<PageRows<'_>>, Vec<Vec<Option<u32>>>) = (Vec::new(), Vec::new());
         let mut layout: Option<&Layout> = None;
@@ -213,9 +229,10 @@ impl<'a> Rows<'a> {
                 slots.push(find_slots(&page.layout, &view.wanted));
                 layout = Some(&page.layout);
             }
-            pages.push(PageRows { page, rows: start..end, first, slots: slots.len() - 1 });
+            let joined = if exact { page.joined()? } else { Vec::new() };
+            pages.push(PageRows { page, rows: start..end, first, slots: slots.len() - 1, joined });
         }
-        let open = OpenTable::read(&view.open, &find_slots(&view.layout, &view.wanted), view.range)?;
+        let open = OpenTable::read(&view.open, &find_slots(&view.layout, &view.wanted), view.range, exact)?;
         times.extend_from_slice(&open.times);
         stamps.extend_from_slice(&open.stamps);
         Some(Self { times, stamps, pages, slots, open })
@@ -244,7 +261,7 @@ impl<'a> Rows<'a> {
     /// The histograms of a wanted series: row and content, where the bits say [`model::HISTOGRAM_BITS`].
     pub(crate) fn histograms(&self, at: usize) -> Result<Vec<(u32, Arc<Histogram>)>, PageDamaged> {
         let mut found = Vec::new();
-        for PageRows { page, rows, first, slots } in &self.pages {
+        for PageRows { page, rows, first, slots, .. } in &self.pages {
             let Some(slot) = self.slots[*slots].get(at).copied().flatten() else { continue };
             let of_page = page.histograms(slot as usize).ok_or(PageDamaged)?;
             let within = of_page.into_iter().filter(|(row, _)| rows.contains(&(*row as usize)));
@@ -253,6 +270,19 @@ impl<'a> Rows<'a> {
         let first = (self.times.len() - self.open.times.len()) as u32;
         found.extend(self.open.histograms(at).map(|(row, histogram)| (first + row, histogram)));
         Ok(found)
+    }
+
+    /// Samples of a wanted series that joined a row later: row and stamp, by row.
+    fn joined(&self, at: usize) -> Vec<(u32, i64)> {
+        let mut found = Vec::new();
+        for PageRows { rows, first, slots, joined, .. } in &self.pages {
+            let Some(slot) = self.slots[*slots].get(at).copied().flatten() else { continue };
+            let within = joined::of_slot(joined, slot).filter(|(row, _)| rows.contains(&(*row as usize)));
+            found.extend(within.map(|(row, stamp)| ((first + row as usize - rows.start) as u32, stamp)));
+        }
+        let first = (self.times.len() - self.open.times.len()) as u32;
+        found.extend(self.open.joined(at).map(|(row, stamp)| (first + row, stamp)));
+        found
     }
 }
 

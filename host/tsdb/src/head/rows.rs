@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use model::TimestampMs;
 
+use super::joined::Joined;
 use super::raw::RawRows;
 use super::records::{Snapshot, Stored};
 use crate::column::bits::{bytes_for, get};
@@ -169,8 +170,8 @@ impl OpenRows {
     }
 
     /// Takes the oldest rows out, at most so many and those before `end`, as numbers. None if the memory is damaged; then all rows
-    /// are gone.
-    pub(crate) fn take_first(&mut self, rows: usize, end: TimestampMs) -> Option<RawRows> {
+    /// are gone. Of the slots in the bitmap `shared` they say which samples joined a row later.
+    pub(crate) fn take_first(&mut self, rows: usize, end: TimestampMs, shared: &[u8]) -> Option<RawRows> {
         let snapshot = self.snapshot();
         let mut rest = Self::default();
         let mut raw = RawRows::default();
@@ -188,7 +189,7 @@ impl OpenRows {
             if new && (raw.len() >= rows || record.time >= end) {
                 break Some(record);
             }
-            if take(&mut raw, state, &record, new).is_none() {
+            if take(&mut raw, state, &record, new, shared).is_none() {
                 *self = rest;
                 return None;
             }
@@ -226,7 +227,7 @@ impl OpenRows {
     }
 }
 
-fn take(raw: &mut RawRows, state: &mut RowState, record: &Stored<'_>, new: bool) -> Option<()> {
+fn take(raw: &mut RawRows, state: &mut RowState, record: &Stored<'_>, new: bool, shared: &[u8]) -> Option<()> {
     let (width, changed) = record.decode(state)?;
     let row = if new { raw.len() } else { raw.len().checked_sub(1)? };
     let histograms = read_histograms(record.histograms)?;
@@ -238,6 +239,10 @@ fn take(raw: &mut RawRows, state: &mut RowState, record: &Stored<'_>, new: bool)
         state.copy_to(width, &mut added);
         let mut took = Vec::new();
         raw.merge_into_last(&added, |slot| took.push(slot as u32));
+        if !shared.is_empty() {
+            let joined = took.iter().filter(|slot| get(shared, **slot as usize));
+            raw.joined.extend(joined.map(|slot| Joined { slot: *slot, row: row as u32, stamp: record.stamp }));
+        }
         let taken = histograms.into_iter().filter(|(slot, _)| took.binary_search(slot).is_ok());
         raw.histograms.extend(taken.map(|(slot, histogram)| (row as u32, slot, histogram)));
     }
@@ -327,7 +332,7 @@ pub(crate) mod tests {
                     prop_assert_eq!(open.uses(slot), used, "slot {} of rows {}..", slot, at);
                 }
                 let end = expected.get(at + 5).map_or(i64::MAX, |(time, _)| *time);
-                let raw = open.take_first(take, end).expect("whole");
+                let raw = open.take_first(take, end, &[0b1010_1010; 2]).expect("whole");
                 prop_assert_eq!(raw.len(), take.min(5).min(expected.len() - at));
                 for row in 0..raw.len() {
                     let (time, values) = &expected[at + row];

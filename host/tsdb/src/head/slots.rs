@@ -27,6 +27,8 @@ pub(crate) struct Slots {
     released: Vec<u32>,
     /// May name slots that were claimed since; those are passed over.
     free: Vec<u32>,
+    /// Bitmap of slots whose series other groups have too.
+    shared: Vec<u8>,
 }
 
 impl Slots {
@@ -61,8 +63,27 @@ impl Slots {
         (slot, true)
     }
 
+    /// Bitmap of slots whose series other groups have too; past its end there are none.
+    pub(crate) fn shared(&self) -> &[u8] {
+        &self.shared
+    }
+
+    /// Notes that another group has the series too, if it has this slot.
+    pub(crate) fn share(&mut self, slot: u32, series: u32) {
+        if self.owners.get(slot as usize) == Some(&series) {
+            let at = slot as usize / 8;
+            if self.shared.len() <= at {
+                self.shared.resize(self.owners.len().div_ceil(8), 0);
+            }
+            self.shared[at] |= 1 << (slot % 8);
+        }
+    }
+
     fn set(&mut self, slot: u32, series: u32, claim: Claim) {
         if self.owners[slot as usize] != series {
+            if let Some(byte) = self.shared.get_mut(slot as usize / 8) {
+                *byte &= !(1 << (slot % 8));
+            }
             Arc::make_mut(&mut self.owners)[slot as usize] = series;
         }
         self.claims[slot as usize] = claim;
@@ -135,7 +156,10 @@ impl Slots {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        (self.owners.capacity() + self.released.capacity() + self.free.capacity()) * 4 + self.claims.capacity() + 48
+        (self.owners.capacity() + self.released.capacity() + self.free.capacity()) * 4
+            + self.claims.capacity()
+            + self.shared.capacity()
+            + 72
     }
 
     /// Gives back room that was made for slots to come.

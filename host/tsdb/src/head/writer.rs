@@ -78,6 +78,8 @@ pub(crate) struct GroupWriter {
     pub(super) newest_unacknowledged: bool,
     /// Whether the encoder's last row is not quite the newest: samples were added to that, or a slot begins anew.
     pub(super) newest_differs: bool,
+    /// Deletions when the newest row was shown: what the encoder has of it may have been deleted since.
+    pub(super) deletions: u64,
     /// Start timestamps by slot, as the open segment has them.
     pub(super) starts: HashMap<u32, StartTimestampMs>,
     /// While columns are asked for.
@@ -99,6 +101,7 @@ impl GroupWriter {
             newest,
             newest_unacknowledged: unacknowledged > TimestampMs::MIN && unacknowledged == newest,
             newest_differs: false,
+            deletions: 0,
             starts: HashMap::new(),
             cache: PairCache::default(),
         }
@@ -225,6 +228,7 @@ impl GroupWriter {
         drop(head);
         if !late {
             self.newest_differs = self.newest == time;
+            self.deletions = self.db.limits.deletions.load(Ordering::Relaxed);
             self.newest = time;
             self.newest_unacknowledged = false;
         }
@@ -303,10 +307,19 @@ impl GroupWriter {
         // Keeps the collection of unused series away until the slot is claimed.
         let _gate = self.db.new_columns();
         let series = self.db.series_of(labels, &mut self.cache, limited)?;
-        let hint = self.db.index().slot(series, self.group.id);
+        let (hint, mut shared) = {
+            let index = self.db.index();
+            (index.slot(series, self.group.id), index.is_shared(series))
+        };
         let (slot, fresh) = self.group.head().slots.claim(series, hint);
         if hint != Some(slot) {
-            self.db.index_mut().set_place(series, Place { group: self.group.id, slot });
+            let mut index = self.db.index_mut();
+            index.set_place(series, Place { group: self.group.id, slot });
+            // Of two groups that get it at once, the later one sees both.
+            shared = index.is_shared(series);
+        }
+        if fresh && shared {
+            self.db.mark_shared(series);
         }
         if fresh {
             self.claimed.set(slot as usize);

@@ -25,8 +25,10 @@ impl Inner {
             // What the sources say of the log is written nowhere else yet.
             return false;
         }
-        let blocks: Vec<Arc<Loaded>> =
-            self.blocks.all().iter().filter(|one| !state.left_alone.contains(&one.sequence())).cloned().collect();
+        // Nor what overlaps with one that is left alone: it would take that one's place in the order of writing.
+        let all = self.blocks.all();
+        let (alone, blocks): (Vec<_>, Vec<_>) = all.iter().cloned().partition(|one| state.left_alone.contains(&one.sequence()));
+        let blocks: Vec<Arc<Loaded>> = blocks.into_iter().filter(|one| !alone.iter().any(|other| one.overlaps(other.range()))).collect();
         let candidates: Vec<Candidate> =
             blocks.iter().map(|one| Candidate { time_min: one.meta().time_min, time_max: one.meta().time_max }).collect();
         let Some(mut chosen) = plan::next(&candidates, &plan::ranges(self.options.block_ms, self.retention_ms())) else { return false };

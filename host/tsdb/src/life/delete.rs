@@ -1,6 +1,7 @@
 //! Deletion by matchers and time.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use model::seams::SelectError;
 use model::{Matcher, TimeRange};
@@ -27,7 +28,7 @@ impl Db {
     /// and after a restart; their room is given back when their blocks are merged, or by [`Db::clean_tombstones`].
     ///
     /// The head's rows up to the end of the range become a block first, so that only blocks have anything to delete and the log
-    /// cannot bring it back.
+    /// cannot bring it back. Nor can it bring back what of the range the retention had dropped.
     pub fn delete(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Result<DeleteReport, SelectError> {
         let mut report = DeleteReport::default();
         if range.start > range.end || matcher_sets.is_empty() {
@@ -36,10 +37,16 @@ impl Db {
         let inner = &self.0;
         let state = inner.rewriting();
         let failed = |error: String| SelectError::Failed(format!("nothing was deleted: {error}"));
-        if !inner.series_in(matcher_sets, range).is_empty() {
+        let end = range.end.saturating_add(1);
+        // What the retention dropped is in none of both, and yet in the log until its segment goes.
+        let dropped = inner.cutoff(inner.options.clock.now()).filter(|cutoff| range.start < *cutoff).map(|cutoff| cutoff.min(end));
+        let end = if inner.series_in(matcher_sets, range).is_empty() { dropped } else { Some(end) };
+        if let Some(end) = end {
             let mut flush = inner.flush_state();
-            inner.flush_wholly(&mut flush, range.end.saturating_add(1)).map_err(failed)?;
+            let position = inner.visible_end();
+            inner.flush_wholly(&mut flush, end).map_err(failed)?;
             // Now what the log has of it is covered, in writing.
+            inner.cover(&mut flush, end, position);
             inner.keep_covered(&mut flush).map_err(failed)?;
         }
         for loaded in inner.blocks.within(range) {
@@ -75,6 +82,7 @@ impl Db {
             report.blocks += 1;
             report.columns += count;
         }
+        inner.limits.deletions.fetch_add(1, Ordering::Relaxed);
         drop(state);
         Ok(report)
     }

@@ -5,17 +5,17 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use model::seams::Exemplar;
+use model::seams::{Exemplar, TailPosition};
 use model::{ABSENT_BITS, TimeRange, TimestampMs};
 
 use super::blocks::{open_block, position_of};
 use super::covered::{self, Covered};
+use super::first_written::FirstWritten;
 use super::{files, plan};
 use crate::block::{BlockMeta, BlockSource, BlockWriter, Column, file_name};
 use crate::db::Inner;
 use crate::head::cut::{CutColumn, GroupCut};
 use crate::head::group::Group;
-use crate::head::read::View;
 use crate::head::writer::stamp;
 
 /// Longest that a flush waits for selections which began before it.
@@ -23,6 +23,9 @@ const QUERIES_WAIT: Duration = Duration::from_secs(30);
 
 /// Up to so many samples are not worth a block of their own for each range.
 const FEW_CELLS: usize = 10_000;
+
+/// Cells of series in several groups that are decoded at a time, about.
+const FIRSTS_CELLS: usize = 1 << 18;
 
 /// What flushing keeps between two times.
 #[derive(Default)]
@@ -121,6 +124,15 @@ impl Inner {
                 return Err("a query that began before holds the newest samples; try again when it has ended".to_owned());
             }
             std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Notes that of the log up to a place, to where all was visible, no row before `end` is needed any more, if the head has none:
+    /// blocks have it, or it was dropped.
+    pub(crate) fn cover(&self, flush: &mut Flush, end: TimestampMs, position: TailPosition) {
+        let in_log = self.log.segments().keys().next().is_some_and(|oldest| *oldest <= position.segment);
+        if in_log && self.head_time_min().is_none_or(|first| first >= end) {
+            flush.covered_dirty |= flush.covered.add(end, position);
         }
     }
 
@@ -225,6 +237,11 @@ impl Inner {
                 cuts.push((group, cut));
             }
         }
+        if self.index().has_shared() {
+            // What was logged before any sample of the cuts, be it by a group whose cut came before it, is visible from here on: so it is
+            // known whose sample of a time was the first.
+            self.visible_end();
+        }
         let Some(first) = cuts.iter().filter_map(|(_, cut)| cut.times().first()).min().copied() else {
             return Ok((None, cuts));
         };
@@ -250,15 +267,19 @@ impl Inner {
     ) -> Result<std::io::Result<()>, FlushError> {
         let mut begun = false;
         let mut column = CutColumn::default();
+        let stretch = (FIRSTS_CELLS / cut.times().len().max(1)).max(1);
+        let mut firsts = FirstWritten::default();
         for (at, series) in cut.series().iter().enumerate() {
             cut.column(at, &mut column).map_err(|_| page_damaged(group))?;
-            let (labels, shared) = {
+            if at.is_multiple_of(stretch) {
+                let some = cut.series().iter().skip(at).take(stretch);
                 let index = self.index();
-                (index.labels(*series), index.places(*series).nth(1).is_some())
-            };
-            if shared {
-                self.keep_first_written(group, *series, cut, &mut column)?;
+                let shared: Vec<u32> = some.copied().filter(|series| index.is_shared(*series)).collect();
+                drop(index);
+                firsts = FirstWritten::of(self, &shared, cut.times())?;
             }
+            firsts.keep(group.id, *series, cut.times(), &mut column);
+            let labels = self.index().labels(*series);
             if column.bits.iter().all(|bits| *bits == ABSENT_BITS) {
                 continue;
             }
@@ -280,36 +301,8 @@ impl Inner {
         }
         Ok(if begun { writer.end_group() } else { Ok(()) })
     }
-
-    /// Of a series with columns in several groups, takes out the samples whose times another group wrote before: within a block a
-    /// time of a series comes once.
-    fn keep_first_written(&self, group: &Arc<Group>, series: u32, cut: &GroupCut, column: &mut CutColumn) -> Result<(), FlushError> {
-        let (Some(first), Some(last)) = (cut.times().first(), cut.times().last()) else { return Ok(()) };
-        let range = TimeRange { start: *first, end: *last };
-        let places: Vec<_> = self.index().places(series).collect();
-        let mut first_written: HashMap<TimestampMs, (i64, u32)> = HashMap::new();
-        for place in places {
-            let Some(group) = self.group(place.group) else { continue };
-            let view = View::new(&group, vec![(series, place.slot)], range);
-            let columns = view.read().map_err(|_| page_damaged(&group))?;
-            for ((time, stamp), bits) in columns.times.iter().zip(&columns.stamps).zip(columns.columns.iter().flatten()) {
-                if *bits != ABSENT_BITS {
-                    let held = first_written.entry(*time).or_insert((*stamp, group.id));
-                    *held = (*held).min((*stamp, group.id));
-                }
-            }
-        }
-        for (time, bits) in cut.times().iter().zip(&mut column.bits) {
-            if first_written.get(time).is_some_and(|(_, first)| *first != group.id) {
-                *bits = ABSENT_BITS;
-            }
-        }
-        let bits = &column.bits;
-        column.histograms.retain(|(row, _)| bits.get(*row as usize) == Some(&model::HISTOGRAM_BITS));
-        Ok(())
-    }
 }
 
-fn page_damaged(group: &Group) -> FlushError {
+pub(super) fn page_damaged(group: &Group) -> FlushError {
     format!("a page of samples of {} in memory does not decode; the machine's memory may be faulty; the samples stay in the log", group.key)
 }

@@ -296,7 +296,7 @@ impl Merger<'_, '_> {
             Ok(rows) => {
                 let tombstones = &self.tombstones[part.input];
                 let cells = ids.iter().zip(rows.columns).map(|(id, column)| {
-                    let mut cells = Cells { bits: column.bits, histograms: column.histograms, starts: column.starts };
+                    let mut cells = Cells::of(column);
                     if !tombstones.is_empty() {
                         tombstones.apply(*id, &rows.times, &mut cells.bits);
                         cells.tidy();

@@ -58,6 +58,8 @@ pub(crate) struct Limits {
     pub(crate) series: AtomicU64,
     pub(crate) samples_memory: AtomicU64,
     pub(crate) stopping: AtomicBool,
+    /// Deletions that ended.
+    pub(crate) deletions: AtomicU64,
     /// Whether rows left the head for a block, so that series may have none there any more.
     pub(crate) rows_left: AtomicBool,
 }
@@ -72,6 +74,7 @@ impl Limits {
             series: AtomicU64::new(0),
             samples_memory: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
+            deletions: AtomicU64::new(0),
             rows_left: AtomicBool::new(false),
         }
     }

@@ -44,12 +44,14 @@ impl Part {
         }
     }
 
-    fn read(&self, range: TimeRange) -> Result<Read, SelectError> {
+    /// `exact`: another group of the head may have written a sample of the same time.
+    fn read(&self, range: TimeRange, exact: bool) -> Result<Read, SelectError> {
         match self {
             Self::Head(view) => {
-                let Columns { times, stamps, columns, histograms } = view.read().map_err(damaged)?;
-                let cells = |(at, (bits, histograms))| Cells { bits, histograms, starts: view.starts_by_row(at, &times) };
-                let columns = columns.into_iter().zip(histograms).enumerate().map(cells).collect();
+                let Columns { times, stamps, columns, histograms, joined } = view.read(exact).map_err(damaged)?;
+                let columns = columns.into_iter().zip(histograms).zip(joined).enumerate();
+                let cells = |(at, ((bits, histograms), joined))| Cells { bits, histograms, starts: view.starts_by_row(at, &times), joined };
+                let columns = columns.map(cells).collect();
                 Ok(Read { times: Times { times, rank: u64::MAX, stamps }, columns, warnings: Vec::new() })
             }
             Self::Block { loaded, group, ids, tombstones } => {
@@ -72,10 +74,11 @@ impl Part {
 /// Reads columns of a block. What is damaged is absent and told.
 fn read_block(loaded: &Loaded, group: u32, ids: &[u32], range: TimeRange) -> Read {
     let block = &loaded.block;
-    let cells = |column: crate::block::BlockColumn| Cells { bits: column.bits, histograms: column.histograms, starts: column.starts };
     let of = |times: Vec<TimestampMs>| Times { times, ..Times::default() };
     match block.read(group, ids, range) {
-        Ok(rows) => return Read { times: of(rows.times), columns: rows.columns.into_iter().map(cells).collect(), warnings: Vec::new() },
+        Ok(rows) => {
+            return Read { times: of(rows.times), columns: rows.columns.into_iter().map(Cells::of).collect(), warnings: Vec::new() };
+        }
         Err(damage) if ids.len() == 1 => {
             return Read { columns: vec![Cells::default()], warnings: vec![told(loaded, &damage)], ..Read::default() };
         }
@@ -88,7 +91,7 @@ fn read_block(loaded: &Loaded, group: u32, ids: &[u32], range: TimeRange) -> Rea
     for id in ids {
         match block.read(group, &[*id], range) {
             Ok(mut rows) => {
-                columns.push(rows.columns.pop().map(cells));
+                columns.push(rows.columns.pop().map(Cells::of));
                 read.times = of(rows.times);
             }
             Err(damage) => {
@@ -118,8 +121,9 @@ impl Selected {
     fn merged(&self) -> Result<MergedRows, SelectError> {
         let mut warnings = Vec::new();
         let mut reads = Vec::with_capacity(self.parts.len());
+        let exact = self.parts.iter().filter(|part| matches!(part, Part::Head(_))).count() > 1;
         for part in &self.parts {
-            let mut read = part.read(self.range)?;
+            let mut read = part.read(self.range, exact)?;
             warnings.append(&mut read.warnings);
             reads.push(read);
         }

@@ -46,6 +46,12 @@ impl Life {
         self.start();
     }
 
+    /// Likewise, with writers that are still there.
+    pub(crate) fn restart_with(&mut self, feeders: Vec<Feeder>) {
+        drop(feeders);
+        self.restart();
+    }
+
     pub(crate) fn db(&self) -> &Db {
         self.db.as_ref().expect("it runs")
     }

@@ -81,6 +81,12 @@ impl Feeder {
         result
     }
 
+    /// Asks anew for the columns of these series.
+    pub(crate) fn forget<'a>(&mut self, series: impl Iterator<Item = &'a LabelSet>) {
+        let gone: Vec<&LabelSet> = series.collect();
+        self.columns.retain(|labels, _| !gone.contains(&labels));
+    }
+
     /// Like [`Feeder::append`], with labels as text.
     #[track_caller]
     pub(crate) fn row(&mut self, time: TimestampMs, samples: &[(&str, f64)]) -> AppendReport {

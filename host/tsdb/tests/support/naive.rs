@@ -7,7 +7,7 @@ use model::{LabelSet, Matcher, TimeRange, TimestampMs};
 
 use super::Stored;
 
-/// Groups of rows; a row has the number under which it was first written, and samples.
+/// Groups of rows of samples; each sample has the number of the row with which it was written.
 #[derive(Clone, Default)]
 pub(crate) struct Naive {
     groups: BTreeMap<String, BTreeMap<TimestampMs, NaiveRow>>,
@@ -16,7 +16,7 @@ pub(crate) struct Naive {
     pub(crate) window: i64,
 }
 
-type NaiveRow = (u64, BTreeMap<LabelSet, u64>);
+type NaiveRow = BTreeMap<LabelSet, (u64, u64)>;
 
 impl Naive {
     pub(crate) fn newest(&self, group: &str) -> Option<TimestampMs> {
@@ -33,9 +33,9 @@ impl Naive {
             return report;
         }
         self.rows += 1;
-        let row = self.groups.entry(group.to_owned()).or_default().entry(time).or_insert((self.rows, BTreeMap::new()));
+        let row = self.groups.entry(group.to_owned()).or_default().entry(time).or_default();
         for (labels, value) in samples {
-            let stored = *row.1.entry(labels.clone()).or_insert(value.to_bits());
+            let (_, stored) = *row.entry(labels.clone()).or_insert((self.rows, value.to_bits()));
             if stored == value.to_bits() {
                 report.accepted += 1;
             } else {
@@ -46,17 +46,17 @@ impl Naive {
     }
 
     pub(crate) fn delete(&mut self, matchers: &[Matcher], range: TimeRange) {
-        for (_, (_, samples)) in self.groups.values_mut().flatten().filter(|(time, _)| range.start <= **time && **time <= range.end) {
+        for (_, samples) in self.groups.values_mut().flatten().filter(|(time, _)| range.start <= **time && **time <= range.end) {
             samples.retain(|labels, _| !matchers.iter().all(|m| m.matches_labels(labels)));
         }
     }
 
     pub(crate) fn read(&self, matchers: &[Matcher], range: TimeRange) -> Stored {
         let mut found: BTreeMap<LabelSet, BTreeMap<TimestampMs, (u64, u64)>> = BTreeMap::new();
-        for (time, (number, samples)) in self.groups.values().flatten().filter(|(time, _)| range.start <= **time && **time <= range.end) {
-            for (labels, bits) in samples.iter().filter(|(labels, _)| matchers.iter().all(|m| m.matches_labels(labels))) {
-                let first = found.entry(labels.clone()).or_default().entry(*time).or_insert((*number, *bits));
-                *first = (*first).min((*number, *bits));
+        for (time, samples) in self.groups.values().flatten().filter(|(time, _)| range.start <= **time && **time <= range.end) {
+            for (labels, first_written) in samples.iter().filter(|(labels, _)| matchers.iter().all(|m| m.matches_labels(labels))) {
+                let first = found.entry(labels.clone()).or_default().entry(*time).or_insert(*first_written);
+                *first = (*first).min(*first_written);
             }
         }
         found.into_iter().map(|(labels, rows)| (labels, rows.into_iter().map(|(time, (_, bits))| (time, bits)).collect())).collect()

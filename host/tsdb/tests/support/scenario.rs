@@ -114,8 +114,7 @@ impl Scenario {
             dice: Dice(seed ^ 0x5EED),
             db: None,
             feeders: BTreeMap::new(),
-            // Not the same: which of two groups counts is not known here once samples were added to one of the rows.
-            newest: std::array::from_fn(|group| NOW - 1 - group as i64),
+            newest: [NOW - 1; GROUPS.len()],
             flushed: 0,
             merged: 0,
             damage: Vec::new(),
@@ -260,8 +259,6 @@ impl Scenario {
         let count = 2 + self.dice.below(GROUPS.len() as u64 - 1) as usize;
         let groups = (first..first + count).map(|group| group % GROUPS.len());
         let mut row = |group| {
-            // Each has a time of its own: which of two groups counts where both have a series at one time is not known here once
-            // samples were added to one of the rows.
             self.pass(10);
             (group, self.row(group))
         };

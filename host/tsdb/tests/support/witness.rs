@@ -226,8 +226,8 @@ impl Witness {
         }
         for (labels, times) in shown {
             let written = self.samples.get(labels);
-            // What the retention dropped may be there again, and goes when its turn comes.
-            for (time, value) in times.range(self.cutoff..) {
+            // What the retention dropped may be there again, and goes when its turn comes; but not what was deleted.
+            for (time, value) in times {
                 let known = written.and_then(|written| written.get(time)).is_some_and(|candidates| !candidates.is_empty());
                 assert!(known, "{what}: {labels} {time} {value:?} was never written, or deleted");
             }
@@ -236,6 +236,7 @@ impl Witness {
 
     /// After a restart: what is shown is what there is. After a power cut it is on the disk.
     pub(crate) fn restarted(&mut self, shown: &Shown, end: End) {
+        let cutoff = self.cutoff;
         let samples = &mut self.samples;
         samples.retain(|labels, times| {
             let found = shown.get(labels);
@@ -243,11 +244,13 @@ impl Witness {
                 let value = found.and_then(|found| found.get(time));
                 // What stands behind the one that is shown may be there still.
                 let mut behind = false;
+                // What the retention dropped may be there, in the log, until its segment goes.
+                let dropped = *time < cutoff;
                 candidates.retain_mut(|candidate| {
                     let is_shown = Some(&candidate.value) == value;
                     candidate.fate = if is_shown { Fate::Acknowledged } else { Fate::Open };
                     behind |= is_shown;
-                    behind
+                    behind || dropped
                 });
                 !candidates.is_empty()
             });
