@@ -15,6 +15,7 @@ mod invariant;
 mod label_call;
 mod mixed;
 mod number;
+mod parallel;
 mod sample_ratio;
 mod selector;
 mod sight;

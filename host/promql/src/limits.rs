@@ -20,10 +20,16 @@ pub struct Limits {
     pub bytes_max: usize,
     /// When to give up; None is never. By the monotonic clock.
     pub deadline: Option<Instant>,
+    /// How much is worked on between two looks at deadline and cancel, in samples.
+    pub check_every: usize,
     /// Set to true from outside to stop the query; it does within some milliseconds.
     pub cancel: Arc<AtomicBool>,
     /// What is used is counted here.
     pub meter: Arc<Meter>,
+    /// Threads that a query may use where it has much to do; 0: as many as there are processors.
+    pub threads: usize,
+    /// How much is much, in samples and values of series at steps.
+    pub share_from: usize,
     /// How deep an expression may nest.
     pub depth: usize,
     /// How long a sample stands for its series, in milliseconds.
@@ -45,8 +51,11 @@ impl Default for Limits {
             samples_max: 50_000_000,
             bytes_max: 1 << 30,
             deadline: None,
+            check_every: WORK_BETWEEN_CHECKS,
             cancel: Arc::default(),
             meter: Arc::default(),
+            threads: 0,
+            share_from: SHARE_FROM,
             depth: crate::parse::DEPTH_MAX,
             lookback_ms: 5 * 60_000,
             subquery_step_ms: 60_000,
@@ -76,6 +85,9 @@ impl Limits {
 /// How often, in samples worked on, the clock is asked. At some nanoseconds a sample that is well below a millisecond.
 const WORK_BETWEEN_CHECKS: usize = 1 << 14;
 
+/// Some milliseconds, a hundred times what starting a thread costs.
+const SHARE_FROM: usize = 1 << 21;
+
 thread_local! {
     /// Work of this thread since the clock was last asked. It belongs to no query: what one leaves makes the next look earlier.
     static WORK: Cell<usize> = const { Cell::new(0) };
@@ -99,10 +111,16 @@ impl<'a> Budget<'a> {
     }
 
     /// Says that memory for so many floats is about to be used. It counts until the charge is dropped.
-    pub(crate) fn charge(&self, samples: usize) -> Result<Charge<'_>, EvalError> {
+    pub(crate) fn charge(&self, samples: usize) -> Result<Charge<'a>, EvalError> {
         let mut charge = Charge { meter: self.meter, samples: Amount::default(), bytes: Amount::default() };
         self.add(&mut charge, samples)?;
         Ok(charge)
+    }
+
+    /// Whether so many samples, and bytes beside them, could be held now without coming near the limits.
+    pub(crate) fn has_room(&self, samples: usize, bytes: usize) -> bool {
+        let free = |limit: usize, held: usize| limit.saturating_sub(held) / 2;
+        samples <= free(self.limits.samples_max, self.meter.samples()) && bytes <= free(self.limits.bytes_max, self.meter.bytes())
     }
 
     /// For what is needed at each step besides series: borders of windows, who is present, running sums.
@@ -149,8 +167,9 @@ impl<'a> Budget<'a> {
     pub(crate) fn work(&self, samples: usize) -> Result<(), EvalError> {
         let due = WORK.with(|work| {
             let sum = work.get().saturating_add(samples.max(1));
-            work.set(if sum < WORK_BETWEEN_CHECKS { sum } else { 0 });
-            sum >= WORK_BETWEEN_CHECKS
+            let due = sum >= self.limits.check_every;
+            work.set(if due { 0 } else { sum });
+            due
         });
         if due { self.check() } else { Ok(()) }
     }

@@ -182,6 +182,14 @@ impl Select for Memory {
         Ok(groups.collect())
     }
 
+    fn series_at_most(&self, _: &[Vec<Matcher>], _: TimeRange) -> Option<usize> {
+        Some(self.read().len())
+    }
+
+    fn values_at_most(&self, _: &str, _: TimeRange) -> Option<usize> {
+        Some(self.read().len())
+    }
+
     fn label_names(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<String>, SelectError> {
         let series = self.matching(matcher_sets, range);
         let names: BTreeSet<String> = series.iter().flat_map(|labels| labels.iter().map(|(name, _)| name.to_owned())).collect();

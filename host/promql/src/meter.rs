@@ -64,6 +64,12 @@ impl Meter {
         }
     }
 
+    /// Forgets what was read, for an evaluation that was given up and begins anew. What is held and was held at most stays.
+    pub fn begin_anew(&self) {
+        self.read.store(0, Ordering::Relaxed);
+        self.looked_at.store(0, Ordering::Relaxed);
+    }
+
     /// Counts bytes that outlive an evaluation, such as its answer until it is sent. They are counted until the hold is dropped,
     /// and refused by no limit: they are there already.
     pub fn hold(self: &Arc<Self>, bytes: usize) -> Hold {

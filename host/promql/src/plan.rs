@@ -1,8 +1,11 @@
 //! What an expression needs, without evaluating it.
 
+use std::time::Duration;
+
+use model::seams::Select;
 use model::{Matcher, TimeRange};
 
-use crate::ast::{AtTime, BinaryOp, BinaryStep, DurationExpr, Edges, Expr, ExprKind, Selector, Shift};
+use crate::ast::{AggregateOp, AtTime, BinaryOp, BinaryStep, DurationExpr, Edges, Expr, ExprKind, Selector, Shift};
 use crate::error::ParseError;
 use crate::features::Features;
 use crate::position::Span;
@@ -126,6 +129,47 @@ pub fn selectors(expr: &Expr) -> Vec<Vec<Matcher>> {
     let mut found = Vec::new();
     collect(expr, &mut found);
     found
+}
+
+/// How long evaluating takes at most, about: none where nobody can tell, or it may be long. Errs where samples are closer than 15 s or
+/// are native histograms, so that whoever acts on it sets a deadline too.
+///
+/// The times are those of one core of a server of 2020 and rounded up; what matters is what they are compared with.
+#[must_use]
+pub fn effort(expr: &Expr, steps: (i64, i64, i64), lookback_ms: i64, select: &dyn Select) -> Option<Duration> {
+    /// A selector with its share of the answer; a series: looked up, written; a sample of it; a step.
+    const NS: [usize; 4] = [20_000, 400, 4, 10];
+    let (start, end, step) = steps;
+    let count = usize::try_from((end.saturating_sub(start)) / step.max(1) + 1).ok()?;
+    let nodes = nodes(expr, NESTED_MAX)?;
+    let mut ns = nodes.saturating_mul(count).saturating_mul(NS[3]);
+    for selection in selections(expr, start, end, lookback_ms) {
+        let series = select.series_at_most(&[selection.matchers], selection.range)?;
+        let samples = usize::try_from(selection.range.end.saturating_sub(selection.range.start) / 15_000).unwrap_or(usize::MAX);
+        let of_series = samples.saturating_mul(NS[2]).saturating_add(count.saturating_mul(NS[3] * 2)).saturating_add(NS[1]);
+        ns = ns.saturating_add(series.saturating_mul(of_series)).saturating_add(NS[0]);
+    }
+    Some(Duration::from_nanos(ns as u64))
+}
+
+/// Deeper expressions are not looked into.
+const NESTED_MAX: usize = 24;
+
+/// How many parts an expression has; none if it nests deeper than that, or has parts whose cost says nothing of: those that walk over
+/// steps of their own, or search texts.
+fn nodes(expr: &Expr, deepest: usize) -> Option<usize> {
+    let costly = match &expr.kind {
+        ExprKind::Subquery(_) => true,
+        ExprKind::Call(call) => matches!(call.function.name, "label_replace" | "label_join" | "info"),
+        ExprKind::Aggregate(aggregate) => aggregate.op == AggregateOp::CountValues,
+        _ => false,
+    };
+    if costly || deepest == 0 {
+        return None;
+    }
+    let mut sum = Some(1_usize);
+    each_child(expr, &mut |child| sum = sum.and_then(|sum| Some(sum + nodes(child, deepest - 1)?)));
+    sum
 }
 
 /// Refuses, by name and position, what is read but not evaluated: what upstream keeps behind a flag, unless it is among the

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use model::seams::{ColumnSamples, Select, SelectError, SelectRequest, SelectedGroup, SeriesExemplars};
+use model::seams::{ColumnSamples, KeyedGroups, LabelKey, Select, SelectError, SelectRequest, SelectedGroup, SeriesExemplars};
 use model::{Clock, HISTOGRAM_BITS, LabelSet, Matcher, TimeRange};
 use tsdb::prometheus::Contents;
 use tsdb::{Db, OpenError, RecoveryReport};
@@ -45,6 +45,18 @@ impl LateStorage {
 impl Select for LateStorage {
     fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Box<dyn SelectedGroup>>, SelectError> {
         self.db()?.select(request)
+    }
+
+    fn select_keyed(&self, request: &SelectRequest<'_>, key: LabelKey<'_>) -> Result<KeyedGroups, SelectError> {
+        self.db()?.select_keyed(request, key)
+    }
+
+    fn series_at_most(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Option<usize> {
+        self.0.get()?.series_at_most(matcher_sets, range)
+    }
+
+    fn values_at_most(&self, name: &str, range: TimeRange) -> Option<usize> {
+        self.0.get()?.values_at_most(name, range)
     }
 
     fn label_names(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<String>, SelectError> {
@@ -183,4 +195,35 @@ pub(crate) fn chunks(times: &[i64], samples: &ColumnSamples) -> Vec<remote::read
     });
     let Ok(()) = cut;
     chunks
+}
+
+#[cfg(test)]
+mod tests {
+    use model::seams::{Append, Row};
+
+    use super::*;
+
+    /// What is not passed on still answers, by way of more work.
+    #[test]
+    fn late_storage_passes_on_what_storage_does_better() {
+        let dir = std::env::temp_dir().join(format!("skopos-late-{}", std::process::id()));
+        let options = tsdb::Options::new(Arc::new(crate::clock::SystemClock));
+        let now = options.clock.now();
+        let (db, _) = Db::open(&dir, options, Arc::new(tsdb::disk::RealDisk), now).expect("a database");
+        let mut writer = db.open_group("g").expect("a group");
+        let column = writer.column(&LabelSet::from_pairs([("__name__", "up"), ("job", "a")])).expect("a column");
+        writer.append(Row::floats(now, &[column], &[1.0])).expect("a sample");
+        let late = LateStorage::default();
+        let (matchers, range) = (vec![Matcher::equal("__name__", "up")], TimeRange { start: now - 1000, end: now });
+        assert!(late.series_at_most(&[matchers.clone()], range).is_none(), "it is not open");
+        late.set(db);
+        let names = ["job".to_owned()];
+        let request = SelectRequest { matchers: &matchers, range };
+        let keyed = late.select_keyed(&request, LabelKey { names: &names, without: false }).expect("groups");
+        assert_eq!(keyed.keys, [LabelSet::from_pairs([("job", "a")])]);
+        assert!(keyed.groups[0].labels().is_empty(), "label sets were made");
+        assert_eq!((late.series_at_most(&[matchers], range), late.values_at_most("job", range)), (Some(1), Some(1)));
+        drop((keyed, writer, late));
+        std::fs::remove_dir_all(&dir).expect("removed");
+    }
 }

@@ -246,6 +246,12 @@ impl Inner {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The same, if nobody changes it or removes series now.
+    pub(crate) fn index_without_waiting(&self) -> Option<RwLockReadGuard<'_, Index>> {
+        drop(self.gate.try_read().ok()?);
+        self.index.try_read().ok()
+    }
+
     pub(crate) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }

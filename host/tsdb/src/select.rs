@@ -15,8 +15,8 @@ use roaring::RoaringBitmap;
 use crate::block::BlockDamage;
 use crate::db::{Db, Inner};
 use crate::head::read::{Presence, View, Wanted};
-use crate::index::Place;
 use crate::index::keys::Keys;
+use crate::index::{Index, Place};
 use crate::life::blocks::{Loaded, Unusable};
 use crate::life::time::utc;
 use selected::{Part, Selected};
@@ -67,6 +67,14 @@ impl Inner {
             (!view.wanted().is_empty()).then_some((number, view))
         });
         (views.collect(), apart)
+    }
+
+    /// The index, if nobody changes it now and no block has samples of the range.
+    fn index_at_once(&self, range: TimeRange) -> Option<RwLockReadGuard<'_, Index>> {
+        if !self.blocks.within(range).is_empty() {
+            return None;
+        }
+        self.index_without_waiting()
     }
 
     /// The series of the head that satisfy the matchers and may have samples in the range, ascending.
@@ -402,6 +410,14 @@ impl Select for Db {
 
     fn warnings(&self, range: TimeRange) -> Vec<String> {
         self.0.missing_blocks(range)
+    }
+
+    fn series_at_most(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Option<usize> {
+        Some(self.0.index_at_once(range)?.series_at_most(matcher_sets))
+    }
+
+    fn values_at_most(&self, name: &str, range: TimeRange) -> Option<usize> {
+        Some(self.0.index_at_once(range)?.values_of(name))
     }
 
     fn exemplars(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<SeriesExemplars>, SelectError> {

@@ -178,6 +178,17 @@ impl Ticket {
         }
     }
 
+    /// The same, of one that is evaluated in no time: not noted down for a crash, because the disk may take longer than it.
+    pub(crate) fn starts_at_once(&mut self) {
+        self.running.set_phase(Phase::Running);
+    }
+
+    /// It took longer than was thought, and begins anew.
+    pub(crate) fn starts_anew(&mut self) {
+        self.running.meter.begin_anew();
+        self.running.set_phase(Phase::Queued);
+    }
+
     /// It was evaluated, or failed. Counts and logs it. Blocks for as long as writing a line takes.
     pub(crate) fn ended(&mut self, timings: &Timings, error: Option<&str>) {
         self.evaluated();
@@ -217,6 +228,11 @@ impl Queries {
     /// moved away before.
     pub fn set_log(&self, log: Option<QueryLog>) {
         *lock(&self.log) = log;
+    }
+
+    /// Whether queries are written to a file.
+    pub(crate) fn has_log(&self) -> bool {
+        lock(&self.log).is_some()
     }
 
     /// For the metrics.

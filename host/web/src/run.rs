@@ -1,15 +1,24 @@
 //! Work that blocks: on threads of its own, so many at once, and stopped when nobody waits for it any more.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use model::stop::Stop;
 use promql::Meter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
 use crate::queries::{Ticket, Timings};
 use crate::state::Limits;
+
+/// What is expected to take longer is not done on a thread that serves connections.
+pub(crate) const AT_ONCE: Duration = Duration::from_millis(1);
+/// So long it may take all the same, if the expectation was wrong.
+pub(crate) const AT_ONCE_MAX: Duration = Duration::from_millis(4);
+/// Samples between two looks at whether that time is over.
+const CHECK_EVERY: usize = 1 << 10;
 
 /// Runs queries, so many at once.
 #[derive(Clone)]
@@ -83,11 +92,40 @@ impl Runner {
         .await
     }
 
+    /// Does little work here and now, where it would take longer to hand it to another thread and back than to do it. None if
+    /// others wait for their turn, or if it takes longer than [`AT_ONCE_MAX`] after all: then it is to be done the other way, from
+    /// the start.
+    pub(crate) fn at_once<T>(
+        &self,
+        allowed: &Limits,
+        (cancel, meter): (Arc<AtomicBool>, Arc<Meter>),
+        work: impl FnOnce(promql::Limits) -> Result<T, ApiError>,
+    ) -> Option<Result<T, ApiError>> {
+        let _turn = self.permits.try_acquire().ok()?;
+        let deadline = Instant::now() + AT_ONCE_MAX;
+        let limits = promql::Limits { check_every: CHECK_EVERY, ..limits(allowed, Some(deadline), cancel, meter) };
+        let stop = Stop { cancel: Arc::clone(&limits.cancel), deadline: limits.deadline, ..Stop::default() };
+        // As on a thread of its own, what panics is one answer and no more: nothing that it touched is used again.
+        let result = catch_unwind(AssertUnwindSafe(|| model::stop::within(&stop, || work(limits))));
+        match result {
+            Ok(Err(_)) if Instant::now() >= deadline => None,
+            Ok(result) => Some(result),
+            Err(_) => {
+                tracing::error!("a query broke");
+                Some(Err(broken()))
+            }
+        }
+    }
+
     async fn turn(&self, timeout: Duration) -> Result<OwnedSemaphorePermit, ApiError> {
         let acquired = tokio::time::timeout(timeout, Arc::clone(&self.permits).acquire_owned()).await;
         let Ok(permit) = acquired else { return Err(ApiError::timeout("query timed out in query queue")) };
         permit.map_err(|_| ApiError::unavailable("the server is shutting down"))
     }
+}
+
+fn broken() -> ApiError {
+    ApiError::internal("the query broke; the log says where")
 }
 
 fn limits(allowed: &Limits, deadline: Option<Instant>, cancel: Arc<AtomicBool>, meter: Arc<Meter>) -> promql::Limits {
@@ -118,7 +156,7 @@ async fn blocking<T: Send + 'static>(
     });
     let result = task.await.map_err(|error| {
         tracing::error!(%error, "a query broke");
-        ApiError::internal("the query broke; the log says where")
+        broken()
     });
     guard.disarm();
     result?
@@ -162,6 +200,31 @@ mod tests {
         assert_eq!((error.kind, error.message.as_str()), ("timeout", "query timed out in query queue"));
         drop(held);
         assert!(runner.run(&Limits::default(), LONG, |_| Ok(())).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn little_work_is_done_at_once() {
+        let runner = Runner::new(1);
+        let here = std::thread::current().id();
+        let at_once = |work: &dyn Fn(promql::Limits) -> Result<std::thread::ThreadId, ApiError>| {
+            runner.at_once(&Limits::default(), Default::default(), work)
+        };
+        assert_eq!(at_once(&|_| Ok(std::thread::current().id())), Some(Ok(here)));
+        let error = at_once(&|_| Err(ApiError::bad_data("no"))).expect("it is done").expect_err("as told");
+        assert_eq!(error.kind, "bad_data");
+        let broken = at_once(&|_| panic!("on purpose")).expect("it is done");
+        assert_eq!(broken.expect_err("it broke").kind, "internal");
+        // Too much after all.
+        let much = at_once(&|limits| {
+            while limits.check().is_ok() {
+                std::thread::yield_now();
+            }
+            Err(promql::EvalError::Timeout.into())
+        });
+        assert_eq!(much, None);
+        let held = Arc::clone(&runner.permits).acquire_owned().await.expect("it is open");
+        assert_eq!(at_once(&|_| Ok(std::thread::current().id())), None, "others wait");
+        drop(held);
     }
 
     #[tokio::test]

@@ -8,11 +8,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
+use axum::routing::future::RouteFuture;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulConnection;
-use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -73,7 +73,7 @@ pub async fn serve(
         tokio::spawn(async move {
             let _permit = permit;
             let builder = if http1_only { builder.http1_only() } else { builder };
-            let service = tower_service(router, peer, Connection { tls: tls.is_some() });
+            let service = Served { router, peer, connection: Connection { tls: tls.is_some() } };
             let served = match tls {
                 None => drive(builder.serve_connection(TokioIo::new(stream), service), stopped).await,
                 Some(tls) => match encrypted(stream, tls).await {
@@ -147,14 +147,23 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream,
     }
 }
 
-/// The router for one connection; handlers find the client's address among the request's extensions.
-fn tower_service(
+/// The router for one connection; handlers find the client's address among the request's extensions. A layer of the router would
+/// make all its routes anew for each connection.
+#[derive(Clone)]
+struct Served {
     router: Router,
     peer: SocketAddr,
     connection: Connection,
-) -> impl hyper::service::Service<Request<Incoming>, Response = axum::response::Response, Error = std::convert::Infallible, Future: Send>
-+ Clone
-+ Send {
-    let service = router.layer(axum::Extension(ConnectInfo(peer))).layer(axum::Extension(connection));
-    TowerToHyperService::new(service)
+}
+
+impl hyper::service::Service<Request<Incoming>> for Served {
+    type Response = axum::response::Response;
+    type Error = std::convert::Infallible;
+    type Future = RouteFuture<Self::Error>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        request.extensions_mut().insert(self.connection);
+        tower_service::Service::call(&mut self.router.clone(), request)
+    }
 }

@@ -17,11 +17,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::error::ApiError;
-use crate::run::Runner;
+use crate::run::{AT_ONCE_MAX, Runner};
 use crate::state::Limits;
 
 /// From here on what is written goes out.
 const PIECE_BYTES: usize = 64 << 10;
+/// What is written at once is no larger.
+const AT_ONCE_BYTES: usize = 1 << 20;
 /// Pieces between writer and connection.
 const PIECES: usize = 2;
 /// A connection that takes nothing for so long is cut: until then its query holds memory and its turn.
@@ -31,8 +33,8 @@ const STALL_TIME: Duration = Duration::from_secs(30);
 pub(crate) struct Sink {
     out: Vec<u8>,
     sent: usize,
-    pieces: mpsc::Sender<Bytes>,
-    runtime: Handle,
+    /// Where pieces go, and what waits for that; none if all is kept.
+    pieces: Option<(mpsc::Sender<Bytes>, Handle)>,
     cancel: Arc<AtomicBool>,
     deadline: Option<Instant>,
 }
@@ -64,18 +66,41 @@ impl Sink {
         if self.out.len() < PIECE_BYTES {
             return Ok(());
         }
+        let Some((pieces, runtime)) = &self.pieces else {
+            // Whoever asked for the whole begins anew.
+            return if self.out.len() < AT_ONCE_BYTES { Ok(()) } else { Err(ApiError::internal("the answer is no small one")) };
+        };
         if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
             return Err(EvalError::Timeout.into());
         }
         let piece = std::mem::replace(&mut self.out, Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 8));
         self.sent += piece.len();
-        let send = tokio::time::timeout(STALL_TIME, self.pieces.send(piece.into()));
-        match self.runtime.block_on(send) {
+        let send = tokio::time::timeout(STALL_TIME, pieces.send(piece.into()));
+        match runtime.block_on(send) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(ApiError::unavailable("nobody reads the answer any more")),
             Err(_) => Err(ApiError::timeout("the answer was not read for too long")),
         }
     }
+}
+
+/// Runs `work` here and now, if that is possible, and answers what it writes; see [`Runner::at_once`].
+pub(crate) fn at_once(
+    runner: &Runner,
+    limits: &Limits,
+    content_type: &'static str,
+    work: impl FnOnce(promql::Limits, &mut Sink) -> Result<(), ApiError>,
+) -> Option<Result<Response, ApiError>> {
+    if limits.query_timeout < AT_ONCE_MAX {
+        return None;
+    }
+    let cancel: Arc<AtomicBool> = Arc::default();
+    let mut sink = Sink { out: Vec::with_capacity(1024), sent: 0, pieces: None, cancel: Arc::clone(&cancel), deadline: None };
+    let result = runner.at_once(limits, (cancel, Arc::default()), |limits| work(limits, &mut sink))?;
+    if result.is_err() && sink.out.len() >= AT_ONCE_BYTES {
+        return None;
+    }
+    Some(result.map(|()| ([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], sink.out).into_response()))
 }
 
 /// Runs `work` when it is its turn and answers what it writes. A client that hangs up stops it.
@@ -91,7 +116,7 @@ pub(crate) async fn answer(
     let task = tokio::spawn(async move {
         let work = move |limits: promql::Limits| {
             let (cancel, deadline) = (Arc::clone(&limits.cancel), limits.deadline);
-            let mut sink = Sink { out: Vec::with_capacity(1024), sent: 0, pieces, runtime, cancel, deadline };
+            let mut sink = Sink { out: Vec::with_capacity(1024), sent: 0, pieces: Some((pieces, runtime)), cancel, deadline };
             work(limits, &mut sink)?;
             Ok(sink.out)
         };

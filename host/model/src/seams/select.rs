@@ -44,6 +44,20 @@ pub trait Select: Send + Sync {
         Vec::new()
     }
 
+    /// How many series the matchers of the sets name at most (all there are if there is no set), if that can be told at once: without
+    /// waiting for anybody, and only where samples of the range are read without a disk. For whoever decides where the work is done;
+    /// none means to expect much.
+    fn series_at_most(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Option<usize> {
+        let _ = (matcher_sets, range);
+        None
+    }
+
+    /// How many values a label has at most, likewise.
+    fn values_at_most(&self, name: &str, range: TimeRange) -> Option<usize> {
+        let _ = (name, range);
+        None
+    }
+
     /// The exemplars in the range of the series that satisfy all matchers of any of the sets, by series, sorted by its
     /// labels. A storage that keeps none has none.
     fn exemplars(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<SeriesExemplars>, SelectError> {

@@ -1,11 +1,12 @@
 //! Aggregations of what comes straight from storage: each series' values go into its group's states while they are in the cache. No
 //! label set is made of a series, and no column outlives its turn.
 
-use model::seams::{KeyedGroups, LabelKey, SelectRequest};
+use model::seams::{KeyedGroups, LabelKey, SelectRequest, SelectedGroup};
 use model::{LabelSet, METRIC_NAME, MatchOp, TimeRange};
 
 use super::aggregate::Spread;
-use super::selector::{Newest, Want};
+use super::parallel::{Emit, Walked};
+use super::selector::{Newest, Want, decode};
 use super::slopes::Compute;
 use super::windows::Walk;
 use super::{Column, Columns, PLACE_BYTES, Query, Steps, clean};
@@ -143,30 +144,28 @@ impl Query<'_> {
         let sight = self.sight(&source.selector.shift, source.span, steps, Want::Values)?;
         let lookback = self.limits.lookback_ms;
         let Some((keyed, _of_keys)) = self.select_keyed(source, sight.range(lookback), key)? else { return Ok(None) };
-        let mut values = vec![model::absent(); steps.count];
-        for (group, keys) in keyed.groups.iter().zip(&keyed.of) {
-            let mut newest: Option<Newest> = None;
-            let (mut mixed, mut looked_at) = (false, 0);
-            self.columns(group.as_ref(), &mut |column| {
-                mixed |= !column.histograms.is_empty();
-                if mixed {
+        let budget = &self.budget;
+        let walk = |group: &dyn SelectedGroup, emit: &mut Emit<'_>| {
+            let (mut walked, mut newest) = (Walked::default(), None);
+            let mut values = vec![model::absent(); steps.count];
+            (walked.read, walked.warnings) = decode(budget, group, &mut |column| {
+                walked.mixed |= !column.histograms.is_empty();
+                if walked.mixed {
                     return Ok(false);
                 }
-                self.budget.work(steps.count)?;
-                let newest = newest.get_or_insert_with(|| Newest::new(column.times, &sight, lookback));
+                budget.work(steps.count)?;
+                let newest: &Newest = newest.get_or_insert_with(|| Newest::new(column.times, &sight, lookback));
                 let found = newest.pick(&column, &mut values);
                 if found > 0 {
-                    looked_at += found;
-                    visit(keys[column.series], &values)?;
+                    walked.looked_at += found;
+                    emit(column.series, &values)?;
                 }
                 Ok(true)
             })?;
-            if mixed {
-                return Ok(None);
-            }
-            self.budget.count_looked_at(looked_at);
-        }
-        Ok(Some(keyed))
+            Ok(walked)
+        };
+        let all = self.each_group(&keyed, steps.count, &walk, &mut |at, series, values| visit(keyed.of[at][series], values))?;
+        Ok(all.then_some(keyed))
     }
 
     fn each_range(
@@ -179,32 +178,32 @@ impl Query<'_> {
     ) -> Result<Option<KeyedGroups>, EvalError> {
         let (frame, span) = self.frame(range, source.span, steps)?;
         let Some((keyed, _of_keys)) = self.select_keyed(source, span, key)? else { return Ok(None) };
-        let mut values = vec![model::absent(); steps.count];
-        let mut any = false;
-        for (group, keys) in keyed.groups.iter().zip(&keyed.of) {
-            let (mut mixed, mut looked_at) = (false, 0);
-            let mut walk = Walk::new(&frame);
-            self.columns(group.as_ref(), &mut |column| {
-                mixed |= !column.histograms.is_empty();
-                if mixed {
+        let budget = &self.budget;
+        let walk = |group: &dyn SelectedGroup, emit: &mut Emit<'_>| {
+            let (mut walked, mut windows_of) = (Walked::default(), Walk::new(&frame));
+            let mut values = vec![model::absent(); steps.count];
+            (walked.read, walked.warnings) = decode(budget, group, &mut |column| {
+                walked.mixed |= !column.histograms.is_empty();
+                if walked.mixed {
                     return Ok(false);
                 }
-                self.budget.work(column.times.len() + steps.count)?;
-                walk.series(column.times, column.floats, column.gaps, &[], &[], |windows| {
-                    looked_at += windows.looked_at();
+                budget.work(column.times.len() + steps.count)?;
+                windows_of.series(column.times, column.floats, column.gaps, &[], &[], |windows| {
+                    walked.looked_at += windows.looked_at();
                     values.fill(model::absent());
-                    if compute.each(windows, &mut values) {
-                        any = true;
-                        visit(keys[column.series], &values)?;
-                    }
-                    Ok(())
+                    if compute.each(windows, &mut values) { emit(column.series, &values) } else { Ok(()) }
                 })?;
                 Ok(true)
             })?;
-            if mixed {
-                return Ok(None);
-            }
-            self.budget.count_looked_at(looked_at);
+            Ok(walked)
+        };
+        let mut any = false;
+        let all = self.each_group(&keyed, steps.count, &walk, &mut |at, series, values| {
+            any = true;
+            visit(keyed.of[at][series], values)
+        })?;
+        if !all {
+            return Ok(None);
         }
         if any && counter {
             let name = name_of(source.selector).map(|name| LabelSet::from_pairs([(METRIC_NAME, name)]));

@@ -12,7 +12,7 @@ use super::{Column, Columns, Histograms, Query, Steps};
 use crate::ast::{Edges, Selector};
 use crate::error::EvalError;
 use crate::histogram::FloatHistogram;
-use crate::limits::Charge;
+use crate::limits::{Budget, Charge};
 use crate::position::Span;
 
 /// What a selector is to tell of its samples.
@@ -110,27 +110,34 @@ impl Query<'_> {
         group: &dyn SelectedGroup,
         visit: &mut dyn FnMut(ColumnRef<'_>) -> Result<bool, EvalError>,
     ) -> Result<(), EvalError> {
-        let count = group.samples_max();
-        let mut charge = self.budget.charge(0)?;
-        self.budget.add_sized(&mut charge, count, group.column_bytes())?;
-        self.budget.check()?;
-        let mut failed = None;
-        let mut each = |column: ColumnRef<'_>| match visit(column) {
-            Ok(true) => ControlFlow::Continue(()),
-            Ok(false) => ControlFlow::Break(()),
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
-        };
-        let warnings = self.budget.ask(|| group.each_column(&mut each))?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        let (read, warnings) = decode(&self.budget, group, visit)?;
         warnings.iter().for_each(|warning| self.notes.storage(warning));
-        self.budget.count_read(count);
+        self.budget.count_read(read);
         Ok(())
     }
+}
+
+/// The same, for any thread: returns how many samples were read, and what could not be.
+pub(super) fn decode(
+    budget: &Budget<'_>,
+    group: &dyn SelectedGroup,
+    visit: &mut dyn FnMut(ColumnRef<'_>) -> Result<bool, EvalError>,
+) -> Result<(usize, Vec<String>), EvalError> {
+    let count = group.samples_max();
+    let mut charge = budget.charge(0)?;
+    budget.add_sized(&mut charge, count, group.column_bytes())?;
+    budget.check()?;
+    let mut failed = None;
+    let mut each = |column: ColumnRef<'_>| match visit(column) {
+        Ok(true) => ControlFlow::Continue(()),
+        Ok(false) => ControlFlow::Break(()),
+        Err(error) => {
+            failed = Some(error);
+            ControlFlow::Break(())
+        }
+    };
+    let warnings = budget.ask(|| group.each_column(&mut each))?;
+    failed.map_or(Ok((count, warnings)), Err)
 }
 
 /// What storage found.

@@ -62,8 +62,7 @@ impl Index {
 
     /// Whether it is cheaper to look at each of these series than at each value of the label.
     fn are_few(&self, found: &[u32], name: &str) -> bool {
-        let values = self.symbols.find(name).and_then(|symbol| self.names.get(&symbol)).map_or(0, Vec::len);
-        found.len() < values
+        found.len() < self.values_of(name)
     }
 
     /// Those of the series whose label has a value that `wanted` accepts.
@@ -115,6 +114,20 @@ impl Index {
             [one] => self.matching(one),
             many => union(many.iter().map(|set| self.matching(set)).collect()),
         }
+    }
+
+    /// How many series the matchers of the sets name at most, as far as postings tell by their lengths.
+    pub(crate) fn series_at_most(&self, sets: &[Vec<Matcher>]) -> usize {
+        let one = |matchers: &Vec<Matcher>| {
+            let exact = matchers.iter().filter(|matcher| !matcher.matches_empty() && self.is_exact(matcher));
+            exact.map(|matcher| self.count(&self.pairs_found(matcher))).min().unwrap_or(self.live)
+        };
+        if sets.is_empty() { self.live } else { sets.iter().map(one).sum() }
+    }
+
+    /// How many values a label has.
+    pub(crate) fn values_of(&self, name: &str) -> usize {
+        self.symbols.find(name).and_then(|symbol| self.names.get(&symbol)).map_or(0, Vec::len)
     }
 
     /// Each value of a label, with the series that have it, at most so many of them; `only` says which values.
@@ -207,6 +220,7 @@ mod tests {
                 index.find_or_insert(&LabelSet::from_pairs(set.iter().copied()));
             }
             let expected: Vec<u32> = index.all().filter(|id| matchers.iter().all(|m| m.matches_labels(&index.labels(*id)))).collect();
+            prop_assert!(expected.len() <= index.series_at_most(std::slice::from_ref(&matchers)));
             prop_assert_eq!(index.matching(&matchers), expected);
         }
     }

@@ -5,14 +5,18 @@ use std::time::Instant;
 
 use axum::extract::{Request, State as Shared};
 use axum::response::Response;
+use model::TimestampMs;
+use model::seams::Select;
+use promql::ast::Expr;
 use promql::{QueryResult, Value};
 
 use crate::answer::Unsent;
 use crate::encode::{Writer, success};
 use crate::error::ApiError;
 use crate::params::{Params, TIME_MS_MAX, timeout_of};
-use crate::queries::{Asker, Question, Timings, samples};
+use crate::queries::{Asker, Question, Ticket, Timings, samples};
 use crate::router::App;
+use crate::run::{AT_ONCE, AT_ONCE_MAX};
 
 /// Most points of a series in an answer.
 const POINTS_MAX: i64 = 11_000;
@@ -47,46 +51,120 @@ pub(crate) async fn range(Shared(app): Shared<App>, request: Request) -> Result<
     run(&app, params, question, asker, move |expr, select, limits| promql::range(expr, start, end, step, select, limits)).await
 }
 
+/// Longer texts are not even read on a thread that serves connections.
+const TEXT_AT_ONCE: usize = 2048;
+
+/// A question with all that an answer needs.
+struct Asked<E> {
+    params: Params,
+    limit: usize,
+    lookback: Option<i64>,
+    select: Arc<dyn Select>,
+    evaluate: E,
+}
+
+impl<E: Fn(&Expr, &dyn Select, &promql::Limits) -> Result<QueryResult, promql::EvalError>> Asked<E> {
+    fn text(&self) -> &str {
+        self.params.first("query")
+    }
+
+    /// Reads the expression.
+    fn read(&self, timings: &mut Timings) -> Result<Expr, ApiError> {
+        let begun = Instant::now();
+        let expr = promql::parse(self.text()).map_err(|error| ApiError::parameter("query", error));
+        timings.prepared = begun.elapsed();
+        expr
+    }
+
+    fn evaluate(&self, expr: &Expr, mut limits: promql::Limits, timings: &mut Timings) -> Result<QueryResult, ApiError> {
+        let begun = Instant::now();
+        limits.lookback_ms = self.lookback.unwrap_or(limits.lookback_ms);
+        let result = (self.evaluate)(expr, &*self.select, &limits);
+        timings.evaluated = begun.elapsed();
+        Ok(result?)
+    }
+
+    /// Begins the answer: its first piece, whether that is all, and the rest.
+    fn answer(&self, result: Result<QueryResult, ApiError>, timings: &Timings, mut ticket: Ticket) -> Result<Begun, ApiError> {
+        ticket.ended(timings, result.as_ref().err().map(|error| error.message.as_str()));
+        let mut result = result?;
+        let stats = self.params.first("stats");
+        result.warnings.extend(warning_of(stats));
+        if self.limit > 0 && truncate(&mut result.value, self.limit) {
+            result.warnings.push("results truncated due to limit".to_owned());
+        }
+        let tail = tail(&result, (!stats.is_empty()).then_some(timings))?;
+        let hold = ticket.running.meter.hold(result.value.bytes());
+        let (mut first, mut unsent) = Unsent::new(result.value, tail, hold, ticket)?;
+        let done = unsent.write(&mut first);
+        Ok((first, done, unsent))
+    }
+}
+
+/// What goes out first, whether it is all, and what is left.
+type Begun = (Vec<u8>, bool, Unsent);
+
 /// What both have in common: parsing, limits, the answer.
+///
+/// What is expected to take less time than two threads need to tell each other of it is done here; all else on a thread for it.
 async fn run(
     app: &App,
     params: Params,
     question: Question,
     asker: Asker,
-    evaluate: impl FnOnce(&promql::ast::Expr, &dyn model::seams::Select, &promql::Limits) -> Result<QueryResult, promql::EvalError>
-    + Send
-    + 'static,
+    evaluate: impl Fn(&Expr, &dyn Select, &promql::Limits) -> Result<QueryResult, promql::EvalError> + Send + 'static,
 ) -> Result<Response, ApiError> {
     let limit = params.limit()?;
     let timeout = timeout_of(params.duration("timeout")?, app.state.limits.query_timeout);
     let lookback = lookback(&params)?;
-    let select = Arc::clone(&app.state.select);
-    let ticket = app.state.queries.begin(question, asker);
-    let answer = app.runner.run_query(&app.state.limits, timeout, ticket, move |mut limits, mut ticket, queued| {
-        if let Some(lookback) = lookback {
-            limits.lookback_ms = lookback;
+    let asked = Asked { params, limit, lookback, select: Arc::clone(&app.state.select), evaluate };
+    let steps = (question.start, question.end, question.step);
+    let mut ticket = app.state.queries.begin(question, asker);
+    let mut timings = Timings::default();
+    let mut read = (asked.text().len() <= TEXT_AT_ONCE).then(|| asked.read(&mut timings));
+    let result = match read.take() {
+        Some(Ok(expr)) if timeout >= AT_ONCE_MAX && app.is_soon_done(&expr, steps, lookback) => {
+            let running = Arc::clone(&ticket.running);
+            ticket.starts_at_once();
+            let shared = (Arc::clone(&running.cancel), Arc::clone(&running.meter));
+            let result = app.runner.at_once(&app.state.limits, shared, |limits| asked.evaluate(&expr, limits, &mut timings));
+            if result.is_none() {
+                ticket.starts_anew();
+                read = Some(Ok(expr));
+            }
+            result
         }
-        let begun = Instant::now();
-        let mut timings = Timings { queued, ..Timings::default() };
-        let expr = promql::parse(params.first("query")).map_err(|error| ApiError::parameter("query", error));
-        timings.prepared = begun.elapsed();
-        let result = expr.and_then(|expr| Ok(evaluate(&expr, &*select, &limits)?));
-        timings.evaluated = begun.elapsed() - timings.prepared;
-        ticket.ended(&timings, result.as_ref().err().map(|error| error.message.as_str()));
-        let mut result = result?;
-        let stats = params.first("stats");
-        result.warnings.extend(warning_of(stats));
-        if limit > 0 && truncate(&mut result.value, limit) {
-            result.warnings.push("results truncated due to limit".to_owned());
+        Some(Err(error)) => Some(Err(error)),
+        other => {
+            read = other;
+            None
         }
-        let tail = tail(&result, (!stats.is_empty()).then_some(&timings))?;
-        let hold = limits.meter.hold(result.value.bytes());
-        let (mut first, mut unsent) = Unsent::new(result.value, tail, hold, ticket)?;
-        let done = unsent.write(&mut first);
-        Ok((first, done, unsent))
-    });
-    let (first, done, unsent) = answer.await?;
+    };
+    let (first, done, unsent) = match result {
+        Some(result) => asked.answer(result, &timings, ticket)?,
+        None => {
+            let run = app.runner.run_query(&app.state.limits, timeout, ticket, move |limits, ticket, queued| {
+                timings.queued = queued;
+                let expr = read.unwrap_or_else(|| asked.read(&mut timings));
+                let result = expr.and_then(|expr| asked.evaluate(&expr, limits, &mut timings));
+                asked.answer(result, &timings, ticket)
+            });
+            run.await?
+        }
+    };
     Ok(unsent.respond(first, done, app.state.limits.answer_stall))
+}
+
+impl App {
+    /// Whether it is worth while to evaluate an expression on the thread that serves the connection.
+    fn is_soon_done(&self, expr: &Expr, steps: (TimestampMs, TimestampMs, i64), lookback: Option<i64>) -> bool {
+        // Whoever writes lines to a file waits for the disk.
+        if self.state.queries.has_log() {
+            return false;
+        }
+        let lookback = lookback.unwrap_or(self.state.limits.lookback_ms);
+        promql::plan::effort(expr, steps, lookback, &*self.state.select).is_some_and(|effort| effort <= AT_ONCE)
+    }
 }
 
 /// What to say about a value of `stats` that upstream will refuse some day; any value asks for them until then.

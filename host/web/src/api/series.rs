@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State as Shared};
 use axum::response::Response;
+use model::seams::{Select, SelectError};
 use model::{Matcher, TimeRange};
 use serde::Serialize;
 
 use crate::error::ApiError;
 use crate::params::{Params, TIME_MS_MAX};
 use crate::router::App;
-use crate::stream;
+use crate::stream::{self, Sink};
 
 fn range(params: &Params) -> Result<TimeRange, ApiError> {
     Ok(TimeRange { start: params.time_or("start", -TIME_MS_MAX)?, end: params.time_or("end", TIME_MS_MAX)? })
@@ -24,13 +25,14 @@ fn asked(limit: usize) -> usize {
 /// Said where the limit of the request was reached.
 const TRUNCATED: &str = "results truncated due to limit";
 
+/// Answers a list. `items` is how many there are at most, if that is known.
 async fn answer<T: Serialize + Send + 'static>(
     app: &App,
-    (range, limit): (TimeRange, usize),
-    ask: impl FnOnce(&dyn model::seams::Select) -> Result<Vec<T>, model::seams::SelectError> + Send + 'static,
+    (range, limit, items): (TimeRange, usize, Option<usize>),
+    ask: impl Fn(&dyn Select) -> Result<Vec<T>, SelectError> + Send + Sync + 'static,
 ) -> Result<Response, ApiError> {
     let (select, bytes) = (Arc::clone(&app.state.select), app.state.limits.answer_bytes);
-    stream::answer(&app.runner, &app.state.limits, "application/json", move |_, sink| {
+    let work = Arc::new(move |sink: &mut Sink| {
         // As upstream, a range that ends before it begins is no error: there is nothing in it.
         let items = if range.end < range.start { Vec::new() } else { ask(&*select)? };
         let mut warnings = select.warnings(range);
@@ -60,9 +62,18 @@ async fn answer<T: Serialize + Send + 'static>(
         }
         sink.raw("}");
         Ok(())
-    })
-    .await
+    });
+    const JSON: &str = "application/json";
+    if items.is_some_and(|items| items <= ITEMS_AT_ONCE)
+        && let Some(answer) = stream::at_once(&app.runner, &app.state.limits, JSON, |_, sink| work(sink))
+    {
+        return answer;
+    }
+    stream::answer(&app.runner, &app.state.limits, JSON, move |_, sink| work(sink)).await
 }
+
+/// So many are found and written in less than [`crate::run::AT_ONCE`].
+const ITEMS_AT_ONCE: usize = 1000;
 
 /// `/api/v1/series`
 pub(crate) async fn series(Shared(app): Shared<App>, request: Request) -> Result<Response, ApiError> {
@@ -73,14 +84,16 @@ pub(crate) async fn series(Shared(app): Shared<App>, request: Request) -> Result
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     let (range, limit) = (range(&params)?, params.limit()?);
-    answer(&app, (range, limit), move |select| select.series(&sets, range, asked(limit))).await
+    let items = app.state.select.series_at_most(&sets, range);
+    answer(&app, (range, limit, items), move |select| select.series(&sets, range, asked(limit))).await
 }
 
 /// `/api/v1/labels`
 pub(crate) async fn names(Shared(app): Shared<App>, request: Request) -> Result<Response, ApiError> {
     let params = Params::read(request, app.state.limits.body_bytes).await?;
     let (sets, range, limit) = (params.matchers()?, range(&params)?, params.limit()?);
-    answer(&app, (range, limit), move |select| select.label_names(&sets, range, asked(limit))).await
+    let items = app.state.select.series_at_most(&sets, range);
+    answer(&app, (range, limit, items), move |select| select.label_names(&sets, range, asked(limit))).await
 }
 
 /// `/api/v1/label/<name>/values`
@@ -91,7 +104,9 @@ pub(crate) async fn values(Shared(app): Shared<App>, Path(name): Path<String>, r
         return Err(ApiError::bad_data("invalid label name: \"\""));
     }
     let (sets, range, limit) = (params.matchers()?, range(&params)?, params.limit()?);
-    answer(&app, (range, limit), move |select| select.label_values(&name, &sets, range, asked(limit))).await
+    let select = &app.state.select;
+    let items = if sets.is_empty() { select.values_at_most(&name, range) } else { select.series_at_most(&sets, range) };
+    answer(&app, (range, limit, items), move |select| select.label_values(&name, &sets, range, asked(limit))).await
 }
 
 /// Reads upstream's escape of names outside the classic characters: `U__` in front, `_2e_` for a code point in hex, `__` for
