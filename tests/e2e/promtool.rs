@@ -67,6 +67,18 @@ fn files(folder: &TempFolder) {
             "scrape_configs:\n- job_name: a\n  static_configs: [{targets: ['h:1', 'drop:1'], labels: {x: y}}]\n  relabel_configs:\n  \
                     - {source_labels: [__address__], regex: 'drop.*', action: drop}\n  - {source_labels: [x], target_label: z}\n",
         ),
+        (
+            "wrong.yml",
+            "groups:\n- name: a\n  rules:\n  - {record: 'x:y', expr: 'sum(up'}\n  - {record: 'x:z', expr: 'up', for: 5m, annotations: {a: b}}\n  \
+             - {alert: Odd, expr: 'mad_over_time(x[5m])'}\n- name: a\n  rules:\n  - {alert: Down}\n",
+        ),
+        ("plong.yml", "scrape_configs: [{job_name: slow, scrape_interval: 5m, static_configs: [{targets: ['localhost:1']}]}]\n"),
+        ("ralert.yml", "groups: [{name: a, rules: [{alert: Down, expr: up == 0, labels: {severity: ticket}}]}]\n"),
+        (
+            "talert.yml",
+            "rule_files: [ralert.yml]\ntests:\n- interval: 1m\n  input_series: [{series: up, values: '0x5'}]\n  alert_rule_test: \
+             [{eval_time: 2m, alertname: Down, exp_alerts: [{exp_labels: {severity: page}}]}]\n",
+        ),
         ("web.yml", "basic_auth_users: {a: '$2y$04$tbEwbfjUJ1wJJ5qkGZzFUOW.0U1nYzUMNBTV9j2GfwmMpBzXmbYTK'}\n"),
         ("webbad.yml", "basic_auth: {a: b}\n"),
     ] {
@@ -156,22 +168,57 @@ fn what_newer_promtools_have() {
     let tool = linked(&folder);
     let said = |arguments: &[&str], input: &str| run(&tool, folder.path(), arguments, input);
     let ran = |out: &str| Ran { code: Some(0), out: out.to_owned(), err: String::new() };
-    assert_eq!(said(&["promql", "format", "sum(up)by(job)"], ""), ran("sum by (job) (up)\n"));
+    assert_eq!(said(&["--experimental", "promql", "format", "sum(up)by(job)"], ""), ran("sum by (job) (up)\n"));
     assert_eq!(
         said(&["--experimental", "promql", "label-matchers", "set", "up / rate(x{a=\"b\"}[5m])", "a", "c"], ""),
         ran("up{a=\"c\"} / rate(x{a=\"c\"}[5m])\n")
     );
-    assert_eq!(said(&["promql", "label-matchers", "set", "-t", "!~", "-up", "a", "c"], ""), ran("-up{a!~\"c\"}\n"));
-    assert_eq!(said(&["promql", "label-matchers", "delete", "up{a=\"b\",c=\"d\"}", "a"], ""), ran("up{c=\"d\"}\n"));
-    assert_eq!(said(&["promql", "format", "sum("], "").code, Some(1));
+    assert_eq!(said(&["--experimental", "promql", "label-matchers", "set", "-t", "!~", "-up", "a", "c"], ""), ran("-up{a!~\"c\"}\n"));
+    assert_eq!(said(&["--experimental", "promql", "label-matchers", "delete", "up{a=\"b\",c=\"d\"}", "a"], ""), ran("up{c=\"d\"}\n"));
+    assert_eq!(said(&["--experimental", "promql", "format", "sum("], "").code, Some(1));
+    let refused = said(&["promql", "format", "up"], "");
+    assert!(refused.code == Some(1) && refused.err.contains("requires the --experimental flag"), "{refused:?}");
     assert_eq!(said(&["check", "rules"], RULES_GOOD), ran("Checking standard input\n  SUCCESS: 2 rules found\n\n"));
     assert_eq!(said(&["check", "rules"], RULES_BAD).code, Some(1));
     // Results for machines.
     let failed = said(&["test", "--junit=out.xml", "rules", "tbad.yml"], "");
     assert_eq!(failed.code, Some(1), "{failed:?}");
     let xml = std::fs::read_to_string(folder.path().join("out.xml")).expect("it was written");
-    assert!(xml.contains("<testsuite name=\"tbad.yml\"") && xml.contains("failures=\"1\"") && xml.contains("<failure"), "{xml}");
+    let suite = "<testsuites><testsuite name=\"tbad.yml\" tests=\"1\" failures=\"1\" errors=\"0\" skipped=\"0\" timestamp=\"2";
+    let case = "<testcase name=\"unnamed#0\"><failure>    expr: &#34;x:y&#34;, time: 5m,&#xA;        exp: ";
+    assert!(xml.starts_with(suite) && xml.contains(case) && xml.ends_with("</testcase></testsuite></testsuites>"), "{xml}");
     assert_eq!(said(&["test", "rules", "--run", "nothing", "tbad.yml"], "").code, Some(0));
+    // All that is wrong with a file, rule by rule, and what a flag allows.
+    let wrong = said(&["check", "rules", "wrong.yml"], "");
+    let expected = [
+        "  FAILED:",
+        "wrong.yml: 4:27: group \"a\", rule 1, \"x:y\": could not parse expression: 1:7: parse error: ",
+        "wrong.yml: 5:14: group \"a\", rule 2, \"x:z\": invalid field 'annotations' in recording rule",
+        "wrong.yml: 5:14: group \"a\", rule 2, \"x:z\": invalid field 'for' in recording rule",
+        "wrong.yml: 6:24: group \"a\", rule 3, \"Odd\": could not parse expression: 1:1: parse error: function \"mad_over_time\" is not enabled",
+        "wrong.yml: 7:3: groupname: \"a\" is repeated in the same file",
+        "wrong.yml: 9:5: group \"a\", rule 1, \"Down\": field 'expr' must be set in rule",
+    ];
+    assert!(wrong.code == Some(1) && wrong.err.lines().count() == expected.len(), "{wrong:?}");
+    assert!(wrong.err.lines().zip(expected).all(|(line, start)| line.starts_with(start)), "{}", wrong.err);
+    let allowed = said(&["--enable-feature=promql-experimental-functions", "check", "rules", "wrong.yml"], "");
+    assert_eq!(allowed.err.lines().count(), expected.len() - 1, "{allowed:?}");
+    // Intervals longer than a server looks back.
+    for (arguments, code) in [
+        (&["check", "config", "--lint=too-long-scrape-interval", "--lint-fatal", "plong.yml"][..], 3),
+        (&["check", "config", "--lint=all", "plong.yml"], 0),
+        (&["check", "config", "--lint=all", "--lint-fatal", "--query.lookback-delta=10m", "plong.yml"], 0),
+        (&["check", "config", "--lint-fatal", "plong.yml"], 0),
+    ] {
+        let long = said(arguments, "");
+        let text = "  FAILED: too long scrape interval found, data point will be marked as stale - job: slow, interval: 5m\n";
+        let says = arguments.iter().any(|a| a.starts_with("--lint=")) && !arguments.iter().any(|a| a.contains("lookback"));
+        assert_eq!((long.code, long.err.as_str()), (Some(code), if says { text } else { "" }), "{arguments:?}");
+    }
+    // What differs, in colours.
+    let differs = said(&["test", "rules", "--diff", "talert.yml"], "");
+    let changed = "\"severity\": \u{1b}[0;33m\"page\" => \"ticket\"\u{1b}[0m";
+    assert!(differs.code == Some(1) && differs.err.contains("        diff: [\n") && differs.err.contains(changed), "{differs:?}");
     // A server, or none.
     let skopos = Skopos::start(env!("CARGO_BIN_EXE_skopos"), "promtool-status", "scrape_configs: []\n");
     let url = skopos.url("");
@@ -228,4 +275,73 @@ fn debians_promtool_works_with_skopos() {
     }
     println!("{} queries by Debian's promtool and by Skopos' own", calls.len());
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What is pushed is there; what a server tells of itself is fetched; histograms are counted.
+#[test]
+fn promtool_pushes_fetches_and_analyzes() {
+    let skopos = test_support::Setup::new(env!("CARGO_BIN_EXE_skopos"), "promtool-push")
+        .config("scrape_configs: []\n")
+        .argument("--web.enable-remote-write-receiver")
+        .start();
+    let folder = TempFolder::new("promtool-push-tool");
+    let (tool, url) = (linked(&folder), skopos.url(""));
+    let text = "# HELP a_total of \"a\"\n# TYPE a_total counter\na_total{job=\"x\",b=\"1\"} 5\na_total{b=\"2\"} 7\n";
+    folder.write("a.prom", text);
+    let ran = run(&tool, folder.path(), &["push", "metrics", &url, "a.prom"], "");
+    let said = "Parsing metrics file a.prom\n  SUCCESS: metrics file a.prom pushed to remote write.\n";
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), said), "{ran:?}");
+    let ran = run(&tool, folder.path(), &["push", "metrics", "--label=job=mine", "--label=k=v", &url], "b 1\n");
+    assert_eq!(ran.out, "Parsing standard input\n  SUCCESS: metrics pushed to remote write.\n", "{ran:?}");
+    let found: Vec<String> = skopos.query("{__name__=~\"a_total|b\"}").iter().map(|sample| sample["metric"].to_string()).collect();
+    for wanted in [
+        r#"{"__name__":"a_total","b":"1","exported_job":"x","job":"promtool"}"#,
+        r#"{"__name__":"a_total","b":"2","job":"promtool"}"#,
+        r#"{"__name__":"b","job":"mine","k":"v"}"#,
+    ] {
+        assert!(found.iter().any(|metric| metric == wanted), "{wanted}: {found:?}");
+    }
+    for (arguments, input) in [
+        (&["push", "metrics", &url][..], "a{ 1\n"),
+        (&["push", "metrics", &url, "none.prom"], ""),
+        (&["push", "metrics", "--remote-write.path=/nowhere", &url], "a 1\n"),
+        (&["push", "metrics", "--protobuf_message=x", &url], "a 1\n"),
+    ] {
+        let ran = run(&tool, folder.path(), arguments, input);
+        assert!(ran.code == Some(1) && ran.err.starts_with("  FAILED: "), "{ran:?}");
+    }
+
+    // Debian's fetches the same from the same server.
+    let theirs = find_program("promtool").map(|theirs| run(&theirs, folder.path(), &["debug", "metrics", &url], ""));
+    let ran = run(&tool, folder.path(), &["debug", "metrics", &url], "");
+    assert!(theirs.is_none_or(|theirs| theirs == ran), "{ran:?}");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let listed = |names: &str| {
+        let listed = Command::new("tar").args(["-xzOf", "debug.tar.gz", names]).current_dir(folder.path()).output().expect("tar runs");
+        String::from_utf8_lossy(&listed.stdout).into_owned()
+    };
+    assert!(listed("metrics.txt").contains("skopos_build_info"));
+    let ran = run(&tool, folder.path(), &["debug", "all", &url], "");
+    assert!(ran.code == Some(0) && listed("tsdb.json").contains("\"status\":\"success\""), "{ran:?}");
+    let ran = run(&tool, folder.path(), &["debug", "pprof", &url], "");
+    assert!(ran.code == Some(1) && ran.err.contains("no /debug/pprof"), "{ran:?}");
+
+    // Two samples of a classic histogram, a second apart: three buckets, of which one and two are filled.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
+    let text = format!(
+        "h_bucket{{le=\"1\"}} 4 {0}\nh_bucket{{le=\"2\"}} 4 {0}\nh_bucket{{le=\"+Inf\"}} 4 {0}\nh_bucket{{le=\"1\"}} 4 {1}\nh_bucket{{le=\"2\"}} \
+         4 {1}\nh_bucket{{le=\"+Inf\"}} 6 {1}\n",
+        now - 1000,
+        now
+    );
+    let ran = run(&tool, folder.path(), &["push", "metrics", &url], &text);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let ran = run(&tool, folder.path(), &["query", "analyze", "--server", &url, "--type=histogram", "--match=h_bucket"], "");
+    let wanted = "- h_bucket{job=\"promtool\"} (classic): 1/1.500/2/3\n";
+    let summary = "\nClassic histogram series (1 in total):\n- min populated: 1/1.000/1\n- avg populated: 1/1.000/1\n- max populated: \
+                   2/2.000/2\n- total: 3/3.000/3\n";
+    assert!(ran.code == Some(0) && ran.out.contains(wanted) && ran.out.ends_with(summary), "{}{}", ran.out, ran.err);
+    assert_eq!(run(&tool, folder.path(), &["query", "analyze", "--server", &url, "--type=gauge", "--match=up"], "").code, Some(1));
+    let ran = run(&tool, folder.path(), &["query", "instant", "--header=X-A=b", &url, "b"], "");
+    assert!(ran.code == Some(0) && ran.out.starts_with("b{"), "{ran:?}");
 }

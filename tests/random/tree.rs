@@ -59,6 +59,26 @@ impl Tree {
             .collect()
     }
 
+    /// The text with its first mean as a sum divided by a count, which is the same but for its last place.
+    pub(crate) fn with_another_mean(&self) -> String {
+        self.mean_replaced(&mut false)
+    }
+
+    fn mean_replaced(&self, done: &mut bool) -> String {
+        if let [Part::Text(before), Part::Tree(inside), Part::Text(after)] = self.parts.as_slice()
+            && before.starts_with("avg")
+            && !std::mem::replace(done, true)
+        {
+            let with = |name: &str| format!("{}{inside}{after}", before.replacen("avg", name, 1));
+            return format!("({} / {})", with("sum"), with("count"));
+        }
+        let parts = self.parts.iter().map(|part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Tree(tree) => tree.mean_replaced(done),
+        });
+        parts.collect()
+    }
+
     /// Smaller trees of the same kind at this place or one below: what is inside in place of the whole, a plain one in place of a part.
     pub(crate) fn smaller(&self) -> Vec<Self> {
         let inside = || self.parts.iter().filter_map(|part| if let Part::Tree(tree) = part { Some(tree) } else { None });

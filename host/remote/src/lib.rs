@@ -24,6 +24,7 @@ mod lanes;
 mod message;
 mod metadata;
 mod otlp;
+pub mod put;
 pub mod read;
 mod receiver;
 mod rows;

@@ -12,6 +12,7 @@ use model::{Histogram, HistogramCounts, LabelSet, LabelSetBuilder, MatchOp, Matc
 use crate::answer::Answer;
 use crate::body;
 use crate::content::Encoding;
+use crate::put::{put_double, put_message, put_number, put_varint, zigzag};
 
 /// Matchers and queries of a request, in all. More is no question.
 const PARTS_MAX: usize = 10_000;
@@ -270,37 +271,6 @@ fn matcher(bytes: &[u8], external: &LabelSet) -> Result<Matcher, ReadError> {
         value.clear();
     }
     Matcher::new(name, op, value).map_err(|error| ReadError::bad(error.to_string()))
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn put_number(out: &mut Vec<u8>, field: u32, value: u64) {
-    if value != 0 {
-        put_varint(out, u64::from(field) << 3);
-        put_varint(out, value);
-    }
-}
-
-/// Always written, for what stands in a `oneof` or in a list.
-fn put_double(out: &mut Vec<u8>, field: u32, value: f64) {
-    put_varint(out, u64::from(field) << 3 | 1);
-    out.extend_from_slice(&value.to_bits().to_le_bytes());
-}
-
-fn put_message(out: &mut Vec<u8>, field: u32, message: &[u8]) {
-    put_varint(out, u64::from(field) << 3 | 2);
-    put_varint(out, message.len() as u64);
-    out.extend_from_slice(message);
-}
-
-fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)).cast_unsigned()
 }
 
 /// Labels of a series, with external ones that it does not have itself; sorted.

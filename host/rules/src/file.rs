@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use model::LabelSet;
 use model::config::{ConfigError, Node, Section};
+use promql::Features;
 use promql::ast::Expr;
 use template::PrometheusFunctions;
 
@@ -65,25 +66,36 @@ fn ms(node: &Node) -> Result<i64, ConfigError> {
     Ok(i64::try_from(node.as_duration_ms()?).unwrap_or(i64::MAX))
 }
 
+/// Something that is wrong with a rule file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// The rule, if it is of one: the name of its group, its place there from 1, its own name.
+    pub rule: Option<(String, usize, String)>,
+    /// What and where.
+    pub error: ConfigError,
+}
+
 impl RuleFile {
     /// Reads the tree of a file. `file` names it, for errors and pages.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
     pub fn from_node(node: &Node, file: &str) -> Result<Self, ConfigError> {
-        // Tests stand beside their rules, so a pattern such as `rules/*.yml` finds them too.
-        if node.get("tests").is_some() && node.get("groups").is_none() {
-            return Err(node.error("this is a file of tests: `skopos test rules` runs it"));
-        }
-        let mut section = Section::new(node)?;
-        let mut groups = Vec::new();
-        let mut names = HashSet::new();
-        for group_node in section.optional("groups").map_or(Ok(&[][..]), Node::as_sequence)? {
-            let group = group(group_node, file)?;
-            if !names.insert(group.name.clone()) {
-                return Err(group_node.error(format!("groupname: {:?} is repeated in the same file", group.name)));
-            }
-            groups.push(group);
-        }
-        section.finish()?;
-        Ok(Self { groups })
+        Self::examine(node, file, Features::ALL).map_err(|(first, _)| first.error)
+    }
+
+    /// The same, for whoever wants to know all that is wrong. What is not among the `features` of the language is.
+    ///
+    /// # Errors
+    /// All that is wrong: the first, and the others.
+    pub fn examine(node: &Node, file: &str, features: Features) -> Result<Self, (Problem, Vec<Problem>)> {
+        let mut problems = Vec::new();
+        let groups = groups(node, file, features, &mut problems).unwrap_or_else(|error| {
+            problems.push(Problem { rule: None, error });
+            Vec::new()
+        });
+        let mut problems = problems.into_iter();
+        problems.next().map_or(Ok(Self { groups }), |first| Err((first, problems.collect())))
     }
 
     /// The number of its rules.
@@ -143,7 +155,30 @@ impl<'a> Recording<'a> {
     }
 }
 
-fn group(node: &Node, file: &str) -> Result<GroupConfig, ConfigError> {
+fn groups(node: &Node, file: &str, features: Features, problems: &mut Vec<Problem>) -> Result<Vec<GroupConfig>, ConfigError> {
+    // Tests stand beside their rules, so a pattern such as `rules/*.yml` finds them too.
+    if node.get("tests").is_some() && node.get("groups").is_none() {
+        return Err(node.error("this is a file of tests: `skopos test rules` runs it"));
+    }
+    let mut section = Section::new(node)?;
+    let mut groups = Vec::new();
+    let mut names = HashSet::new();
+    for group_node in section.optional("groups").map_or(Ok(&[][..]), Node::as_sequence)? {
+        let name = group_node.get("name").and_then(|name| name.as_str().ok()).unwrap_or_default();
+        if !name.is_empty() && !names.insert(name.to_owned()) {
+            let error = group_node.error(format!("groupname: {name:?} is repeated in the same file"));
+            problems.push(Problem { rule: None, error });
+        }
+        match group(group_node, file, features, problems) {
+            Ok(group) => groups.push(group),
+            Err(error) => problems.push(Problem { rule: None, error }),
+        }
+    }
+    section.finish()?;
+    Ok(groups)
+}
+
+fn group(node: &Node, file: &str, features: Features, problems: &mut Vec<Problem>) -> Result<GroupConfig, ConfigError> {
     let mut section = Section::new(node)?;
     let name = section.optional("name").map_or(Ok(""), Node::as_str)?.to_owned();
     if name.is_empty() {
@@ -154,8 +189,15 @@ fn group(node: &Node, file: &str) -> Result<GroupConfig, ConfigError> {
     let query_offset_ms = section.optional("query_offset").map(ms).transpose()?;
     let labels = section.optional("labels").map_or(Ok(Vec::new()), |node| labels(node, "label"))?;
     let mut rules = Vec::new();
-    for node in section.optional("rules").map_or(Ok(&[][..]), Node::as_sequence)? {
-        rules.push(rule(node, &labels)?);
+    for (at, node) in section.optional("rules").map_or(Ok(&[][..]), Node::as_sequence)?.iter().enumerate() {
+        let mut found = Vec::new();
+        match rule(node, &labels, features, &mut found) {
+            Ok(rule) => rules.extend(rule),
+            Err(error) => found.push(error),
+        }
+        let named = |key: &str| node.get(key).and_then(|name| name.as_str().ok()).filter(|name| !name.is_empty());
+        let rule_name = named("alert").or_else(|| named("record")).unwrap_or_default();
+        problems.extend(found.into_iter().map(|error| Problem { rule: Some((name.clone(), at + 1, rule_name.to_owned())), error }));
     }
     section.finish()?;
     Ok(GroupConfig { file: file.to_owned(), name, interval_ms, limit, query_offset_ms, rules })
@@ -174,75 +216,77 @@ fn labels(node: &Node, what: &str) -> Result<Vec<(String, String)>, ConfigError>
         .collect()
 }
 
-fn rule(node: &Node, group_labels: &[(String, String)]) -> Result<RuleConfig, ConfigError> {
+/// The rule, if nothing is wrong with it; what is wrong with its content is added to `found`, its form ends the reading.
+fn rule(
+    node: &Node,
+    group_labels: &[(String, String)],
+    features: Features,
+    found: &mut Vec<ConfigError>,
+) -> Result<Option<RuleConfig>, ConfigError> {
+    let before = found.len();
     let mut section = Section::new(node)?;
     let text = |node: Option<&Node>| node.map_or(Ok(String::new()), |node| node.as_str().map(str::to_owned));
     let (record_node, alert_node) = (section.optional("record"), section.optional("alert"));
     let (record, alert) = (text(record_node)?, text(alert_node)?);
-    let name = match (record.is_empty(), alert.is_empty()) {
-        (false, false) => return Err(node.error("only one of 'record' and 'alert' must be set")),
-        (true, true) => return Err(node.error("one of 'record' or 'alert' must be set")),
-        (false, true) => record.clone(),
-        (true, false) => alert,
-    };
-    let is_alert = record.is_empty();
+    let place = record_node.unwrap_or(node);
+    match (record.is_empty(), alert.is_empty()) {
+        (false, false) => found.push(place.error("only one of 'record' and 'alert' must be set")),
+        (true, true) => found.push(node.error("one of 'record' or 'alert' must be set")),
+        _ => {}
+    }
     let expr_node = section.optional("expr");
     let text = text(expr_node)?;
-    let Some(expr_node) = expr_node.filter(|_| !text.is_empty()) else { return Err(node.error("field 'expr' must be set in rule")) };
-    let expr = promql::parse(&text).map_err(|error| expr_node.error(format!("could not parse expression: {error}")))?;
-    let labels_node = section.optional("labels");
-    let own = labels_node.map_or(Ok(Vec::new()), |node| labels(node, "label"))?;
+    let expr = match expr_node.filter(|_| !text.is_empty()) {
+        None => {
+            found.push(node.error("field 'expr' must be set in rule"));
+            None
+        }
+        Some(expr_node) => {
+            let parsed = promql::parse(&text).and_then(|expr| promql::plan::supported(&expr, features).map(|()| expr));
+            parsed.map_err(|error| found.push(expr_node.error(format!("could not parse expression: {error}")))).ok()
+        }
+    };
+    let mut named = |node: Option<&Node>, what: &str| match node.map_or(Ok(Vec::new()), |node| labels(node, what)) {
+        Ok(named) => named,
+        Err(error) => {
+            found.push(error);
+            Vec::new()
+        }
+    };
+    let (labels_node, annotations_node) = (section.optional("labels"), section.optional("annotations"));
+    let (own, annotations) = (named(labels_node, "label"), named(annotations_node, "annotation"));
     // A rule's own label replaces its group's.
     let inherited = group_labels.iter().filter(|(name, _)| !own.iter().any(|(own, _)| own == name)).cloned();
     let all_labels: Vec<(String, String)> = inherited.chain(own.iter().cloned()).collect();
-    let annotations_node = section.optional("annotations");
-    let annotations = annotations_node.map_or(Ok(Vec::new()), |node| labels(node, "annotation"))?;
     let (for_node, keep_node) = (section.optional("for"), section.optional("keep_firing_for"));
     let (for_ms, keep_firing_for_ms) = (for_node.map_or(Ok(0), ms)?, keep_node.map_or(Ok(0), ms)?);
     section.finish()?;
-    let alert = if is_alert {
+    if !record.is_empty() {
+        for (there, field) in [(!annotations.is_empty(), "annotations"), (for_ms != 0, "for"), (keep_firing_for_ms != 0, "keep_firing_for")]
+        {
+            if there {
+                found.push(place.error(format!("invalid field '{field}' in recording rule")));
+            }
+        }
+        if record.contains(['{', '}']) {
+            found.push(place.error(format!("braces present in the recording rule name; should it be in expr?: {record}")));
+        }
+    }
+    if !alert.is_empty() {
         for (what, node, texts) in [("label", labels_node, &own), ("annotation", annotations_node, &annotations)] {
-            check_templates(what, node, texts)?;
-        }
-        Some(AlertConfig { for_ms, keep_firing_for_ms, annotations })
-    } else {
-        check_recording(node, record_node, &record, !annotations.is_empty(), for_ms != 0, keep_firing_for_ms != 0)?;
-        None
-    };
-    Ok(RuleConfig { name, query: expr.to_string(), expr, labels: all_labels, alert })
-}
-
-fn check_recording(
-    node: &Node,
-    record_node: Option<&Node>,
-    record: &str,
-    annotations: bool,
-    has_for: bool,
-    keep: bool,
-) -> Result<(), ConfigError> {
-    for (there, field) in [(annotations, "annotations"), (has_for, "for"), (keep, "keep_firing_for")] {
-        if there {
-            return Err(node.error(format!("invalid field '{field}' in recording rule")));
+            check_templates(what, node, texts, found);
         }
     }
-    if record.contains(['{', '}']) {
-        return Err(record_node
-            .unwrap_or(node)
-            .error(format!("braces present in the recording rule name; should it be in expr?: {record}")));
-    }
-    Ok(())
+    let Some(expr) = expr.filter(|_| found.len() == before) else { return Ok(None) };
+    let (name, alert) =
+        if alert.is_empty() { (record, None) } else { (alert, Some(AlertConfig { for_ms, keep_firing_for_ms, annotations })) };
+    Ok(Some(RuleConfig { name, query: expr.to_string(), expr, labels: all_labels, alert }))
 }
 
-fn check_templates(what: &str, node: Option<&Node>, texts: &[(String, String)]) -> Result<(), ConfigError> {
+fn check_templates(what: &str, node: Option<&Node>, texts: &[(String, String)], found: &mut Vec<ConfigError>) {
     for (name, text) in texts {
-        expand::parse(name, text, &PrometheusFunctions::for_parsing()).map_err(|error| {
-            let place = node.and_then(|node| node.get(name).or(Some(node)));
-            let message = format!("{what} {name:?}: {error}");
-            place.map_or_else(
-                || ConfigError { path: String::new(), position: model::config::Position::default(), message: message.clone() },
-                |node| node.error(message.clone()),
-            )
-        })?;
+        let Err(error) = expand::parse(name, text, &PrometheusFunctions::for_parsing()) else { continue };
+        let message = format!("{what} {name:?}: {error}");
+        found.extend(node.and_then(|node| node.get(name).or(Some(node))).map(|place| place.error(message)));
     }
-    Ok(())
 }

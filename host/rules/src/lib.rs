@@ -19,6 +19,6 @@ mod tests;
 pub mod unit_test;
 
 pub use deps::RulesDeps;
-pub use file::{Recording, RuleFile};
+pub use file::{Problem, Recording, RuleFile};
 pub use rules::Rules;
 pub use stats::Stats;

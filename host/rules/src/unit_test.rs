@@ -3,13 +3,14 @@
 //! The form is that of Prometheus' documentation, "Unit testing for rules"; the order of what happens, the texts of failures and
 //! the comparison are those of its `cmd/promtool/unittest.go`.
 
+mod difference;
 mod report;
 mod run;
 
 use model::config::{ConfigError, Node, Section};
 use model::{LabelSet, TimestampMs};
 
-pub use run::{Failure, run};
+pub use run::{Options, Outcome, run};
 
 /// What a test file says.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ mod commands;
 pub(crate) mod features;
 mod tsdb;
 
+pub(crate) use commands::name_and_value;
 pub(crate) use commands::{
     Check, CheckConfig, Command, ConfigFiles, FileKind, ListOutput, Notify, Output, Plugin, Query, ServerArgs, Test, TimeArgs,
 };

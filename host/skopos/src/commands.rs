@@ -7,7 +7,7 @@ pub(crate) mod loaded;
 mod notify;
 mod plugin;
 pub(crate) mod query;
-mod shape;
+pub(crate) mod shape;
 mod test_promql;
 pub(crate) mod test_rules;
 pub(crate) mod tsdb;

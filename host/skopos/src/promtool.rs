@@ -1,20 +1,33 @@
 //! Skopos under the name of `promtool`: its arguments, what it prints and its exit codes (0 good, 1 bad or called wrongly, 3 only lint), so
 //! that pipelines and scripts that call it go on. Facts: promtool's documentation, and what Debian's does.
 
+mod analyze;
 mod check;
+mod debug;
 mod promql;
+mod push;
 mod server;
 mod tests;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use ::promql::Features;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::COMPATIBLE_VERSION;
 use crate::cli::{Output, Query, Tsdb};
 use crate::{commands, out};
+
+/// Features that promtool knows.
+const KNOWN: [&str; 5] = [
+    "promql-experimental-functions",
+    "promql-delayed-name-removal",
+    "promql-duration-expr",
+    "promql-extended-range-selectors",
+    "promql-binop-fill-modifiers",
+];
 
 /// What only lint finds, where that is fatal.
 const LINT: u8 = 3;
@@ -49,8 +62,14 @@ enum Tool {
         #[arg(long = "http.config.file", value_name = "FILE")]
         http_config_file: Option<PathBuf>,
         #[command(subcommand)]
-        what: Query,
+        what: Asking,
     },
+    /// Sends samples to a server.
+    #[command(subcommand)]
+    Push(Push),
+    /// Fetches what tells how a server is doing.
+    #[command(subcommand)]
+    Debug(Debug),
     /// Runs unit tests.
     Test {
         /// Writes the results as JUnit's XML.
@@ -67,6 +86,40 @@ enum Tool {
     Promql(promql::Promql),
 }
 
+/// What a server can be asked.
+#[derive(Debug, Subcommand)]
+enum Asking {
+    #[command(flatten)]
+    Query(Query),
+    /// How many buckets histograms fill.
+    Analyze(analyze::Analyze),
+}
+
+#[derive(Debug, Subcommand)]
+enum Push {
+    /// Samples in the text format, by remote write.
+    Metrics(push::Metrics),
+}
+
+#[derive(Debug, Subcommand)]
+enum Debug {
+    /// Profiles of a Go program, which Skopos is none.
+    Pprof {
+        /// The server.
+        server: String,
+    },
+    /// The server's own metrics, in debug.tar.gz.
+    Metrics {
+        /// The server.
+        server: String,
+    },
+    /// All there is, in debug.tar.gz.
+    All {
+        /// The server.
+        server: String,
+    },
+}
+
 #[derive(Debug, Subcommand)]
 enum Test {
     /// Unit tests of rules.
@@ -77,7 +130,10 @@ enum Test {
         /// What failed as differences between what was expected and what came.
         #[arg(long)]
         diff: bool,
-        /// Unknown fields are let through.
+        /// Taken, and changes nothing.
+        #[arg(long)]
+        debug: bool,
+        /// Taken, and changes nothing.
         #[arg(long = "ignore-unknown-fields")]
         ignore_unknown_fields: bool,
         /// The test files.
@@ -98,6 +154,9 @@ enum Check {
         /// Taken, and changes nothing.
         #[arg(long)]
         agent: bool,
+        /// How far a server looks back, for lint of intervals.
+        #[arg(long = "query.lookback-delta", value_name = "DURATION", default_value = "5m", value_parser = model::parse_duration)]
+        lookback: u64,
         /// The files.
         #[arg(required = true, value_name = "config-files")]
         files: Vec<PathBuf>,
@@ -115,6 +174,9 @@ enum Check {
         /// A table of the names by their samples.
         #[arg(long)]
         extended: bool,
+        /// `all` or `none`.
+        #[arg(long, value_name = "WHAT", default_value = "all")]
+        lint: String,
     },
     /// Web configurations.
     WebConfig {
@@ -155,8 +217,9 @@ struct Lint {
 }
 
 impl Lint {
-    fn duplicates(&self) -> bool {
-        self.lint.split(',').any(|name| matches!(name, "all" | "duplicate-rules"))
+    fn has(&self, what: &str) -> bool {
+        let mut names = self.lint.split(',');
+        !self.lint.split(',').any(|name| name == "none") && names.any(|name| name == "all" || name == what)
     }
 }
 
@@ -199,26 +262,45 @@ pub(crate) fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let Some(command) = called.command else { return complain("a command is missing") };
+    let features = Features::named(called.features.iter().map(String::as_str));
+    for name in called.features.iter().filter(|name| !name.is_empty() && !KNOWN.contains(&name.as_str())) {
+        out::line(format_args!("  WARNING: Unknown feature passed to --enable-feature: {name}"));
+    }
     match command {
-        Tool::Check(what) => run_check(what),
-        Tool::Query { format, http_config_file, what } => {
+        Tool::Check(what) => run_check(what, features),
+        Tool::Query { format, http_config_file, what: Asking::Query(what) } => {
             commands::query::run(&server::with_options(what, format, http_config_file.as_ref()), 1)
         }
-        Tool::Test { junit, what: Test::Rules { run, files, diff: _, ignore_unknown_fields: _ } } => {
-            missing(&files).unwrap_or_else(|| tests::run(&files, &run, junit.as_deref()))
+        Tool::Query { http_config_file, what: Asking::Analyze(what), .. } => analyze::run(&what, http_config_file.as_deref()),
+        Tool::Push(Push::Metrics(what)) => push::run(&what),
+        Tool::Debug(Debug::Pprof { server }) => debug::pprof(&server),
+        Tool::Debug(Debug::Metrics { server }) => debug::metrics(&server),
+        Tool::Debug(Debug::All { server }) => debug::all(&server),
+        Tool::Test { junit, what: Test::Rules { run, files, diff, debug: _, ignore_unknown_fields: _ } } => {
+            let delayed_name_removal = called.features.iter().any(|name| name == "promql-delayed-name-removal");
+            let options = rules::unit_test::Options { features, delayed_name_removal, diff };
+            missing(&files).unwrap_or_else(|| tests::run(&files, &run, junit.as_deref(), options))
         }
         Tool::Tsdb(what) => commands::tsdb::run(&what),
+        Tool::Promql(_) if !called.experimental => {
+            out::error("This command is experimental and requires the --experimental flag to be set.");
+            ExitCode::FAILURE
+        }
         Tool::Promql(what) => promql::run(&what),
     }
 }
 
-fn run_check(what: Check) -> ExitCode {
+fn run_check(what: Check, features: Features) -> ExitCode {
     match what {
-        Check::Config { lint, syntax_only, agent: _, files } => {
-            missing(&files).unwrap_or_else(|| check::config(&files, &lint, syntax_only))
+        Check::Config { lint, syntax_only, agent: _, lookback, files } => {
+            missing(&files).unwrap_or_else(|| check::config(&files, &lint, features, syntax_only, lookback))
         }
-        Check::Rules { lint, files } => missing(&files).unwrap_or_else(|| check::rules(&files, &lint)),
-        Check::Metrics { extended } => commands::check_metrics::as_promtool(extended),
+        Check::Rules { lint, files } => missing(&files).unwrap_or_else(|| check::rules(&files, &lint, features)),
+        Check::Metrics { extended, lint } if !extended && lint == "none" => {
+            out::error("error: at least one of --extended or linting must be enabled");
+            ExitCode::FAILURE
+        }
+        Check::Metrics { extended, lint } => commands::check_metrics::as_promtool(extended, lint != "none"),
         Check::WebConfig { files } => missing(&files).unwrap_or_else(|| check::web_config(&files)),
         Check::ServiceDiscovery { timeout, config, job } => {
             missing(std::slice::from_ref(&config)).unwrap_or_else(|| check::discovery(&config, &job, timeout))

@@ -5,6 +5,7 @@ pub(crate) mod boards;
 pub(crate) mod exemplars;
 pub(crate) mod features;
 pub(crate) mod federate;
+mod hints;
 pub(crate) mod lifecycle;
 pub(crate) mod metadata;
 pub(crate) mod notices;

@@ -22,11 +22,16 @@ use crate::run::Runner;
 use crate::state::State;
 use tokio::sync::Semaphore;
 
+/// Answers about targets that are written at the same time.
+const PAGES_AT_ONCE: usize = 4;
+
 /// What handlers share.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) state: Arc<State>,
     pub(crate) runner: Runner,
+    /// For what is told of targets: it does not wait for queries.
+    pub(crate) pages: Runner,
     /// Held while a message is on trial.
     pub(crate) testing: Arc<tokio::sync::Mutex<()>>,
     pub(crate) writes: Arc<write::Writes>,
@@ -42,6 +47,7 @@ pub fn router(state: State) -> Router {
     let checks = Arc::new(Guard::new(&state.listen, &state.external_url, &prefix, Arc::clone(&state.access), state.cors_origin.clone()));
     let app = App {
         runner: Runner::new(state.limits.queries),
+        pages: Runner::new(PAGES_AT_ONCE),
         testing: Arc::default(),
         writes: Arc::new(write::Writes::new()),
         listeners: notices::seats(),

@@ -58,6 +58,14 @@ impl Sink {
         self.sent + self.out.len()
     }
 
+    /// The same, of an answer that may have so many bytes in all. `hint` says how it becomes smaller.
+    pub(crate) fn flush_within(&mut self, limit: usize, hint: &str) -> Result<(), ApiError> {
+        if self.bytes() > limit {
+            return Err(ApiError::execution(format!("the answer is larger than {} MiB: {hint}", limit >> 20)));
+        }
+        self.flush()
+    }
+
     /// Sends what is there if it is worth it; waits for a slow connection. To be called between parts that are small.
     pub(crate) fn flush(&mut self) -> Result<(), ApiError> {
         if self.cancel.load(Ordering::Relaxed) {

@@ -11,7 +11,7 @@ pub(super) fn time(ms: i64) -> String {
 }
 
 /// All lines but the first, moved to the right.
-fn indent(text: &str, by: &str) -> String {
+pub(super) fn indent(text: &str, by: &str) -> String {
     text.replace('\n', &format!("\n{by}"))
 }
 

@@ -7,7 +7,7 @@ use model::seams::{AlertSink, Append, Select};
 use model::{Alert, Clock, LabelSet, ManualClock};
 use promql::{Memory, Value};
 
-use super::{AlertTest, Expected, ExpressionTest, TestCase, TestFile, report};
+use super::{AlertTest, Expected, ExpressionTest, TestCase, TestFile, difference, report};
 use crate::deps::{Context, RulesDeps};
 use crate::file::{GroupConfig, RuleFile};
 use crate::group::Group;
@@ -19,9 +19,31 @@ pub(super) type Alerts = Vec<(LabelSet, LabelSet)>;
 /// Most rounds of one test: a year of minutes, and some.
 const ROUNDS_MAX: i64 = 1_000_000;
 
-/// What did not come out as the test says, as promtool words it.
+/// How tests are run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What of the language is allowed.
+    pub features: promql::Features,
+    /// Whether names of metrics are dropped at the end of a query.
+    pub delayed_name_removal: bool,
+    /// Whether alerts that differ are shown as differences, in colours, rather than both in full.
+    pub diff: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { features: promql::Features::ALL, delayed_name_removal: false, diff: false }
+    }
+}
+
+/// What came of a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure(pub String);
+pub struct Outcome {
+    /// The test's name; of one without, its place in the file, as promtool calls it.
+    pub name: String,
+    /// What did not come out as the test says, as promtool words it.
+    pub failures: Vec<String>,
+}
 
 /// Alerts go nowhere.
 struct Nobody;
@@ -30,26 +52,29 @@ impl AlertSink for Nobody {
     fn submit(&self, _: Vec<Alert>) {}
 }
 
-/// Runs the tests of a file whose names satisfy `wanted` over the rules of its rule files, and answers how many ran and all that failed.
-pub fn run(file: &TestFile, rules: &[RuleFile], wanted: impl Fn(&str) -> bool) -> (usize, Vec<Failure>) {
+/// Runs the tests of a file whose names satisfy `wanted` over the rules of its rule files.
+///
+/// # Errors
+/// What keeps all of them from being run.
+pub fn run(file: &TestFile, rules: &[RuleFile], wanted: impl Fn(&str) -> bool, options: Options) -> Result<Vec<Outcome>, Vec<String>> {
     let mut groups: Vec<&GroupConfig> = rules.iter().flat_map(|file| &file.groups).collect();
     // Stable: groups that are not named stay behind, in their order.
     groups.sort_by_key(|group| file.group_order.iter().position(|name| *name == group.name).unwrap_or(usize::MAX));
-    let mut failures = Vec::new();
-    let mut ran = 0;
-    for name in &file.group_order {
-        if !groups.iter().any(|group| group.name == *name) {
-            failures.push(Failure(format!("    group_eval_order names the group {name:?}, which no rule file has")));
-        }
+    let nowhere = file.group_order.iter().filter(|name| !groups.iter().any(|group| group.name == **name));
+    let nowhere: Vec<String> =
+        nowhere.map(|name| format!("    group_eval_order names the group {name:?}, which no rule file has")).collect();
+    if !nowhere.is_empty() {
+        return Err(nowhere);
     }
-    for case in file.tests.iter().filter(|case| wanted(&case.name)) {
-        ran += 1;
-        failures.extend(run_case(file, case, &groups).into_iter().map(Failure));
-    }
-    (ran, failures)
+    let cases = file.tests.iter().enumerate().filter(|(_, case)| wanted(&case.name));
+    let run = cases.map(|(at, case)| Outcome {
+        name: if case.name.is_empty() { format!("unnamed#{at}") } else { case.name.clone() },
+        failures: run_case(file, case, &groups, options),
+    });
+    Ok(run.collect())
 }
 
-fn run_case(file: &TestFile, case: &TestCase, groups: &[&GroupConfig]) -> Vec<String> {
+fn run_case(file: &TestFile, case: &TestCase, groups: &[&GroupConfig], options: Options) -> Vec<String> {
     let store = Arc::new(Memory::new());
     for (series, points) in &case.input {
         if let Err(error) = store.load_text_from(series, points, case.start, case.interval_ms) {
@@ -64,7 +89,7 @@ fn run_case(file: &TestFile, case: &TestCase, groups: &[&GroupConfig]) -> Vec<St
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         external_url: case.external_url.clone(),
         external_labels: case.external_labels.clone(),
-        queries: promql::Limits { features: promql::Features::ALL, ..promql::Limits::default() },
+        queries: limits(options, promql::Limits::default().subquery_step_ms),
     });
     let mut groups: Vec<Group> = groups.iter().map(|config| Group::new((*config).clone(), true)).collect();
     let end_ms = case.alerts.iter().map(|test| test.at_ms).chain(case.expressions.iter().map(|test| test.at_ms)).max().unwrap_or(0);
@@ -94,22 +119,27 @@ fn run_case(file: &TestFile, case: &TestCase, groups: &[&GroupConfig]) -> Vec<St
         let due: BTreeSet<i64> = case.alerts.iter().map(|test| test.at_ms).filter(|at| (since_ms..next_ms).contains(at)).collect();
         for at in due {
             for test in case.alerts.iter().filter(|test| test.at_ms == at) {
-                failures.extend(check_alert(case, test, &shown));
+                failures.extend(check_alert(case, test, &shown, options.diff));
             }
         }
         since_ms = next_ms;
     }
     for test in &case.expressions {
-        failures.extend(check_expression(file, case, test, &store));
+        failures.extend(check_expression(file, case, test, &store, options));
     }
     failures
+}
+
+fn limits(options: Options, subquery_step_ms: i64) -> promql::Limits {
+    let Options { features, delayed_name_removal, .. } = options;
+    promql::Limits { features, delayed_name_removal, subquery_step_ms, ..promql::Limits::default() }
 }
 
 fn name_line(case: &TestCase) -> String {
     if case.name.is_empty() { String::new() } else { format!("name: {},\n    ", case.name) }
 }
 
-fn check_alert(case: &TestCase, test: &AlertTest, groups: &[GroupSnapshot]) -> Option<String> {
+fn check_alert(case: &TestCase, test: &AlertTest, groups: &[GroupSnapshot], diff: bool) -> Option<String> {
     let rules =
         groups.iter().flat_map(|group| &group.rules).filter(|rule| rule.name == test.name).filter_map(|rule| rule.alerting.as_ref());
     let mut found: Alerts = rules
@@ -121,20 +151,18 @@ fn check_alert(case: &TestCase, test: &AlertTest, groups: &[GroupSnapshot]) -> O
     found.sort();
     expected.sort();
     (found != expected).then(|| {
-        format!(
-            "    {}alertname: {}, time: {}, \n        exp:{}, \n        got:{}",
-            name_line(case),
-            test.name,
-            report::time(test.at_ms),
-            report::alerts(&expected),
-            report::alerts(&found)
-        )
+        let head = format!("    {}alertname: {}, time: {}, \n", name_line(case), test.name, report::time(test.at_ms));
+        if diff {
+            format!("{head}        diff: {}", difference::alerts(&expected, &found))
+        } else {
+            format!("{head}        exp:{}, \n        got:{}", report::alerts(&expected), report::alerts(&found))
+        }
     })
 }
 
-fn check_expression(file: &TestFile, case: &TestCase, test: &ExpressionTest, store: &Memory) -> Option<String> {
+fn check_expression(file: &TestFile, case: &TestCase, test: &ExpressionTest, store: &Memory, options: Options) -> Option<String> {
     let failure = |error: String| format!("    expr: {:?}, time: {}, err: {error}", test.expr, report::time(test.at_ms));
-    let mut found = match query(file, test, case.start + test.at_ms, store) {
+    let mut found = match query(file, test, case.start + test.at_ms, store, options) {
         Ok(found) => found,
         Err(error) => return Some(failure(error)),
     };
@@ -159,10 +187,9 @@ fn equal(a: f64, b: f64, fuzzy: bool) -> bool {
     a == b || (a.is_nan() && b.is_nan()) || (fuzzy && (a.next_up() == b || a.next_down() == b))
 }
 
-fn query(file: &TestFile, test: &ExpressionTest, at: i64, store: &Memory) -> Result<Vec<Expected>, String> {
+fn query(file: &TestFile, test: &ExpressionTest, at: i64, store: &Memory, options: Options) -> Result<Vec<Expected>, String> {
     let expr = promql::parse(&test.expr).map_err(|error| error.to_string())?;
-    let limits =
-        promql::Limits { features: promql::Features::ALL, subquery_step_ms: file.evaluation_interval_ms, ..promql::Limits::default() };
+    let limits = limits(options, file.evaluation_interval_ms);
     let result = promql::instant(&expr, at, store, &limits).map_err(|error| error.to_string())?;
     match result.value {
         Value::Vector(samples) => Ok(samples.into_iter().map(answered).collect()),

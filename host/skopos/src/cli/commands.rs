@@ -118,6 +118,15 @@ pub(crate) struct ServerArgs {
     /// How the answer is written.
     #[arg(short = 'o', long, alias = "format", value_enum, default_value_t = Output::Promql)]
     pub(crate) output: Output,
+    /// A header of the requests. May come more than once.
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+/// `name=value`
+pub(crate) fn name_and_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("expected KEY=VALUE got '{text}'"))?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// A range of time.

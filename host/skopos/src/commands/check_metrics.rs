@@ -43,7 +43,7 @@ pub(crate) fn run(file: &Path, openmetrics: bool, lint: bool) -> ExitCode {
 
 /// Checks standard input and says what promtool says: a line for each name that breaks a convention, with `extended` a table of the names
 /// by their samples.
-pub(crate) fn as_promtool(extended: bool) -> ExitCode {
+pub(crate) fn as_promtool(extended: bool, lint: bool) -> ExitCode {
     let body = match read(Path::new("-"), true) {
         Ok(body) => body,
         Err(error) => return failed(format_args!("error while linting: {error}")),
@@ -52,7 +52,7 @@ pub(crate) fn as_promtool(extended: bool) -> ExitCode {
     if let Err(error) = check(&body, format) {
         return failed(format_args!("error while linting: text format parsing error in line {}: {}", error.line, error.message));
     }
-    let problems = problems(&body, format);
+    let problems = if lint { problems(&body, format) } else { Vec::new() };
     for (metric, problem) in &problems {
         out::error(format_args!("{metric} {problem}"));
     }

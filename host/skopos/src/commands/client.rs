@@ -23,6 +23,8 @@ pub(crate) struct Server {
     runtime: tokio::runtime::Runtime,
     client: Client,
     base: String,
+    /// Sent with each request.
+    headers: Vec<(String, String)>,
 }
 
 impl Server {
@@ -46,7 +48,30 @@ impl Server {
             let _inside = runtime.enter();
             Client::new(&config, resolver(&[])?, Arc::new(AnyAddress)).map_err(|e| e.to_string())?
         };
-        Ok(Self { runtime, client, base: base.trim_end_matches('/').to_owned() })
+        Ok(Self { runtime, client, base: base.trim_end_matches('/').to_owned(), headers: Vec::new() })
+    }
+
+    /// The same, with these headers on each request.
+    pub(crate) fn with_headers(self, headers: &[(String, String)]) -> Self {
+        Self { headers: headers.to_vec(), ..self }
+    }
+
+    /// Posts a body. The status and the text of the answer.
+    pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)], body: Vec<u8>, timeout: Duration) -> Result<(u16, String), String> {
+        let mut request = Request { method: "POST".to_owned(), body, ..Request::get(format!("{}{path}", self.base)) };
+        request.headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        request.headers.extend(self.headers.iter().cloned());
+        (request.timeout, request.body_bytes_max) = (timeout, 1 << 20);
+        let response = self.runtime.block_on(self.client.send(request)).map_err(|error| self.unreachable(&error))?;
+        Ok((response.status, String::from_utf8_lossy(&response.body).into_owned()))
+    }
+
+    /// A page of at most so many bytes.
+    pub(crate) fn page(&self, path: &str, bytes_max: u64) -> Result<(u16, Vec<u8>), String> {
+        let mut request = Request::get(format!("{}{path}", self.base));
+        (request.timeout, request.body_bytes_max) = (TIMEOUT, bytes_max);
+        let response = self.runtime.block_on(self.client.send(request)).map_err(|error| self.unreachable(&error))?;
+        Ok((response.status, response.body))
     }
 
     /// The `data` of an answer and its warnings. The error is what the server says, or what to do where none answers.
@@ -60,6 +85,7 @@ impl Server {
             let headers = vec![("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())];
             Request { method: "POST".to_owned(), headers, body: query.into_bytes(), ..Request::get(url.clone()) }
         };
+        request.headers.extend(self.headers.iter().cloned());
         (request.timeout, request.body_bytes_max) = (TIMEOUT, 512 << 20);
         let response = self.runtime.block_on(self.client.send(request)).map_err(|error| self.unreachable(&error))?;
         let Ok(mut answer) = serde_json::from_slice::<Value>(&response.body) else {

@@ -84,7 +84,8 @@ fn range(times: &TimeArgs, step: Option<&str>) -> Result<Vec<(&'static str, Stri
 }
 
 fn ask(server: &ServerArgs, path: &str, parameters: &[(&str, String)], write: impl Fn(&Value) -> String) -> ExitCode {
-    let answer = Server::new(&server.url, server.http_config_file.as_deref()).and_then(|s| s.ask(path, parameters));
+    let answer =
+        Server::new(&server.url, server.http_config_file.as_deref()).and_then(|s| s.with_headers(&server.headers).ask(path, parameters));
     let (data, notes) = match answer {
         Ok(answer) => answer,
         Err(error) => return failed(error),

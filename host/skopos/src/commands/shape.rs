@@ -52,7 +52,7 @@ fn sample(value: &Value) -> String {
 }
 
 /// `name{a="b", c="d"}`
-fn metric(metric: &Value) -> String {
+pub(crate) fn metric(metric: &Value) -> String {
     let name = metric["__name__"].as_str().unwrap_or_default();
     let rest = pairs(metric, true);
     match (name.is_empty(), rest.is_empty()) {

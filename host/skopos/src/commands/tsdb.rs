@@ -10,6 +10,8 @@ mod recorded;
 mod text;
 mod walk;
 
+pub(crate) use text::time;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use model::LabelSet;
-use model::config::{Node, NodeValue};
+use model::config::{ConfigError, Node, NodeValue};
 use model::seams::Plugins;
-use rules::RuleFile;
+use promql::Features;
+use rules::{Problem, RuleFile};
 use serde_json::{Map, Value};
 
 use super::{LINT, Lint};
@@ -40,29 +41,29 @@ impl Outcome {
     }
 }
 
-pub(super) fn rules(files: &[PathBuf], lint: &Lint) -> ExitCode {
+pub(super) fn rules(files: &[PathBuf], lint: &Lint, features: Features) -> ExitCode {
     let mut worst = Outcome::Good;
     if files.is_empty() {
         let mut text = String::new();
         out::line("Checking standard input");
         let checked = match stdin().take(STDIN_BYTES_MAX).read_to_string(&mut text) {
-            Ok(_) => yaml::parse(&text).map_err(|error| error.to_string()).and_then(|node| rule_node(&node, "standard input", lint)),
-            Err(error) => Err(error.to_string()),
+            Ok(_) => yaml::parse(&text).map_err(|error| vec![error.to_string()]).and_then(|node| rule_node(&node, "", lint, features)),
+            Err(error) => Err(vec![error.to_string()]),
         };
         worst = tell(checked, "");
         out::line("");
     }
     for file in files {
-        worst = worst.max(rule_file(file, lint, ""));
+        worst = worst.max(rule_file(file, lint, features, ""));
     }
     worst.code(lint.lint_fatal)
 }
 
-fn rule_file(file: &Path, lint: &Lint, indent: &str) -> Outcome {
+fn rule_file(file: &Path, lint: &Lint, features: Features, indent: &str) -> Outcome {
     let name = file.display().to_string();
     out::line(format_args!("Checking {name}"));
-    let node = parse_file(&Files::Disk, file, &name).map_err(|error| error.to_string());
-    let outcome = tell(node.and_then(|node| rule_node(&node, &name, lint)), indent);
+    let node = parse_file(&Files::Disk, file, &name).map_err(|error| vec![error.to_string()]);
+    let outcome = tell(node.and_then(|node| rule_node(&node, &name, lint, features)), indent);
     out::line("");
     outcome
 }
@@ -73,7 +74,7 @@ struct Rules {
     lint: Option<String>,
 }
 
-fn tell(checked: Result<Rules, String>, indent: &str) -> Outcome {
+fn tell(checked: Result<Rules, Vec<String>>, indent: &str) -> Outcome {
     match checked {
         Ok(Rules { lint: Some(lint), .. }) => {
             out::error(format_args!("  FAILED:\n{indent}lint error {lint}"));
@@ -83,18 +84,31 @@ fn tell(checked: Result<Rules, String>, indent: &str) -> Outcome {
             out::line(format_args!("  SUCCESS: {count} rules found"));
             Outcome::Good
         }
-        Err(error) => {
-            out::error(format_args!("  FAILED:\n{indent}{error}"));
+        Err(errors) => {
+            out::error("  FAILED:");
+            errors.iter().for_each(|error| out::error(format_args!("{indent}{error}")));
             Outcome::Bad
         }
     }
 }
 
-fn rule_node(node: &Node, name: &str, lint: &Lint) -> Result<Rules, String> {
+/// A problem in promtool's words.
+fn worded(problem: &Problem, file: &str) -> String {
+    let file = if file.is_empty() { String::new() } else { format!("{file}: ") };
+    let ConfigError { position, message, .. } = &problem.error;
+    let place = format!("{}:{}", position.line, position.column);
+    match &problem.rule {
+        Some((group, at, name)) => format!("{file}{place}: group {group:?}, rule {at}, {name:?}: {message}"),
+        None => format!("{file}{place}: {message}"),
+    }
+}
+
+fn rule_node(node: &Node, name: &str, lint: &Lint, features: Features) -> Result<Rules, Vec<String>> {
     let empty = Node { value: NodeValue::Mapping(Vec::new()), ..node.clone() };
     let node = if node.is_null() { &empty } else { node };
-    let rules = RuleFile::from_node(node, name).map_err(|error| format!("{name}:{error}"))?;
-    let lint = if lint.duplicates() { duplicates(node) } else { None };
+    let rules = RuleFile::examine(node, name, features)
+        .map_err(|(first, rest)| std::iter::once(&first).chain(&rest).map(|problem| worded(problem, name)).collect::<Vec<_>>())?;
+    let lint = if lint.has("duplicate-rules") { duplicates(node) } else { None };
     Ok(Rules { count: rules.rule_count(), lint })
 }
 
@@ -103,12 +117,18 @@ fn duplicates(root: &Node) -> Option<String> {
     let list = |node: Option<&Node>| node.and_then(|node| node.as_sequence().ok()).unwrap_or_default().to_vec();
     let text = |node: &Node| node.as_str().unwrap_or_default().to_owned();
     let mut seen: BTreeMap<(String, Vec<(String, String)>), usize> = BTreeMap::new();
-    for rule in list(root.get("groups")).iter().flat_map(|group| list(group.get("rules"))) {
-        let name = rule.get("record").or_else(|| rule.get("alert")).map(text).unwrap_or_default();
-        let labels = rule.get("labels").and_then(|labels| labels.as_mapping().ok()).unwrap_or_default();
-        let mut labels: Vec<(String, String)> = labels.iter().map(|(name, _, value)| (name.clone(), text(value))).collect();
-        labels.sort();
-        *seen.entry((name, labels)).or_default() += 1;
+    let labels = |node: &Node| -> BTreeMap<String, String> {
+        let labels = node.get("labels").and_then(|labels| labels.as_mapping().ok()).unwrap_or_default();
+        labels.iter().map(|(name, _, value)| (name.clone(), text(value))).collect()
+    };
+    for group in list(root.get("groups")) {
+        for rule in list(group.get("rules")) {
+            let name = rule.get("record").or_else(|| rule.get("alert")).map(text).unwrap_or_default();
+            // A rule's own label replaces its group's.
+            let mut all = labels(&group);
+            all.extend(labels(&rule));
+            *seen.entry((name, all.into_iter().collect())).or_default() += 1;
+        }
     }
     let twice: Vec<_> = seen.into_iter().filter(|(_, count)| *count > 1).map(|(rule, _)| rule).collect();
     if twice.is_empty() {
@@ -123,7 +143,7 @@ fn duplicates(root: &Node) -> Option<String> {
     Some(out)
 }
 
-pub(super) fn config(files: &[PathBuf], lint: &Lint, syntax_only: bool) -> ExitCode {
+pub(super) fn config(files: &[PathBuf], lint: &Lint, features: Features, syntax_only: bool, lookback_ms: u64) -> ExitCode {
     let mut worst = Outcome::Good;
     for file in files {
         let name = file.display().to_string();
@@ -137,8 +157,12 @@ pub(super) fn config(files: &[PathBuf], lint: &Lint, syntax_only: bool) -> ExitC
                 continue;
             }
         };
+        let mut intervals = Vec::new();
         match Loaded::read(&named(file)) {
-            Ok(loaded) => loaded.config.warnings.iter().for_each(|warning| out::error(format_args!("  warning: {warning}"))),
+            Ok(loaded) => {
+                loaded.config.warnings.iter().for_each(|warning| out::error(format_args!("  warning: {warning}")));
+                intervals.extend(loaded.config.scrape.jobs.iter().map(|job| (job.name.clone(), job.interval_ms)));
+            }
             // What is wrong in a rule file is told of that one.
             Err(error) if rule_files.iter().any(|file| error.starts_with(&format!("{}:", file.display()))) => {}
             Err(error) => {
@@ -153,8 +177,17 @@ pub(super) fn config(files: &[PathBuf], lint: &Lint, syntax_only: bool) -> ExitC
         }
         out::line(format_args!(" SUCCESS: {name} is valid prometheus config file syntax\n"));
         if !syntax_only {
+            // The first one alone, as promtool.
+            let too_long = |(_, interval): &&(String, u64)| lint.has("too-long-scrape-interval") && *interval >= lookback_ms;
+            if let Some((job, interval)) = intervals.iter().find(too_long) {
+                out::error(format_args!(
+                    "  FAILED: too long scrape interval found, data point will be marked as stale - job: {job}, interval: {}",
+                    model::format_duration(*interval)
+                ));
+                worst = worst.max(Outcome::Lint);
+            }
             for rules in rule_files {
-                worst = worst.max(rule_file(&rules, lint, "     "));
+                worst = worst.max(rule_file(&rules, lint, features, "     "));
             }
         }
     }

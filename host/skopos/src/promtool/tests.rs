@@ -4,45 +4,73 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use model::Clock;
 use regex::Regex;
+use rules::unit_test::Options;
 
-use crate::commands::test_rules::{test_file, test_rules};
+use crate::clock::SystemClock;
+use crate::commands::test_rules::{Tested, run_and_tell};
 use crate::out;
 
 /// Runs the tests as `skopos test rules`, and writes what came of them for whoever reads JUnit's XML.
-pub(super) fn run(files: &[PathBuf], wanted: &[Regex], junit: Option<&Path>) -> ExitCode {
-    let code = test_rules(files, wanted);
+pub(super) fn run(files: &[PathBuf], wanted: &[Regex], junit: Option<&Path>, options: Options) -> ExitCode {
+    let (code, tested) = run_and_tell(files, wanted, options);
     let Some(path) = junit else { return code };
-    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>");
-    for file in files {
-        // They are pure functions of the files, so that a second run says the same.
-        let failures = test_file(file, wanted).unwrap_or_else(|error| vec![error]);
-        let (name, failed) = (escape(&file.display().to_string()), failures.len());
+    if let Err(error) = std::fs::write(path, xml(&tested)) {
+        // As with promtool, the tests decide how it ends.
+        out::error(format_args!("failed to write JUnit XML: {error}"));
+    }
+    code
+}
+
+/// A suite for each file, a case for each test, in promtool's form.
+fn xml(tested: &[Tested]) -> String {
+    let mut timestamp = crate::commands::tsdb::time(SystemClock.now()).replacen(' ', "T", 1);
+    timestamp.truncate("2006-01-02T15:04:05".len());
+    let mut xml = String::from("<testsuites>");
+    for (file, outcome) in tested {
+        let cases = outcome.as_deref().unwrap_or_default();
+        let failures: usize = cases.iter().map(|case| case.failures.len()).sum();
+        let errors = usize::from(outcome.is_err());
         // Writing into a string cannot fail.
-        let _ = write!(xml, "<testsuite name=\"{name}\" tests=\"{}\" failures=\"{failed}\" errors=\"0\">", failed.max(1));
-        if failures.is_empty() {
-            let _ = write!(xml, "<testcase name=\"{name}\" time=\"0\"></testcase>");
+        let _ = write!(
+            xml,
+            "<testsuite name=\"{}\" tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"0\" timestamp=\"{}\">",
+            escape(&file.display().to_string()),
+            cases.len() + errors,
+            if errors > 0 { "" } else { timestamp.as_str() },
+        );
+        if let Err(errors) = outcome {
+            let _ = write!(xml, "<testcase name=\"unknown\"><error>{}</error></testcase>", escape(&errors.join("\n")));
         }
-        for (at, failure) in failures.iter().enumerate() {
-            let _ = write!(
-                xml,
-                "<testcase name=\"{name} {}\" time=\"0\"><failure type=\"\" message=\"\">{}</failure></testcase>",
-                at + 1,
-                escape(failure)
-            );
+        for case in cases {
+            let _ = write!(xml, "<testcase name=\"{}\">", escape(&case.name));
+            for failure in &case.failures {
+                let _ = write!(xml, "<failure>{}</failure>", escape(failure));
+            }
+            xml.push_str("</testcase>");
         }
         xml.push_str("</testsuite>");
     }
-    xml.push_str("</testsuites>\n");
-    match std::fs::write(path, xml) {
-        Ok(()) => code,
-        Err(error) => {
-            out::error(format_args!("failed to write JUnit XML to {}: {error}", path.display()));
-            ExitCode::FAILURE
-        }
-    }
+    xml + "</testsuites>"
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&#34;").replace('\n', "&#xA;")
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&#34;"),
+            '\'' => out.push_str("&#39;"),
+            '\t' => out.push_str("&#x9;"),
+            '\n' => out.push_str("&#xA;"),
+            '\r' => out.push_str("&#xD;"),
+            // No other may stand in XML 1.0.
+            c if c < ' ' => out.push('\u{FFFD}'),
+            c => out.push(c),
+        }
+    }
+    out
 }

@@ -1,21 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { colorFor, mapped, partOf, show, thresholdColor, whole } from "./format";
 import { colorOf, faded, readable, scaleColor, seriesColor, seriesDash, wantsWhite } from "./palette";
-import type { FieldConfig, Mapping } from "./view";
+import { type FieldConfig, type Mapping, plainConfig as plain } from "./view";
 
 const at = { language: "en", zone: "UTC", now: 0 };
-const plain: FieldConfig = {
-  unit: "",
-  decimals: null,
-  min: null,
-  max: null,
-  color: { kind: "palette" },
-  thresholds: [],
-  mappings: [],
-  no_value: "",
-  links: [],
-  custom: {},
-};
 const levels: FieldConfig = {
   ...plain,
   color: { kind: "thresholds" },

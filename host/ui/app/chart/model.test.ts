@@ -4,22 +4,10 @@ import { nameOf, ready, yEnds } from "./model";
 import { lonely, nearestRow, timeEnds } from "./plot";
 import { columnsFor, sparkPaths } from "./readings";
 import { compare, rowsOf } from "./table";
-import type { Axis, Chart, Field, FieldConfig, Frame, Series } from "./view";
+import { type Axis, type Chart, type Field, type FieldConfig, type Frame, plainConfig as config, type Series } from "./view";
 
 const texts = new Intl.Collator("en", { numeric: true });
 
-const config: FieldConfig = {
-  unit: "",
-  decimals: null,
-  min: null,
-  max: null,
-  color: { kind: "palette" },
-  thresholds: [],
-  mappings: [],
-  no_value: "",
-  links: [],
-  custom: {},
-};
 const axis: Axis = {
   label: "",
   side: "auto",

@@ -6,7 +6,7 @@ import { colorFor } from "./format";
 import { colorOf, paletteLength, seriesDash } from "./palette";
 import { reduce } from "./reduce";
 import { type Band, stack } from "./stacking";
-import type { Axis, Chart, Field, FieldConfig, Frame, Series } from "./view";
+import { type Axis, type Chart, type Field, type FieldConfig, type Frame, plainConfig, type Series } from "./view";
 
 export interface DrawnSeries {
   spec: Series;
@@ -36,18 +36,6 @@ export interface Drawable {
   bands: Band[];
 }
 
-const plainConfig: FieldConfig = {
-  unit: "",
-  decimals: null,
-  min: null,
-  max: null,
-  color: { kind: "palette" },
-  thresholds: [],
-  mappings: [],
-  no_value: "",
-  links: [],
-  custom: {},
-};
 const plainAxis: Axis = {
   label: "",
   side: "auto",

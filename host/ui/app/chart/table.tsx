@@ -13,20 +13,7 @@ import { sparkPaths } from "./readings";
 import { reduce } from "./reduce";
 import { surroundings } from "./surroundings";
 import type { Surroundings } from "./units";
-import type { DataLink, Field, FieldConfig, Frame, Order, Table, TableColumn } from "./view";
-
-const plainConfig: FieldConfig = {
-  unit: "",
-  decimals: null,
-  min: null,
-  max: null,
-  color: { kind: "palette" },
-  thresholds: [],
-  mappings: [],
-  no_value: "",
-  links: [],
-  custom: {},
-};
+import { type DataLink, type Field, type FieldConfig, type Frame, type Order, plainConfig, type Table, type TableColumn } from "./view";
 
 /** Numbers by size, texts by the language; what is missing stands last. */
 export function compare(a: Raw, b: Raw, texts: Intl.Collator): number {

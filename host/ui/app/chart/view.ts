@@ -8,11 +8,21 @@ type Of<Kind extends string, Value = undefined> = Value extends undefined ? { ki
 /** NaN is `null`. */
 export type JsonNumber = number | null | "+Inf" | "-Inf";
 
+/** What is missing; `text` says it in English. */
+export interface Hint {
+  kind: string;
+  metric?: string;
+  label?: string;
+  text: string;
+}
+
 export interface PanelAnswer {
   view: View;
   frames: Frame[];
   configs: FieldConfig[];
   warnings: string[];
+  /** Why there is nothing to draw, for a sentence in the language of the page. */
+  hints?: Hint[];
   /** The queries as they were put, variables filled in. */
   queries?: string[];
 }
@@ -45,6 +55,20 @@ export interface FieldConfig {
   links: DataLink[];
   custom: unknown;
 }
+
+/** A field of which nobody said anything. */
+export const plainConfig: FieldConfig = {
+  unit: "",
+  decimals: null,
+  min: null,
+  max: null,
+  color: { kind: "palette" },
+  thresholds: [],
+  mappings: [],
+  no_value: "",
+  links: [],
+  custom: {},
+};
 
 export type ColorMode = Of<"palette"> | Of<"fixed", string> | Of<"thresholds"> | Of<"scale", string>;
 export interface Threshold {

@@ -1,5 +1,5 @@
 /** Answers of queries as the frames and views that `chart/` draws. */
-import type { Chart, Field, FieldConfig, Frame, JsonNumber, PanelAnswer, Series, Table } from "../chart/view";
+import { type Chart, type Field, type FieldConfig, type Frame, type JsonNumber, type PanelAnswer, plainConfig, type Series, type Table } from "../chart/view";
 import { quoted } from "./catalog";
 import type { Result, Sample, SeriesResult } from "./run";
 
@@ -17,18 +17,7 @@ export const mostDrawn = 500;
 /** So many rows a table asks for. */
 export const mostRows = 10_000;
 
-const config = (unit: string): FieldConfig => ({
-  unit,
-  decimals: null,
-  min: null,
-  max: null,
-  color: { kind: "palette" },
-  thresholds: [],
-  mappings: [],
-  no_value: "",
-  links: [],
-  custom: {},
-});
+const config = (unit: string): FieldConfig => ({ ...plainConfig, unit });
 
 /** A value as it comes, as a view carries it. */
 export function numberOf(text: string): JsonNumber {

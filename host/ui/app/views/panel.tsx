@@ -14,7 +14,7 @@ import { from, range, to, zone } from "../page-state";
 import { Empty, Failed, Loading } from "../parts/looks";
 import { useSize } from "../parts/size";
 import { follow } from "../router";
-import { t } from "../text";
+import { has, t } from "../text";
 import { theme } from "../theme";
 import type { Range } from "../time-range";
 
@@ -181,13 +181,31 @@ export function Panel({
         ) : reason !== undefined ? (
           <Empty>
             {t("panel.empty")}
-            {reason !== "" && <p class="small">{reason}</p>}
+            <Reasons answer={data.answer} reason={reason} />
           </Empty>
         ) : (
           <Drawing answer={data.answer} title={title} span={data.span} />
         )}
       </div>
     </section>
+  );
+}
+
+/** Why there is nothing: in the language of the page where the server says which kind of reason it is. */
+function Reasons({ answer, reason }: { answer: PanelAnswer; reason: string }) {
+  const said = (answer.hints ?? []).map(({ kind, metric = "", label = "", text }) => {
+    const key = `hint.${kind}`;
+    return has(key) ? t(key, { metric, label }) : text;
+  });
+  const all = said.length > 0 ? said : reason === "" ? [] : [reason];
+  return (
+    <>
+      {all.map((line) => (
+        <p key={line} class="small">
+          {line}
+        </p>
+      ))}
+    </>
   );
 }
 

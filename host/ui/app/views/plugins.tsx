@@ -4,37 +4,26 @@ import { quantity, whole } from "../chart/format";
 import { surroundings } from "../chart/surroundings";
 import { useFetched } from "../fetched";
 import { Badge } from "../parts/bits";
-import { Empty, Failed, Loading, Stale } from "../parts/looks";
+import { Empty } from "../parts/looks";
 import { has, t } from "../text";
-import { RefreshPicker } from "./range-picker";
+import { FetchedPage } from "./fetched-page";
 
 export function Plugins() {
-  const { data, error, at } = useFetched<{ plugins: Plugin[] }>("/api/v1/plugins");
-  const plugins = data?.plugins ?? [];
+  const fetched = useFetched<{ plugins: Plugin[] }>("/api/v1/plugins");
   return (
-    <>
-      <div class="toolbar">
-        <h1>{t("nav.plugins")}</h1>
-        <span class="spring" />
-        <RefreshPicker />
-      </div>
-      {error !== undefined && data !== undefined && <Stale error={error} at={at} />}
-      {data === undefined ? (
-        error === undefined ? (
-          <Loading />
+    <FetchedPage title={t("nav.plugins")} fetched={fetched}>
+      {({ plugins }) =>
+        plugins.length === 0 ? (
+          <Empty>{t("plugins.none")}</Empty>
         ) : (
-          <Failed error={error} />
+          <div class="plugins">
+            {plugins.map((plugin) => (
+              <PluginCard key={`${plugin.origin} ${plugin.name}`} plugin={plugin} />
+            ))}
+          </div>
         )
-      ) : plugins.length === 0 ? (
-        <Empty>{t("plugins.none")}</Empty>
-      ) : (
-        <div class="plugins">
-          {plugins.map((plugin) => (
-            <PluginCard key={`${plugin.origin} ${plugin.name}`} plugin={plugin} />
-          ))}
-        </div>
-      )}
-    </>
+      }
+    </FetchedPage>
   );
 }
 

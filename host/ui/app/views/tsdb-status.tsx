@@ -4,9 +4,8 @@ import { quantity, whole } from "../chart/format";
 import { surroundings } from "../chart/surroundings";
 import { when } from "../dates";
 import { useFetched } from "../fetched";
-import { Failed, Loading, Stale } from "../parts/looks";
 import { type Key, locale, t } from "../text";
-import { RefreshPicker } from "./range-picker";
+import { FetchedPage } from "./fetched-page";
 
 const lists = [
   ["seriesCountByMetricName", "tsdb.by-metric", "tsdb.series"],
@@ -16,31 +15,19 @@ const lists = [
 ] as const satisfies readonly (readonly [keyof TsdbStatus, Key, Key])[];
 
 export function TsdbStatusPage() {
-  const { data, error, at } = useFetched<TsdbStatus>("/api/v1/status/tsdb?limit=10");
+  const fetched = useFetched<TsdbStatus>("/api/v1/status/tsdb?limit=10");
+  const head = fetched.data?.headStats;
   return (
-    <>
-      <div class="toolbar">
-        <h1>{t("nav.tsdb-status")}</h1>
-        {data?.headStats !== undefined && <span class="muted">{summary(data.headStats)}</span>}
-        <span class="spring" />
-        <RefreshPicker />
-      </div>
-      {error !== undefined && data !== undefined && <Stale error={error} at={at} />}
-      {data === undefined ? (
-        error === undefined ? (
-          <Loading />
-        ) : (
-          <Failed error={error} />
-        )
-      ) : (
+    <FetchedPage title={t("nav.tsdb-status")} note={head === undefined ? undefined : summary(head)} fetched={fetched}>
+      {(data) =>
         lists.map(([name, title, unit]) => (
           <section key={name}>
             <h2>{t(title)}</h2>
             <List entries={data[name] ?? []} title={t(title)} unit={t(unit)} bytes={name === "memoryInBytesByLabelName"} />
           </section>
         ))
-      )}
-    </>
+      }
+    </FetchedPage>
   );
 }
 

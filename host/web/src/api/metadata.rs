@@ -8,10 +8,10 @@ use model::{LabelSet, METRIC_NAME, Matcher};
 use scrape::FamilyMetadata;
 use serde::Serialize;
 
-use crate::encode::{json, success_within};
 use crate::error::ApiError;
 use crate::params::{Params, selector};
 use crate::router::App;
+use crate::stream;
 
 /// One description, in the order that makes answers the same each time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -77,16 +77,15 @@ fn target_matchers(text: &str) -> Result<Vec<Matcher>, String> {
     selector(text)
 }
 
-/// Bytes that an entry of a target has at least, written: more entries than fit are not listed first.
-const ENTRY_BYTES_MIN: usize = 40;
-
 /// `/api/v1/metadata`
 pub(crate) async fn metadata(Shared(app): Shared<App>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     let params = Params::of_query(query.as_deref());
     let (limit, per_metric) = (limit(&params, "limit")?, limit(&params, "limit_per_metric")?.filter(|limit| *limit > 0));
-    let limits = app.state.limits.clone();
-    let body = app.runner.run(&limits, limits.query_timeout, move |_| {
+    let (limits, answer_bytes) = (app.state.limits.clone(), app.state.limits.answer_bytes);
+    let runner = app.pages.clone();
+    stream::answer(&runner, &limits, "application/json", move |_, sink| {
         let targets = (app.state.metadata)();
+        // Names and descriptions are those of the targets: what is held beside them is where they are.
         let mut found: BTreeMap<&str, BTreeSet<Description<'_>>> = BTreeMap::new();
         for family in targets.iter().flat_map(|target| families(target, params.first("metric"))) {
             let descriptions = found.entry(&family.name).or_default();
@@ -94,10 +93,18 @@ pub(crate) async fn metadata(Shared(app): Shared<App>, RawQuery(query): RawQuery
                 descriptions.insert(Description::of(family));
             }
         }
-        let kept: BTreeMap<_, _> = found.into_iter().take(limit.unwrap_or(usize::MAX)).collect();
-        success_within(&kept, app.state.limits.answer_bytes)
-    });
-    Ok(json(body.await?))
+        sink.raw(r#"{"status":"success","data":{"#);
+        for (at, (name, descriptions)) in found.into_iter().take(limit.unwrap_or(usize::MAX)).enumerate() {
+            sink.raw(if at > 0 { "," } else { "" });
+            sink.value(&name)?;
+            sink.raw(":");
+            sink.value(&descriptions)?;
+            sink.flush_within(answer_bytes, "set limit, or ask for one metric")?;
+        }
+        sink.raw("}}");
+        Ok(())
+    })
+    .await
 }
 
 /// `/api/v1/targets/metadata`
@@ -105,26 +112,30 @@ pub(crate) async fn of_targets(Shared(app): Shared<App>, RawQuery(query): RawQue
     let params = Params::of_query(query.as_deref());
     let limit = limit(&params, "limit")?;
     let matchers = target_matchers(params.first("match_target")).map_err(|error| ApiError::parameter("match_target", error))?;
-    let limits = app.state.limits.clone();
-    let body = app.runner.run(&limits, limits.query_timeout, move |_| {
-        let (metric, answer_bytes) = (params.first("metric"), app.state.limits.answer_bytes);
-        let targets = (app.state.metadata)();
-        let mut found = Vec::new();
-        for target in &targets {
+    let (limits, answer_bytes) = (app.state.limits.clone(), app.state.limits.answer_bytes);
+    let runner = app.pages.clone();
+    stream::answer(&runner, &limits, "application/json", move |_, sink| {
+        let metric = params.first("metric");
+        let mut written = 0;
+        sink.raw(r#"{"status":"success","data":["#);
+        for target in &(app.state.metadata)() {
             // Whole targets are left out, as upstream: the last one may bring more than the limit.
-            if limit.is_some_and(|limit| found.len() >= limit) || found.len() > answer_bytes / ENTRY_BYTES_MIN {
+            if limit.is_some_and(|limit| written >= limit) {
                 break;
             }
-            if matchers.iter().all(|matcher| matcher.matches_labels(&target.labels)) {
-                found.extend(families(target, metric).map(|family| OfTarget {
-                    target: &target.labels,
-                    metric: if metric.is_empty() { &family.name } else { "" },
-                    description: Description::of(family),
-                }));
+            if !matchers.iter().all(|matcher| matcher.matches_labels(&target.labels)) {
+                continue;
+            }
+            for family in families(target, metric) {
+                sink.raw(if written > 0 { "," } else { "" });
+                let metric = if metric.is_empty() { &family.name } else { "" };
+                sink.value(&OfTarget { target: &target.labels, metric, description: Description::of(family) })?;
+                sink.flush_within(answer_bytes, "set limit, or ask for one metric")?;
+                written += 1;
             }
         }
-        // What was not listed any more would not have fitted either.
-        success_within(&found, answer_bytes)
-    });
-    Ok(json(body.await?))
+        sink.raw("]}");
+        Ok(())
+    })
+    .await
 }

@@ -7,13 +7,13 @@ use axum::extract::{Path, Request, State as Shared};
 use axum::response::Response;
 use dashboards::frames::{ResultSeries, frames};
 use dashboards::{Dashboard, Panel, PanelKind, Scope, Target, query_interval, resolve, transform};
-use model::seams::Select;
 use model::view::{Frame, PanelRequest, Rendering, Theme, View};
-use model::{Matcher, TimeRange, format_duration};
+use model::{TimeRange, format_duration};
 use promql::Value;
 use serde::Deserialize;
 
 use super::boards::{builtins, find, renderer};
+use super::hints::{Hint, missing};
 use super::variables::{Asking, Wanted};
 use crate::encode::{Writer, json};
 use crate::error::ApiError;
@@ -61,12 +61,17 @@ pub(crate) async fn view(
         gather(&state, &board, &panel, &type_name, &work, range, &limits)
     });
     let Gathered { request, empty, warnings, asked } = gathered.await?;
+    let hints = empty.clone().unwrap_or_default();
     let rendering = match empty {
-        Some(text) => Rendering { view: View::Empty(text), frames: Vec::new() },
+        Some(hints) if hints.is_empty() => Rendering { view: View::Empty("no data in this time range".to_owned()), frames: Vec::new() },
+        Some(hints) => {
+            let texts: Vec<String> = hints.iter().map(Hint::text).collect();
+            Rendering { view: View::Empty(texts.join("; ")), frames: Vec::new() }
+        }
         None => draw(&app, renderer, &request).await?,
     };
     let limit = app.state.limits.answer_bytes;
-    let bytes = tokio::task::spawn_blocking(move || encode(&request, &rendering, &warnings, &asked, limit)).await;
+    let bytes = tokio::task::spawn_blocking(move || encode(&request, &rendering, &hints, &warnings, &asked, limit)).await;
     bytes.map_err(|_| ApiError::internal("the view could not be written")).flatten().map(json)
 }
 
@@ -79,7 +84,14 @@ async fn draw(app: &App, renderer: Arc<dyn model::seams::PanelRender>, request: 
     }
 }
 
-fn encode(request: &PanelRequest, rendering: &Rendering, warnings: &[String], asked: &[String], limit: usize) -> Result<Vec<u8>, ApiError> {
+fn encode(
+    request: &PanelRequest,
+    rendering: &Rendering,
+    hints: &[Hint],
+    warnings: &[String],
+    asked: &[String],
+    limit: usize,
+) -> Result<Vec<u8>, ApiError> {
     let mut out = Writer::new(limit);
     out.raw(r#"{"status":"success","data":{"view":"#);
     out.value(&rendering.view)?;
@@ -91,7 +103,9 @@ fn encode(request: &PanelRequest, rendering: &Rendering, warnings: &[String], as
         out.value(frame)?;
         out.check()?;
     }
-    out.raw(r#"],"configs":"#);
+    out.raw(r#"],"hints":"#);
+    out.value(&hints.iter().map(Hint::json).collect::<Vec<_>>())?;
+    out.raw(r#","configs":"#);
     out.value(&request.configs)?;
     out.raw(r#","warnings":"#);
     out.value(&warnings)?;
@@ -124,8 +138,8 @@ fn range_of(panel: &Panel, asked: &Asked) -> Result<TimeRange, ApiError> {
 
 struct Gathered {
     request: PanelRequest,
-    /// Why there is nothing to draw.
-    empty: Option<String>,
+    /// That there is nothing to draw, and what is known of why.
+    empty: Option<Vec<Hint>>,
     warnings: Vec<String>,
     /// The queries as they were put, variables filled in.
     asked: Vec<String>,
@@ -174,7 +188,7 @@ fn gather(
     let mut options = panel.options.clone();
     variables.scope.fill_json(&mut options);
     let asks = panel.targets.iter().any(|target| !target.hide);
-    let empty = (asks && !found).then(|| if missing.is_empty() { "no data in this time range".to_owned() } else { missing.join("; ") });
+    let empty = (asks && !found).then_some(missing);
     let request = PanelRequest {
         options: options.to_string(),
         width: asked.width,
@@ -197,7 +211,7 @@ struct Queries<'a> {
     limits: &'a promql::Limits,
     warnings: Vec<String>,
     errors: Vec<ApiError>,
-    missing: Vec<String>,
+    missing: Vec<Hint>,
     asked: Vec<String>,
 }
 
@@ -210,7 +224,7 @@ impl Queries<'_> {
         let mut answered = false;
         for target in &shown {
             if !target.unsupported.is_empty() {
-                self.missing.push(target.unsupported.clone());
+                self.missing.push(Hint::Unsupported(target.unsupported.clone()));
                 self.warnings.push(format!("query {}: {}", target.ref_id, target.unsupported));
                 continue;
             }
@@ -253,19 +267,22 @@ impl Queries<'_> {
         let expr = promql::parse(&text).map_err(|error| ApiError::bad_data(error.to_string()))?;
         let step = i64::try_from(interval.step_ms).unwrap_or(i64::MAX);
         let select = &*self.state.select;
-        let mut out = Vec::new();
+        let (mut out, mut histograms) = (Vec::new(), false);
         if target.range {
             // Aligned, so that the points of a graph stay where they are while time goes on.
             let align = |ms: i64| ms - ms.rem_euclid(step);
             let result = promql::range(&expr, align(self.range.start), align(self.range.end), step, select, self.limits)?;
+            histograms |= has_histograms(&result.value);
             out.extend(self.frames_of(target, &text, result, Some(interval.step_ms), several));
         }
         if target.instant {
             let result = promql::instant(&expr, self.range.end, select, self.limits)?;
+            histograms |= has_histograms(&result.value);
             out.extend(self.frames_of(target, &text, result, None, several));
         }
         if out.iter().all(|frame| frame.fields.iter().all(|field| field.values.is_empty())) {
-            self.missing.extend(missing(&expr, self.range, select, self.limits.lookback_ms));
+            let hint = if histograms { Some(Hint::Histograms) } else { missing(&expr, self.range, select, self.limits.lookback_ms) };
+            self.missing.extend(hint);
         }
         Ok(out)
     }
@@ -305,21 +322,4 @@ fn series_of(value: Value) -> Vec<ResultSeries> {
             .collect(),
         Value::String(..) => Vec::new(),
     }
-}
-
-/// Says of the first selector without series what is missing: its metric, or one of its labels.
-fn missing(expr: &promql::ast::Expr, range: TimeRange, select: &dyn Select, lookback_ms: i64) -> Option<String> {
-    let none = |matchers: &[Matcher], range| select.series(&[matchers.to_vec()], range, 1).is_ok_and(|found| found.is_empty());
-    let selections = promql::plan::selections(expr, range.start, range.end, lookback_ms);
-    let found = selections.into_iter().take(5).find(|selection| none(&selection.matchers, selection.range))?;
-    let (names, labels): (Vec<Matcher>, Vec<Matcher>) = found.matchers.into_iter().partition(|m| m.name() == model::METRIC_NAME);
-    let Some(name) = names.first() else { return Some("no series has these labels in this time range".to_owned()) };
-    if none(&names, found.range) {
-        return Some(format!("no series is named {} in this time range", name.value()));
-    }
-    let alone = labels.iter().find(|label| none(&[name.clone(), (*label).clone()], found.range));
-    Some(match alone {
-        Some(label) => format!("{} has no series with {label} in this time range", name.value()),
-        None => format!("{} has no series with all of these labels in this time range", name.value()),
-    })
 }

@@ -14,6 +14,7 @@ use crate::encode::{rfc3339, success, success_within};
 use crate::error::ApiError;
 use crate::params::Params;
 use crate::router::App;
+use crate::stream;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -104,25 +105,44 @@ impl<'a> Dropped<'a> {
 /// `/api/v1/targets`
 pub(crate) async fn targets(Shared(app): Shared<App>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     let params = Params::of_query(query.as_deref());
-    let (state, pool) = (params.first("state").to_lowercase(), params.first("scrapePool"));
-    let mut snapshot = (app.state.targets)();
-    let in_pool = |name: &str| pool.is_empty() || name == pool;
-    let everything = matches!(state.as_str(), "" | "any");
-    let (show_active, show_dropped) = (everything || state == "active", everything || state == "dropped");
-    // By name of the pool, as upstream; inside a pool as they are.
-    snapshot.active.sort_by(|a, b| a.pool.cmp(&b.pool));
-    snapshot.dropped.sort_by(|a, b| a.pool.cmp(&b.pool));
-    let active: Vec<Active<'_>> = snapshot.active.iter().filter(|t| show_active && in_pool(&t.pool)).map(Active::of).collect();
-    let dropped: Vec<Dropped<'_>> = snapshot.dropped.iter().filter(|t| show_dropped && in_pool(&t.pool)).map(Dropped::of).collect();
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    if show_dropped {
-        // Of all pools, also where one is asked for.
-        counts.extend(snapshot.pools.iter().map(|name| (name.as_str(), 0)));
-        for target in &snapshot.dropped {
-            *counts.entry(&target.pool).or_default() += 1;
+    let (limits, answer_bytes) = (app.state.limits.clone(), app.state.limits.answer_bytes);
+    let runner = app.pages.clone();
+    stream::answer(&runner, &limits, "application/json", move |_, sink| {
+        let (state, pool) = (params.first("state").to_lowercase(), params.first("scrapePool"));
+        let mut snapshot = (app.state.targets)();
+        let in_pool = |name: &str| pool.is_empty() || name == pool;
+        let everything = matches!(state.as_str(), "" | "any");
+        let (show_active, show_dropped) = (everything || state == "active", everything || state == "dropped");
+        // By name of the pool, as upstream; inside a pool as they are.
+        snapshot.active.sort_by(|a, b| a.pool.cmp(&b.pool));
+        snapshot.dropped.sort_by(|a, b| a.pool.cmp(&b.pool));
+        let hint = "ask for one scrapePool, or one state";
+        sink.raw(r#"{"status":"success","data":{"activeTargets":["#);
+        for (at, target) in snapshot.active.iter().filter(|t| show_active && in_pool(&t.pool)).enumerate() {
+            sink.raw(if at > 0 { "," } else { "" });
+            sink.value(&Active::of(target))?;
+            sink.flush_within(answer_bytes, hint)?;
         }
-    }
-    success(&json!({"activeTargets": active, "droppedTargets": dropped, "droppedTargetCounts": counts}))
+        sink.raw(r#"],"droppedTargets":["#);
+        for (at, target) in snapshot.dropped.iter().filter(|t| show_dropped && in_pool(&t.pool)).enumerate() {
+            sink.raw(if at > 0 { "," } else { "" });
+            sink.value(&Dropped::of(target))?;
+            sink.flush_within(answer_bytes, hint)?;
+        }
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        if show_dropped {
+            // Of all pools, also where one is asked for.
+            counts.extend(snapshot.pools.iter().map(|name| (name.as_str(), 0)));
+            for target in &snapshot.dropped {
+                *counts.entry(&target.pool).or_default() += 1;
+            }
+        }
+        sink.raw(r#"],"droppedTargetCounts":"#);
+        sink.value(&counts)?;
+        sink.raw("}}");
+        Ok(())
+    })
+    .await
 }
 
 /// `/api/v1/scrape_pools`

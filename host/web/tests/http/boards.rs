@@ -71,6 +71,12 @@ async fn what_is_missing_is_said() {
     {
         let answer = view(id, json!({})).await;
         assert_eq!(answer.json()["data"]["view"], json!({"kind": "empty", "value": expected}), "{id}");
+        let hint = if id == "3" {
+            json!({"kind": "no-metric", "metric": "nothing", "text": expected})
+        } else {
+            json!({"kind": "no-label", "metric": "up", "label": "job=\"zzz\"", "text": expected})
+        };
+        assert_eq!(answer.json()["data"]["hints"], json!([hint]), "{id}");
     }
     let half = view("5", json!({})).await;
     assert_eq!(half.status, 200);

@@ -6,6 +6,7 @@ mod boards;
 mod corpus;
 mod running;
 mod serving;
+mod streams;
 mod support;
 mod surface;
 mod surroundings;

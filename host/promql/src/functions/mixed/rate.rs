@@ -103,19 +103,23 @@ fn histograms(
     Ok(stretch(window, &times, start, zero, per_second).map(|factor| increase.times(factor)))
 }
 
+/// Tells of gauges among what is taken for a counter, and of counters at the ends of what is taken for a gauge.
+fn check_kind(points: &[HistogramPoint], ends: [&FloatHistogram; 2], counter: bool, remarks: &mut Vec<Remark>) {
+    let is_gauge = |h: &FloatHistogram| h.reset_hint == ResetHint::Gauge;
+    if counter && points.iter().any(|p| is_gauge(&p.histogram)) {
+        remarks.push(Remark::NotCounter);
+    }
+    if !counter && !ends.into_iter().all(is_gauge) {
+        remarks.push(Remark::NotGauge);
+    }
+}
+
 /// The last less the first, with what counters lost at resets.
 fn difference(points: &[HistogramPoint], starts: &[i64], counter: bool, remarks: &mut Vec<Remark>) -> Result<FloatHistogram, Incompatible> {
     let anew = |at: usize| at < starts.len() && began_anew((starts[at - 1], points[at - 1].time), (starts[at], points[at].time));
     let (first, last) = (&points[0].histogram, &points[points.len() - 1].histogram);
-    let is_gauge = |h: &FloatHistogram| h.reset_hint == ResetHint::Gauge;
     let inner = &points[1..points.len() - 1];
-    if counter && points.iter().any(|p| is_gauge(&p.histogram)) {
-        remarks.push(Remark::NotCounter);
-    }
-    let gauges = is_gauge(first) && is_gauge(last);
-    if !counter && !gauges {
-        remarks.push(Remark::NotGauge);
-    }
+    check_kind(points, [first, last], counter, remarks);
     let mut before = Arc::clone(first);
     // A first sample before a reset is worth nothing, its layout neither.
     if counter && points.len() > 1 && (anew(1) || points[1].histogram.is_reset_since(first)) {
@@ -171,10 +175,6 @@ fn between_edges(
     if used.iter().any(|p| p.histogram.is_custom() != used[0].histogram.is_custom()) {
         return Err(Incompatible);
     }
-    let is_gauge = |h: &FloatHistogram| h.reset_hint == ResetHint::Gauge;
-    if counter && used.iter().any(|p| is_gauge(&p.histogram)) {
-        remarks.push(Remark::NotCounter);
-    }
     let left = if smoothed && points[first].time < window.start {
         interpolated(&points[first], &points[first + 1], window.start, counter, remarks)?
     } else {
@@ -185,10 +185,7 @@ fn between_edges(
     } else {
         Arc::clone(&points[last].histogram)
     };
-    let gauges = is_gauge(&left) && is_gauge(&right);
-    if !counter && !gauges {
-        remarks.push(Remark::NotGauge);
-    }
+    check_kind(used, [&left, &right], counter, remarks);
     let mut tally = Tally::<f64>::of(&right);
     tell(tally.subtract(&left)?, "subtraction", remarks);
     if counter {

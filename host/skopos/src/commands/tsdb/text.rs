@@ -42,7 +42,7 @@ pub(super) fn duration(ms: i64) -> String {
 }
 
 /// `2023-11-14 22:13:20 +0000 UTC`
-pub(super) fn time(ms: i64) -> String {
+pub(crate) fn time(ms: i64) -> String {
     let seconds = ms.div_euclid(1000);
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // Of the proleptic Gregorian calendar, counted in years that begin in March (Howard Hinnant's civil_from_days).
