@@ -39,7 +39,7 @@ pub use features::Features;
 pub use histogram::{Bucket, BucketRange, FloatHistogram, HistogramPoint};
 pub use limits::Limits;
 pub use memory::Memory;
-pub use meter::{Hold, Meter, Stats};
+pub use meter::{Hold, Meter, Pool, Stats};
 pub use parse::{parse, parse_series};
 pub use signatures::functions;
 pub use text::quote;

@@ -151,12 +151,20 @@ impl<'a> Budget<'a> {
             return Err(EvalError::TooLarge(text.to_owned()));
         }
         if !charge.bytes.take(bytes, |more| self.meter.add_bytes(more, self.limits.bytes_max)) {
-            return Err(self.too_many_bytes());
+            return Err(self.too_many_bytes(bytes));
         }
         Ok(())
     }
 
-    fn too_many_bytes(&self) -> EvalError {
+    /// Which of both limits it was that had no room for so many more.
+    fn too_many_bytes(&self, more: usize) -> EvalError {
+        let own = self.meter.bytes().saturating_add(more) > self.limits.bytes_max;
+        if let Some(pool) = self.meter.pool().filter(|pool| !own && pool.lacks(more)) {
+            return EvalError::TooLarge(format!(
+                "all queries together would use more than {} of memory: ask again when others have ended, or for less",
+                size_text(pool.bytes_max())
+            ));
+        }
         EvalError::TooLarge(format!(
             "query processing would use more than {} of memory: ask for fewer series, a shorter range or a larger step",
             size_text(self.limits.bytes_max)
@@ -181,11 +189,12 @@ impl<'a> Budget<'a> {
 
     /// Asks storage for something; it stops when the query does.
     pub(crate) fn ask<T>(&self, question: impl FnOnce() -> Result<T, SelectError>) -> Result<T, EvalError> {
-        let bytes_max = self.limits.bytes_max.saturating_sub(self.meter.bytes());
+        let shared = self.meter.pool().map_or(usize::MAX, |pool| pool.bytes_max().saturating_sub(pool.bytes()));
+        let bytes_max = self.limits.bytes_max.saturating_sub(self.meter.bytes()).min(shared);
         let stop = Stop { cancel: Arc::clone(&self.limits.cancel), deadline: self.limits.deadline, bytes_max };
         match model::stop::within(&stop, question) {
             // Which of the three it was.
-            Err(SelectError::Stopped) => Err(self.check().err().unwrap_or_else(|| self.too_many_bytes())),
+            Err(SelectError::Stopped) => Err(self.check().err().unwrap_or_else(|| self.too_many_bytes(0))),
             answer => Ok(answer?),
         }
     }

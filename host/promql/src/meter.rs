@@ -11,6 +11,40 @@ pub struct Meter {
     bytes: Gauge,
     read: AtomicUsize,
     looked_at: AtomicUsize,
+    /// What it shares with others.
+    pool: Option<Arc<Pool>>,
+}
+
+/// Memory that several queries share. Without room in it none of them gets more.
+#[derive(Debug)]
+pub struct Pool {
+    bytes: Gauge,
+    max: usize,
+}
+
+impl Pool {
+    /// So many bytes.
+    #[must_use]
+    pub fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self { bytes: Gauge::default(), max })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn bytes_max(&self) -> usize {
+        self.max
+    }
+
+    /// How many are held now.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.held.load(Ordering::Relaxed)
+    }
+
+    /// Whether so many more would be too many.
+    pub(crate) fn lacks(&self, more: usize) -> bool {
+        self.bytes().saturating_add(more) > self.max
+    }
 }
 
 /// What is held, and the most of it there was.
@@ -44,6 +78,17 @@ impl Gauge {
 }
 
 impl Meter {
+    /// One whose bytes count in a pool, too.
+    #[must_use]
+    pub fn of(pool: Option<Arc<Pool>>) -> Arc<Self> {
+        Arc::new(Self { pool, ..Self::default() })
+    }
+
+    /// What it shares with others.
+    pub(crate) fn pool(&self) -> Option<&Pool> {
+        self.pool.as_deref()
+    }
+
     /// Samples that are held now, as [`crate::Limits::samples_max`] counts them.
     pub fn samples(&self) -> usize {
         self.samples.held.load(Ordering::Relaxed)
@@ -74,6 +119,9 @@ impl Meter {
     /// and refused by no limit: they are there already.
     pub fn hold(self: &Arc<Self>, bytes: usize) -> Hold {
         self.bytes.add(bytes, usize::MAX);
+        if let Some(pool) = &self.pool {
+            pool.bytes.add(bytes, usize::MAX);
+        }
         Hold { meter: Arc::clone(self), bytes }
     }
 
@@ -82,12 +130,20 @@ impl Meter {
     }
 
     pub(crate) fn add_bytes(&self, bytes: usize, max: usize) -> bool {
-        self.bytes.add(bytes, max)
+        if !self.bytes.add(bytes, max) {
+            return false;
+        }
+        let shared = self.pool.as_ref().is_none_or(|pool| pool.bytes.add(bytes, pool.max));
+        if !shared {
+            self.bytes.give_back(bytes);
+        }
+        shared
     }
 
     pub(crate) fn give_back(&self, samples: usize, bytes: usize) {
         self.samples.give_back(samples);
         self.bytes.give_back(bytes);
+        self.pool.iter().for_each(|pool| pool.bytes.give_back(bytes));
     }
 
     pub(crate) fn count_read(&self, samples: usize) {
@@ -156,6 +212,21 @@ mod tests {
         assert!(meter.bytes() == 0 && (3..=12).contains(&peak), "{peak}");
         assert!(meter.add_bytes(5, 8) && !meter.add_bytes(4, 8) && !meter.add_bytes(usize::MAX, usize::MAX));
         assert_eq!((meter.bytes(), meter.stats().bytes_peak), (5, peak.max(5)));
+    }
+
+    #[test]
+    fn what_several_share_is_given_to_one_at_a_time() {
+        let pool = Pool::new(100);
+        let (one, other) = (Meter::of(Some(Arc::clone(&pool))), Meter::of(Some(Arc::clone(&pool))));
+        assert!(one.add_bytes(60, 80) && !other.add_bytes(60, 80) && other.add_bytes(40, 80));
+        assert_eq!((pool.bytes(), one.bytes(), other.bytes()), (100, 60, 40));
+        one.give_back(0, 60);
+        assert!(!other.add_bytes(60, 80) && other.add_bytes(40, 80), "its own limit holds too");
+        let hold = one.hold(50);
+        assert_eq!(pool.bytes(), 130, "what is there already counts");
+        drop(hold);
+        other.give_back(0, 80);
+        assert_eq!((pool.bytes(), one.bytes(), other.bytes()), (0, 0, 0));
     }
 
     #[test]

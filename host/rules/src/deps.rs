@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use model::seams::{AlertSink, Append, Select};
-use model::{Clock, LabelSet};
+use model::{Clock, LabelSet, TimestampMs};
 
 /// What rules need from the rest of the program.
 #[derive(Clone)]
@@ -25,6 +25,39 @@ pub struct RulesDeps {
     /// What the query of a rule may use, and which parts of the language. Its deadline, its meter and whether it is to stop are
     /// each query's own.
     pub queries: promql::Limits,
+    /// Where queries of rules are listed while they run; none if nobody looks.
+    pub listed: Option<Arc<dyn QueryList>>,
+}
+
+/// The query of a rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule<'r> {
+    /// The file of its group.
+    pub file: &'r str,
+    /// The group's name.
+    pub group: &'r str,
+    /// The expression.
+    pub query: &'r str,
+    /// When it is evaluated.
+    pub at: TimestampMs,
+}
+
+/// Where queries are listed while they run.
+pub trait QueryList: Send + Sync {
+    /// One begins. It is gone from the list when what comes back is dropped.
+    fn begins(&self, rule: Rule<'_>) -> Box<dyn ListedQuery>;
+    /// Stops all that rules asked.
+    fn stop_all(&self);
+}
+
+/// A query that is listed.
+pub trait ListedQuery {
+    /// Set from outside to stop it.
+    fn cancel(&self) -> Arc<AtomicBool>;
+    /// Counts what it uses.
+    fn meter(&self) -> Arc<promql::Meter>;
+    /// Says how long it took, and why it failed if it did.
+    fn ended(&mut self, took: Duration, error: Option<&str>);
 }
 
 /// The same, as groups use it.
@@ -36,6 +69,7 @@ pub(crate) struct Context {
     pub(crate) external_url: String,
     pub(crate) external_labels: LabelSet,
     pub(crate) queries: promql::Limits,
+    pub(crate) listed: Option<Arc<dyn QueryList>>,
     /// Of one expression.
     pub(crate) query_timeout: Duration,
     /// Ends running expressions when the process ends.
@@ -53,6 +87,7 @@ impl Context {
             external_url: deps.external_url,
             external_labels: deps.external_labels,
             queries: deps.queries,
+            listed: deps.listed,
             query_timeout: Duration::from_secs(120),
             cancel: Arc::default(),
             evaluation_interval: AtomicI64::new(60_000),

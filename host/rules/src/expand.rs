@@ -1,12 +1,14 @@
 //! Expands the templates of labels and annotations.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use model::{LabelSet, TimestampMs};
 use promql::{FloatHistogram, Limits as QueryLimits, Value as QueryValue};
 use template::{Field, Limits, MapKind, Mode, PrometheusFunctions, QuerySample, Template, TemplateError, Value};
 
-use crate::deps::Context;
+use crate::deps::{Context, Rule};
 
 /// What upstream puts before each text, so that these names are there.
 const VARIABLES: &str = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}{{$value := .Value}}";
@@ -81,13 +83,37 @@ impl Found {
     }
 }
 
+/// The same of a rule, which is listed while it runs.
+pub(crate) fn evaluate_rule(expr: &promql::ast::Expr, rule: Rule<'_>, context: &Context) -> Result<Vec<Found>, String> {
+    let Some(list) = &context.listed else { return evaluate(expr, rule.at, context) };
+    let mut listed = list.begins(rule);
+    // What stops everything may have done so before it was listed.
+    if context.cancel.load(Ordering::SeqCst) {
+        listed.cancel().store(true, Ordering::SeqCst);
+    }
+    let begun = Instant::now();
+    let result = evaluate_as(expr, rule.at, context, listed.cancel(), listed.meter());
+    listed.ended(begun.elapsed(), result.as_ref().err().map(String::as_str));
+    result
+}
+
 /// The series that an expression yields at a time. A scalar is one without labels.
 pub(crate) fn evaluate(expr: &promql::ast::Expr, at: TimestampMs, context: &Context) -> Result<Vec<Found>, String> {
+    evaluate_as(expr, at, context, Arc::clone(&context.cancel), Arc::default())
+}
+
+fn evaluate_as(
+    expr: &promql::ast::Expr,
+    at: TimestampMs,
+    context: &Context,
+    cancel: Arc<AtomicBool>,
+    meter: Arc<promql::Meter>,
+) -> Result<Vec<Found>, String> {
     let limits = QueryLimits {
-        deadline: Some(std::time::Instant::now() + context.query_timeout),
-        cancel: Arc::clone(&context.cancel),
+        deadline: Some(Instant::now() + context.query_timeout),
+        cancel,
         subquery_step_ms: context.evaluation_interval_ms(),
-        meter: Arc::default(),
+        meter,
         ..context.queries.clone()
     };
     match promql::instant(expr, at, context.select.as_ref(), &limits).map_err(|error| error.to_string())?.value {

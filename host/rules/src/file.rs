@@ -81,21 +81,21 @@ impl RuleFile {
     /// # Errors
     /// The first thing that is wrong.
     pub fn from_node(node: &Node, file: &str) -> Result<Self, ConfigError> {
-        Self::examine(node, file, Features::ALL).map_err(|(first, _)| first.error)
+        let first = |problems: Vec<Problem>| problems.into_iter().next().map(|first| first.error);
+        Self::examine(node, file, Features::ALL).map_err(|problems| first(problems).unwrap_or_else(|| node.error("is no rule file")))
     }
 
     /// The same, for whoever wants to know all that is wrong. What is not among the `features` of the language is.
     ///
     /// # Errors
-    /// All that is wrong: the first, and the others.
-    pub fn examine(node: &Node, file: &str, features: Features) -> Result<Self, (Problem, Vec<Problem>)> {
+    /// All that is wrong, one thing at least.
+    pub fn examine(node: &Node, file: &str, features: Features) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let groups = groups(node, file, features, &mut problems).unwrap_or_else(|error| {
             problems.push(Problem { rule: None, error });
             Vec::new()
         });
-        let mut problems = problems.into_iter();
-        problems.next().map_or(Ok(Self { groups }), |first| Err((first, problems.collect())))
+        if problems.is_empty() { Ok(Self { groups }) } else { Err(problems) }
     }
 
     /// The number of its rules.

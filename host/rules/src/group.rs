@@ -8,8 +8,8 @@ use model::seams::{ColumnId, GroupAppend, Row};
 use model::{Alert, Histogram, LabelSet, METRIC_NAME, TimestampMs};
 
 use crate::alert_state::{AlertState, Phase, Policy, Seen, needs_sending, step};
-use crate::deps::Context;
-use crate::expand::{Expander, Found, evaluate};
+use crate::deps::{Context, Rule};
+use crate::expand::{Expander, Found, evaluate_rule};
 use crate::file::{AlertConfig, GroupConfig, RuleConfig};
 use crate::snapshot::{ActiveAlert, AlertingRuleSnapshot, GroupSnapshot, RuleHealth, RuleSnapshot};
 
@@ -115,7 +115,8 @@ impl Group {
         done: &mut Evaluated,
     ) -> Result<(), String> {
         let rule = &self.config.rules[at];
-        let found = evaluate(&rule.expr, sample_time, context)?;
+        let GroupConfig { file, name, .. } = &self.config;
+        let found = evaluate_rule(&rule.expr, Rule { file, group: name, query: &rule.query, at: sample_time }, context)?;
         let samples = match &rule.alert {
             None => recorded(rule, &found, self.config.limit)?,
             Some(alert) => {

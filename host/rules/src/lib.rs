@@ -18,7 +18,7 @@ mod stats;
 mod tests;
 pub mod unit_test;
 
-pub use deps::RulesDeps;
+pub use deps::{ListedQuery, QueryList, Rule, RulesDeps};
 pub use file::{Problem, Recording, RuleFile};
 pub use rules::Rules;
 pub use stats::Stats;

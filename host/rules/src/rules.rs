@@ -132,6 +132,7 @@ impl Rules {
     pub async fn stop(&self) {
         let _one = self.reloading.lock().await;
         self.context.cancel.store(true, Ordering::SeqCst);
+        self.context.listed.iter().for_each(|list| list.stop_all());
         let mut groups = std::mem::take(&mut lock(&self.running).groups);
         for entry in &groups {
             entry.stop.send_replace(true);

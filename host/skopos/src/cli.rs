@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, ValueEnum};
 use model::format_duration;
 
+use crate::storage::default_query_memory;
+
 mod commands;
 pub(crate) mod features;
 mod tsdb;
@@ -118,6 +120,10 @@ pub(crate) struct ServerFlags {
     /// Most memory that one query may hold, its answer included, such as 512MB.
     #[arg(long = "query.max-memory", value_name = "SIZE", default_value = "1GB", value_parser = size)]
     pub(crate) query_bytes: u64,
+    /// Most memory that all queries together may hold, answers and rules included. One that finds no room ends with an error.
+    /// [default: a quarter of the machine's or container's memory]
+    #[arg(long = "query.max-memory-total", value_name = "SIZE", value_parser = size)]
+    pub(crate) queries_bytes: Option<u64>,
     /// Queries that take this long are written to the log, with what they cost and who asked. 0s: none.
     #[arg(long = "query.slow-threshold", value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub(crate) query_slow_ms: u64,
@@ -147,6 +153,11 @@ impl ServerFlags {
         };
         let inner = path.split(['?', '#']).next().unwrap_or_default().trim_matches('/');
         if inner.is_empty() { String::new() } else { format!("/{inner}") }
+    }
+
+    /// The memory of all queries together.
+    pub(crate) fn all_queries_bytes(&self) -> u64 {
+        self.queries_bytes.or_else(default_query_memory).unwrap_or(u64::MAX)
     }
 
     /// The experimental parts of PromQL that are asked for.
@@ -187,6 +198,7 @@ impl ServerFlags {
             ("query.max-concurrency", self.query_concurrency.to_string()),
             ("query.max-samples", self.query_samples_max.to_string()),
             ("query.max-memory", format!("{}B", self.query_bytes)),
+            ("query.max-memory-total", format!("{}B", self.all_queries_bytes())),
             ("query.slow-threshold", format_duration(self.query_slow_ms)),
             ("query.lookback-delta", format_duration(self.query_lookback_ms)),
             ("log.level", format!("{:?}", self.log_level).to_lowercase()),

@@ -119,7 +119,11 @@ async fn serve(flags: ServerFlags) -> Result<(), String> {
         reload_facts: Mutex::new(ReloadFacts::default()),
         quit: Notify::new(),
         external_url,
-        queries: web::Queries::new(Arc::clone(&clock), flags.query_concurrency, slow_queries(flags.query_slow_ms)),
+        queries: {
+            let queries = web::Queries::new(Arc::clone(&clock), flags.query_concurrency, slow_queries(flags.query_slow_ms));
+            queries.share(promql::Pool::new(usize::try_from(flags.all_queries_bytes()).unwrap_or(usize::MAX)));
+            queries
+        },
         flags,
     });
 
@@ -346,6 +350,7 @@ fn rooms(app: &Arc<App>, db: &tsdb::Db, resolver: &Arc<Resolver>, config: &Confi
             start_timestamps: app.flags.feature("use-start-timestamps"),
             ..promql::Limits::default()
         },
+        listed: Some(Arc::new(web::RuleQueries(Arc::clone(&app.queries)))),
     });
     let scraper = Scraper::new(scrape::Deps {
         append,

@@ -14,7 +14,7 @@ use tsdb::prometheus::Contents;
 use tsdb::{Db, OpenError, RecoveryReport};
 
 pub(crate) use admin::{admin, blocks_json, status_json};
-pub(crate) use memory::default_budget;
+pub(crate) use memory::{default_budget, default_query_memory};
 
 /// Longest pause between two looks after storage.
 const LOOK_AFTER_MAX: Duration = Duration::from_secs(1);
@@ -215,7 +215,7 @@ mod tests {
         writer.append(Row::floats(now, &[column], &[1.0])).expect("a sample");
         let late = LateStorage::default();
         let (matchers, range) = (vec![Matcher::equal("__name__", "up")], TimeRange { start: now - 1000, end: now });
-        assert!(late.series_at_most(&[matchers.clone()], range).is_none(), "it is not open");
+        assert!(late.series_at_most(std::slice::from_ref(&matchers), range).is_none(), "it is not open");
         late.set(db);
         let names = ["job".to_owned()];
         let request = SelectRequest { matchers: &matchers, range };

@@ -26,7 +26,7 @@ pub use access::{Access, WebConfig};
 pub use axum::Router;
 pub use error::ApiError;
 pub use plugins::{MountedHandler, listener_router};
-pub use queries::{Queries, QueryLog, QueryStats, Summary, Timings};
+pub use queries::{Queries, QueryLog, QueryStats, RuleQueries, Summary, Timings};
 pub use router::router;
 pub use serve::serve;
 pub use state::{Admin, BuildInfo, Limits, ReloadFuture, RuntimeInfo, State, TestFuture};

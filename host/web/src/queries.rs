@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use axum::extract::{ConnectInfo, OriginalUri, Request};
 use model::{Clock, TimestampMs};
-use promql::{Meter, Stats};
+use promql::{Meter, Pool, Stats};
+use rules::{ListedQuery, QueryList, Rule};
 use tokio::sync::Notify;
 
 use crate::access::User;
@@ -35,6 +36,7 @@ pub struct Queries {
     log: Mutex<Option<QueryLog>>,
     log_failures: AtomicU64,
     active: OnceLock<Active>,
+    memory: OnceLock<Arc<Pool>>,
     samples: AtomicU64,
     slices: Mutex<Slices>,
 }
@@ -75,6 +77,8 @@ pub(crate) struct Asker {
     pub(crate) user: Option<String>,
     pub(crate) method: String,
     pub(crate) path: String,
+    /// File and name of the group, if a rule asks.
+    pub(crate) rule_group: Option<(String, String)>,
 }
 
 impl Asker {
@@ -86,6 +90,7 @@ impl Asker {
             user: request.extensions().get::<User>().map(|User(name)| name.clone()),
             method: request.method().to_string(),
             path: uri.path().to_owned(),
+            rule_group: None,
         }
     }
 }
@@ -209,6 +214,7 @@ impl Queries {
             log: Mutex::default(),
             log_failures: AtomicU64::new(0),
             active: OnceLock::new(),
+            memory: OnceLock::new(),
             samples: AtomicU64::new(0),
             slices: Mutex::default(),
         })
@@ -222,6 +228,21 @@ impl Queries {
             Ok(active) => drop(self.active.set(active)),
             Err(error) => tracing::warn!(path = %path.display(), %error, "what is running cannot be noted down for a crash"),
         }
+    }
+
+    /// The memory that all share from now on; to be said once, before any runs.
+    pub fn share(&self, memory: Arc<Pool>) {
+        drop(self.memory.set(memory));
+    }
+
+    /// The same, if it was said.
+    pub(crate) fn memory(&self) -> Option<Arc<Pool>> {
+        self.memory.get().cloned()
+    }
+
+    /// A meter of a query.
+    pub fn meter(&self) -> Arc<Meter> {
+        Meter::of(self.memory.get().cloned())
     }
 
     /// Where each query is written down from now on: `query_log_file`. To be opened anew at each reload, so that the file can be
@@ -258,11 +279,25 @@ impl Queries {
             since: Instant::now(),
             cancel: Arc::default(),
             canceled: Notify::new(),
-            meter: Arc::default(),
+            meter: self.meter(),
             state: Mutex::new(State { phase: Phase::Queued, drop_answer: None }),
         });
         lock(&self.running).insert(running.id, Arc::clone(&running));
         Ticket { queries: Arc::clone(self), running, slot: None }
+    }
+
+    /// Takes a query of a rule among those that run. It does not wait for its turn.
+    fn begin_rule(self: &Arc<Self>, rule: Rule<'_>) -> Ticket {
+        let asker = Asker {
+            address: None,
+            user: None,
+            method: String::new(),
+            path: format!("{};{}", rule.file, rule.group),
+            rule_group: Some((rule.file.to_owned(), rule.group.to_owned())),
+        };
+        let mut ticket = self.begin(Question { text: rule.query.to_owned(), start: rule.at, end: rule.at, step: 0 }, asker);
+        ticket.starts();
+        ticket
     }
 
     /// All, the oldest first.
@@ -289,6 +324,33 @@ impl Queries {
         {
             tracing::warn!(path = %log.path().display(), error = %failed, "queries cannot be written to query_log_file");
         }
+    }
+}
+
+/// Queries of rules, listed beside others.
+pub struct RuleQueries(pub Arc<Queries>);
+
+impl QueryList for RuleQueries {
+    fn begins(&self, rule: Rule<'_>) -> Box<dyn ListedQuery> {
+        Box::new(self.0.begin_rule(rule))
+    }
+
+    fn stop_all(&self) {
+        self.0.all().iter().filter(|running| running.asker.rule_group.is_some()).for_each(|running| running.stop());
+    }
+}
+
+impl ListedQuery for Ticket {
+    fn cancel(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.running.cancel)
+    }
+
+    fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.running.meter)
+    }
+
+    fn ended(&mut self, took: Duration, error: Option<&str>) {
+        Ticket::ended(self, &Timings { evaluated: took, ..Timings::default() }, error);
     }
 }
 

@@ -46,7 +46,7 @@ pub fn router(state: State) -> Router {
     let outside = outside(&state.external_url).unwrap_or_else(|| prefix.clone());
     let checks = Arc::new(Guard::new(&state.listen, &state.external_url, &prefix, Arc::clone(&state.access), state.cors_origin.clone()));
     let app = App {
-        runner: Runner::new(state.limits.queries),
+        runner: Runner::new(state.limits.queries).sharing(state.queries.memory()),
         pages: Runner::new(PAGES_AT_ONCE),
         testing: Arc::default(),
         writes: Arc::new(write::Writes::new()),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use model::stop::Stop;
-use promql::Meter;
+use promql::{Meter, Pool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
@@ -24,6 +24,8 @@ const CHECK_EVERY: usize = 1 << 10;
 #[derive(Clone)]
 pub(crate) struct Runner {
     permits: Arc<Semaphore>,
+    /// What all share.
+    memory: Option<Arc<Pool>>,
 }
 
 /// Tells a query to stop when the request that waits for it is gone.
@@ -45,7 +47,12 @@ impl Drop for CancelOnDrop {
 
 impl Runner {
     pub(crate) fn new(queries: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(queries.max(1))) }
+        Self { permits: Arc::new(Semaphore::new(queries.max(1))), memory: None }
+    }
+
+    /// The same, whose work shares this memory with others.
+    pub(crate) fn sharing(self, memory: Option<Arc<Pool>>) -> Self {
+        Self { memory, ..self }
     }
 
     /// Waits for its turn, then runs `work` on a thread for work that blocks. Waiting counts towards the time.
@@ -59,7 +66,7 @@ impl Runner {
     ) -> Result<T, ApiError> {
         let deadline = Instant::now().checked_add(timeout);
         let permit = self.turn(timeout).await?;
-        let limits = limits(allowed, deadline, Arc::default(), Arc::default());
+        let limits = limits(allowed, deadline, Arc::default(), Meter::of(self.memory.clone()));
         blocking(permit, limits, work).await
     }
 

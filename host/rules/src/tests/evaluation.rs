@@ -1,5 +1,6 @@
 //! Evaluation over a store in memory, round by round.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -88,6 +89,7 @@ fn deps(store: &Arc<Memory>, heard: &Arc<Heard>, clock: Arc<dyn Clock>) -> Rules
         external_url: "http://skopos.example".to_owned(),
         external_labels: LabelSet::from_pairs([("region", "kr")]),
         queries: promql::Limits::default(),
+        listed: None,
     }
 }
 
@@ -157,6 +159,54 @@ fn histograms_are_recorded_and_shown() {
     world.evaluate(3000);
     assert_eq!(world.query("h:sum", 3000), [] as [String; 0]);
     assert_eq!(world.errors(), ["", "", ""]);
+}
+
+/// A list that stops what begins there, from the second on.
+#[derive(Default)]
+struct Strict(Mutex<Vec<String>>, Arc<AtomicBool>);
+
+struct OnIt(Arc<Strict>, Arc<AtomicBool>);
+
+impl crate::QueryList for Arc<Strict> {
+    fn begins(&self, rule: crate::Rule<'_>) -> Box<dyn crate::ListedQuery> {
+        let mut seen = self.0.lock().expect("no panic");
+        let stopped = Arc::new(AtomicBool::new(!seen.is_empty()));
+        seen.push(format!("{} {} {} {}", rule.file, rule.group, rule.query, rule.at));
+        Box::new(OnIt(Arc::clone(self), stopped))
+    }
+
+    fn stop_all(&self) {
+        self.1.store(true, Ordering::SeqCst);
+    }
+}
+
+impl crate::ListedQuery for OnIt {
+    fn cancel(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.1)
+    }
+
+    fn meter(&self) -> Arc<promql::Meter> {
+        Arc::default()
+    }
+
+    fn ended(&mut self, _: std::time::Duration, error: Option<&str>) {
+        self.0.0.lock().expect("no panic").push(error.unwrap_or("good").to_owned());
+    }
+}
+
+#[test]
+fn queries_of_rules_are_listed_and_can_be_stopped() {
+    let mut world = World::new("groups: [{name: g, rules: [{record: a, expr: sum(x)}, {record: b, expr: sum(y)}]}]");
+    let list = Arc::new(Strict::default());
+    world.context.listed = Some(Arc::new(Arc::clone(&list)));
+    world.set("x", 0, 1.0);
+    world.set("y", 0, 1.0);
+    world.evaluate(1000);
+    let seen = list.0.lock().expect("no panic").clone();
+    assert!(seen[0].ends_with(" g sum(x) 1000") && seen[2].ends_with(" g sum(y) 1000"), "{seen:?}");
+    assert_eq!((seen[1].as_str(), seen[3].as_str()), ("good", "query was canceled in expression evaluation"));
+    assert_eq!(world.query("a", 1000), ["a 1"]);
+    assert_eq!(world.errors(), ["", "query was canceled in expression evaluation"]);
 }
 
 #[test]

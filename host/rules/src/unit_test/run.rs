@@ -90,6 +90,7 @@ fn run_case(file: &TestFile, case: &TestCase, groups: &[&GroupConfig], options: 
         external_url: case.external_url.clone(),
         external_labels: case.external_labels.clone(),
         queries: limits(options, promql::Limits::default().subquery_step_ms),
+        listed: None,
     });
     let mut groups: Vec<Group> = groups.iter().map(|config| Group::new((*config).clone(), true)).collect();
     let end_ms = case.alerts.iter().map(|test| test.at_ms).chain(case.expressions.iter().map(|test| test.at_ms)).max().unwrap_or(0);

@@ -58,7 +58,7 @@ fn test_file(file: &Path, wanted: &[Regex], options: Options) -> Result<Vec<Outc
         for path in found {
             rules.push(read(&path, |node| {
                 let examined = RuleFile::examine(node, &path.display().to_string(), options.features);
-                examined.map_err(|(first, rest)| std::iter::once(first).chain(rest).map(|problem| problem.error.to_string()).collect())
+                examined.map_err(|problems| problems.iter().map(|problem| problem.error.to_string()).collect())
             })?);
         }
     }

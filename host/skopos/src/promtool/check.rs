@@ -107,7 +107,7 @@ fn rule_node(node: &Node, name: &str, lint: &Lint, features: Features) -> Result
     let empty = Node { value: NodeValue::Mapping(Vec::new()), ..node.clone() };
     let node = if node.is_null() { &empty } else { node };
     let rules = RuleFile::examine(node, name, features)
-        .map_err(|(first, rest)| std::iter::once(&first).chain(&rest).map(|problem| worded(problem, name)).collect::<Vec<_>>())?;
+        .map_err(|problems| problems.iter().map(|problem| worded(problem, name)).collect::<Vec<_>>())?;
     let lint = if lint.has("duplicate-rules") { duplicates(node) } else { None };
     Ok(Rules { count: rules.rule_count(), lint })
 }

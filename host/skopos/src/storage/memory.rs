@@ -8,6 +8,11 @@ pub(crate) fn default_budget() -> Option<u64> {
     limit(Path::new("/")).map(|bytes| bytes / 3)
 }
 
+/// What queries together may take: a quarter.
+pub(crate) fn default_query_memory() -> Option<u64> {
+    limit(Path::new("/")).map(|bytes| bytes / 4)
+}
+
 /// The smallest of all limits, below a root.
 fn limit(root: &Path) -> Option<u64> {
     machine(root).into_iter().chain(groups(root)).min()

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use axum::extract::{Path, Request, State as Shared};
 use axum::response::Response;
@@ -18,6 +19,7 @@ use super::variables::{Asking, Wanted};
 use crate::encode::{Writer, json};
 use crate::error::ApiError;
 use crate::params::{TIME_MS_MAX, body};
+use crate::queries::{Asker, Question, Timings};
 use crate::router::App;
 use crate::state::State;
 
@@ -50,6 +52,7 @@ pub(crate) async fn view(
     let board = find(&app.state, &uid)?;
     let panel = id.parse().ok().and_then(|id| board.panel(id)).filter(|panel| panel.kind == PanelKind::Panel).cloned();
     let panel = panel.ok_or_else(|| ApiError::not_found(format!("the dashboard {uid:?} has no panel {id:?}")))?;
+    let asker = Asker::of(&request);
     let body = body(request.into_body(), REQUEST_BYTES).await?;
     let asked: Asked =
         serde_json::from_slice(&body).map_err(|error| ApiError::bad_data(format!("the body is not what a panel needs: {error}")))?;
@@ -57,8 +60,15 @@ pub(crate) async fn view(
     let (type_name, renderer) = renderer(&app.state, &panel).map_err(ApiError::not_found)?;
 
     let (state, work) = (app.state.clone(), asked.clone());
-    let gathered = app.runner.run(&app.state.limits, app.state.limits.query_timeout, move |limits| {
-        gather(&state, &board, &panel, &type_name, &work, range, &limits)
+    let text: Vec<&str> = panel.targets.iter().filter(|target| !target.hide).map(|target| target.expr.as_str()).collect();
+    let question = Question { text: text.join("; "), start: range.start, end: range.end, step: 0 };
+    let ticket = app.state.queries.begin(question, asker);
+    let gathered = app.runner.run_query(&app.state.limits, app.state.limits.query_timeout, ticket, move |limits, mut ticket, queued| {
+        let begun = Instant::now();
+        let result = gather(&state, &board, &panel, &type_name, &work, range, &limits);
+        let timings = Timings { queued, evaluated: begun.elapsed(), ..Timings::default() };
+        ticket.ended(&timings, result.as_ref().err().map(|error| error.message.as_str()));
+        result
     });
     let Gathered { request, empty, warnings, asked } = gathered.await?;
     let hints = empty.clone().unwrap_or_default();

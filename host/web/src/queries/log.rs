@@ -53,14 +53,18 @@ fn line(now: TimestampMs, running: &Running, timings: &Timings, stats: Stats, er
         "params": {"query": question.text, "start": utc(question.start), "end": utc(question.end), "step": question.step / 1000},
         "stats": {"timings": timings.json(), "samples": samples(stats)},
         "spanID": "0000000000000000",
-        "httpRequest": {
-            "clientIP": running.asker.address.map(|address| address.to_string()).unwrap_or_default(),
-            "method": running.asker.method,
-            "path": running.asker.path,
-        },
     });
-    if let (Some(error), Some(line)) = (error, line.as_object_mut()) {
-        line.insert("error".to_owned(), error.into());
+    // Where it came from, as upstream: a rule, or a request.
+    let (key, origin) = match &running.asker.rule_group {
+        Some((file, name)) => ("ruleGroup", json!({"file": file, "name": name})),
+        None => {
+            let address = running.asker.address.map(|address| address.to_string()).unwrap_or_default();
+            ("httpRequest", json!({"clientIP": address, "method": running.asker.method, "path": running.asker.path}))
+        }
+    };
+    line[key] = origin;
+    if let Some(error) = error {
+        line["error"] = error.into();
     }
     line
 }

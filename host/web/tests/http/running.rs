@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use promql::Memory;
+use rules::{QueryList, Rule};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -311,6 +312,57 @@ async fn queries_are_counted_and_written_down() {
     assert_eq!(std::fs::read_to_string(&path).expect("still there").lines().count(), 1);
     std::fs::remove_file(&path).expect("removed");
     std::fs::remove_file(&moved).expect("removed");
+}
+
+/// Queries of panels and of rules are listed, stopped and written down as others are, with where they come from.
+#[tokio::test]
+async fn panels_and_rules_are_listed_and_written_down() {
+    let state = state(&Seen::default());
+    let path = std::env::temp_dir().join(format!("skopos-query-origins-{}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    state.queries.set_log(Some(QueryLog::open(path.clone()).expect("a file")));
+    let (panel, json_type) = ("/api/v1/dashboards/home/panels/1/view", [("content-type", "application/json")]);
+    let body = r#"{"from":0,"to":600000,"width":500,"height":200}"#;
+    assert_eq!(ask_of(state.clone(), &format!("POST {panel}"), &json_type, body).await.status, 200);
+    let list = web::RuleQueries(Arc::clone(&state.queries));
+    let mut asked = list.begins(Rule { file: "a.yml", group: "g", query: "up == 0", at: 600_000 });
+    let listed = running(&state).await;
+    assert_eq!((listed.len(), &listed[0]["query"], &listed[0]["path"]), (1, &json!("up == 0"), &json!("a.yml;g")), "{listed:?}");
+    assert_eq!(ask_of(state.clone(), &format!("POST /api/v1/queries/{}/cancel", listed[0]["id"]), &[], "").await.status, 200);
+    assert!(asked.cancel().load(std::sync::atomic::Ordering::SeqCst));
+    asked.ended(Duration::from_millis(5), Some("it was canceled"));
+    drop(asked);
+    assert!(running(&state).await.is_empty());
+    let other = list.begins(Rule { file: "a.yml", group: "g", query: "up", at: 0 });
+    list.stop_all();
+    assert!(other.cancel().load(std::sync::atomic::Ordering::SeqCst));
+    let lines: Vec<Value> =
+        std::fs::read_to_string(&path).expect("it is there").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!((&lines[0]["httpRequest"]["path"], &lines[0]["httpRequest"]["method"]), (&json!(panel), &json!("POST")));
+    assert!(lines[0]["params"]["query"].as_str().is_some_and(|text| text.contains("up")), "{}", lines[0]);
+    assert_eq!(lines[1]["ruleGroup"], json!({"file": "a.yml", "name": "g"}));
+    assert_eq!((&lines[1]["error"], lines[1].get("httpRequest")), (&json!("it was canceled"), None));
+    std::fs::remove_file(&path).expect("removed");
+}
+
+/// What all queries hold together is bounded: one that finds no room ends with an error, and is answered when there is some.
+#[tokio::test]
+async fn c1_queries_share_memory() {
+    let state = state(&Seen::default());
+    let pool = promql::Pool::new(1 << 20);
+    state.queries.share(Arc::clone(&pool));
+    let range = "GET /api/v1/query_range?query=up&start=0&end=600&step=0.1";
+    let held = state.queries.meter().hold(900_000);
+    let refused = ask_of(state.clone(), range, &[], "").await;
+    let text = "all queries together would use more than 1 MiB of memory";
+    assert_eq!((refused.status, &refused.json()["errorType"]), (422, &json!("execution")), "{}", refused.body);
+    assert!(refused.body.contains(text), "{}", refused.body);
+    assert_eq!(ask_of(state.clone(), "GET /api/v1/query?query=1&time=600", &[], "").await.status, 200, "what is small has room");
+    assert_eq!(pool.bytes(), 900_000, "what was refused is given back");
+    drop(held);
+    assert_eq!(ask_of(state.clone(), range, &[], "").await.status, 200);
+    assert_eq!(pool.bytes(), 0);
 }
 
 #[tokio::test]
