@@ -18,6 +18,7 @@ mod number;
 mod parallel;
 mod sample_ratio;
 mod selector;
+mod shared;
 mod sight;
 mod slopes;
 mod smoothed;
@@ -107,6 +108,7 @@ pub(crate) struct Query<'a> {
     pub(crate) notes: Notes,
     /// Selectors of which only counts and sums of histograms are wanted.
     totals_only: Vec<Span>,
+    shared: shared::Shared<'a>,
     depth: std::cell::Cell<usize>,
     /// Whether a parameter of an aggregation is being worked out: what is fixed in time is not found out there, as upstream.
     in_parameter: std::cell::Cell<bool>,
@@ -122,6 +124,7 @@ impl<'a> Query<'a> {
             budget: Budget::new(limits),
             notes: Notes::default(),
             totals_only: Vec::new(),
+            shared: shared::Shared::default(),
             depth: std::cell::Cell::new(0),
             in_parameter: std::cell::Cell::new(false),
         }
@@ -130,6 +133,7 @@ impl<'a> Query<'a> {
     /// What can be refused before anything is read, and what can be known.
     fn prepare(&mut self, expr: &Expr) -> Result<(), EvalError> {
         self.totals_only = totals::selectors(expr);
+        self.shared = shared::Shared::of(expr);
         self.budget.check()?;
         crate::plan::supported(expr, self.limits.features).map_err(|error| EvalError::BadQuery(error.to_string()))
     }

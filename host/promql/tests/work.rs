@@ -211,3 +211,88 @@ fn threads_keep_limits_and_stop() {
     let canceled = Limits { cancel: Arc::new(AtomicBool::new(true)), meter: Arc::default(), ..many };
     assert_eq!(ask(&canceled), Err(EvalError::Canceled));
 }
+
+/// Expressions with how often storage is asked for them, if equal selectors are asked for once.
+const REPEATED: [(&str, usize); 12] = [
+    ("rate(n_total[5m]) / rate(n_total[5m])", 1),
+    ("sum by (mode) (rate(n_total[2m])) / sum by (mode) (rate(n_total[2m]))", 1),
+    ("(n_total - on() group_left avg(n_total)) / on() group_left stddev(n_total)", 1),
+    ("sum(n_total) / count(n_total)", 1),
+    ("sum(n_total) by (mode) / on() group_left count(n_total)", 2),
+    ("max_over_time(n_total[5m]) - min_over_time(n_total[5m])", 1),
+    ("max_over_time(n_total[5m]) - min_over_time(n_total[4m])", 2),
+    ("n_total - n_total offset 1m", 2),
+    ("n_total and n_total > 5 or n_total < 3", 1),
+    ("n_total{mode='1'} or n_total{mode='2'}", 2),
+    ("max_over_time(sum(n_total)[5m:30s]) - sum(n_total)", 2),
+    ("timestamp(n_total) - time() + rate(m_total[1m]) * 0 + rate(m_total[1m])", 2),
+];
+
+#[test]
+fn equal_selectors_are_asked_for_and_read_once() {
+    let mut random = Random::new();
+    for with_histograms in [false, true] {
+        let hosts = hosts(&mut random, with_histograms);
+        for (text, selects) in REPEATED {
+            let expr = promql::parse(text).expect("an expression");
+            let ask = |limits: &Limits| {
+                hosts.selects.store(0, Ordering::Relaxed);
+                hosts.reads.store(0, Ordering::Relaxed);
+                let range = promql::range(&expr, 60_000, SAMPLES * STEP, 37_000, &hosts, limits)?;
+                assert_eq!((limits.meter.samples(), limits.meter.bytes()), (0, 0), "{text}: something is still counted");
+                let counts = (hosts.selects.load(Ordering::Relaxed), hosts.reads.load(Ordering::Relaxed));
+                let instant = promql::instant(&expr, SAMPLES * STEP - 1, &hosts, limits)?;
+                let remarks = (range.warnings.clone(), range.infos.clone(), range.stats.samples_looked_at);
+                Ok::<_, EvalError>(((bits(&range), remarks, bits(&instant)), counts))
+            };
+            let roomy = Limits::default();
+            let (answer, (asked, _)) = ask(&roomy).expect("an answer");
+            // With histograms, an aggregation begins anew.
+            assert!(asked == selects || with_histograms && asked >= selects, "{text}: storage was asked {asked} times");
+            // With the least room that will do, little or nothing is kept: the same answer, read again.
+            let peak = roomy.meter.stats().bytes_peak;
+            let least =
+                (1..=40).map(|part| Limits { bytes_max: peak / 20 * part, ..Limits::default() }).find_map(|limits| ask(&limits).ok());
+            assert_eq!(least.expect("twice what was used will do").0, answer, "{text}");
+            let threads = Limits { threads: 3, share_from: 0, ..Limits::default() };
+            assert_eq!(ask(&threads).expect("an answer").0, answer, "{text}");
+            // Each selector by itself: a matcher that says nothing makes them differ.
+            let mut number = 0;
+            let apart: String = text
+                .split_inclusive("_total")
+                .map(|part| {
+                    number += 1;
+                    if part.ends_with("_total") { format!("{part}@@{number}@@") } else { part.to_owned() }
+                })
+                .collect();
+            let apart = (1..=number).fold(apart, |text, at| {
+                let (plain, braced) = (format!("@@{at}@@"), format!("@@{at}@@{{"));
+                let matcher = format!("x{at}=''");
+                if text.contains(&braced) {
+                    text.replace(&braced, &format!("{{{matcher},"))
+                } else {
+                    text.replace(&plain, &format!("{{{matcher}}}"))
+                }
+            });
+            let expr = promql::parse(&apart).expect("an expression");
+            let limits = Limits::default();
+            let range = promql::range(&expr, 60_000, SAMPLES * STEP, 37_000, &hosts, &limits).expect("an answer");
+            let instant = promql::instant(&expr, SAMPLES * STEP - 1, &hosts, &limits).expect("an answer");
+            assert_eq!((bits(&range), bits(&instant)), (answer.0.clone(), answer.2.clone()), "{apart}");
+            assert_eq!(range.stats.samples_looked_at, answer.1.2, "{apart}");
+        }
+    }
+    // Each group of the first is read once, too.
+    let hosts = hosts(&mut random, false);
+    let reads = |text: &str| {
+        hosts.reads.store(0, Ordering::Relaxed);
+        let expr = promql::parse(text).expect("an expression");
+        promql::range(&expr, 60_000, SAMPLES * STEP, 37_000, &hosts, &Limits::default()).expect("an answer");
+        hosts.reads.load(Ordering::Relaxed)
+    };
+    let once = reads("rate(n_total[5m])");
+    assert!(once > 10);
+    assert_eq!(reads("rate(n_total[5m]) / rate(n_total[5m])"), once);
+    assert_eq!(reads("sum by (mode) (rate(n_total[5m])) / sum by (mode) (rate(n_total[5m]))"), once);
+    assert_eq!(reads("rate(n_total[5m]) / rate(n_total{x=''}[5m])"), 2 * once);
+}

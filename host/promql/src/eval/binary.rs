@@ -214,8 +214,8 @@ impl<'c> Operand<'c> {
 }
 
 /// The result of a match of two vectors while it grows.
-struct Joined<'q, 's> {
-    query: &'q Query<'q>,
+struct Joined<'r, 'q, 's> {
+    query: &'r Query<'q>,
     step: &'s BinaryStep,
     /// Of the whole expression.
     span: Span,
@@ -230,7 +230,7 @@ struct Joined<'q, 's> {
     many_present: Vec<bool>,
 }
 
-impl Joined<'_, '_> {
+impl Joined<'_, '_, '_> {
     /// The series of one match group.
     fn group(&mut self, key: &LabelSet, many: &[&Column], one: &[&Column], swapped: bool) -> Result<(), EvalError> {
         let step = self.step;

@@ -123,11 +123,11 @@ impl Query<'_> {
         self.budget.check()?;
         let matchers = source.selector.all_matchers();
         self.select.warnings(range).iter().for_each(|warning| self.notes.storage(warning));
-        let keyed = self.budget.ask(|| self.select.select_keyed(&SelectRequest { matchers: &matchers, range }, key))?;
+        let ask = || self.budget.ask(|| self.select.select_keyed(&SelectRequest { matchers: &matchers, range }, key));
+        let (keyed, mut charge) = self.shared(&matchers, range, Some(key), ask)?;
         if keyed.typed && source.loses_name {
             return Ok(None);
         }
-        let mut charge = self.budget.charge(0)?;
         let keys: usize = keyed.keys.iter().map(|labels| labels.bytes() + PLACE_BYTES).sum();
         let series: usize = keyed.of.iter().map(|keys| keys.len().saturating_mul(KEYED_BYTES)).sum();
         self.budget.add_bytes(&mut charge, keys.saturating_add(series))?;

@@ -41,7 +41,6 @@ const AHEAD: usize = 3;
 static HELPERS: AtomicUsize = AtomicUsize::new(0);
 
 /// Values of a group's series, one after the other.
-#[derive(Default)]
 struct Found {
     series: Vec<usize>,
     values: Vec<f64>,
@@ -120,7 +119,7 @@ impl Query<'_> {
         let groups = &keyed.groups;
         let helpers = Helpers::take(self.helpers_wanted(keyed, steps), processors().saturating_sub(1).max(self.limits.threads));
         if helpers.0 > 0 {
-            return self.together(groups, (helpers.0, steps), walk, visit);
+            return self.together(keyed, (helpers.0, steps), walk, visit);
         }
         for (at, group) in groups.iter().enumerate() {
             let walked = walk(group.as_ref(), &mut |series, values| visit(at, series, values))?;
@@ -164,16 +163,16 @@ impl Query<'_> {
 
     fn together(
         &self,
-        groups: &[Box<dyn SelectedGroup>],
+        keyed: &KeyedGroups,
         (helpers, steps): (usize, usize),
         walk: &WalkGroup<'_>,
         visit: &mut Visit<'_>,
     ) -> Result<bool, EvalError> {
-        let ahead = AHEAD * (helpers + 1);
+        let (groups, ahead) = (&keyed.groups, AHEAD * (helpers + 1));
         let state = State { next: 0, turn: 0, ready: BTreeMap::new(), over: false };
         let board = Board { state: Mutex::new(state), changed: Condvar::new() };
         let budget = &self.budget;
-        let prepare = |at: usize| board.put(at, found(budget, groups[at].as_ref(), steps, walk));
+        let prepare = |at: usize| board.put(at, found(budget, groups[at].as_ref(), (keyed.of[at].len(), steps), walk));
         let help = || {
             // A thread that breaks ends the work, and the scope passes the panic on.
             let _end = End(&board);
@@ -238,11 +237,11 @@ impl Query<'_> {
 }
 
 /// What is in a group, to be handed on later.
-fn found<'a>(budget: &Budget<'a>, group: &dyn SelectedGroup, steps: usize, walk: &WalkGroup<'_>) -> Ready<'a> {
+fn found<'a>(budget: &Budget<'a>, group: &dyn SelectedGroup, (series, steps): (usize, usize), walk: &WalkGroup<'_>) -> Ready<'a> {
     let mut charge = budget.charge(0)?;
-    let mut found = Found::default();
+    budget.add_bytes(&mut charge, series.saturating_mul(steps.saturating_add(1)).saturating_mul(8))?;
+    let mut found = Found { series: Vec::with_capacity(series), values: Vec::with_capacity(series.saturating_mul(steps)) };
     let walked = walk(group, &mut |series, values| {
-        budget.add_bytes(&mut charge, (steps + 1) * 16)?;
         found.series.push(series);
         found.values.extend_from_slice(values);
         Ok(())

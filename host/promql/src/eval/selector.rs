@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use model::seams::{ColumnRef, SelectRequest, SelectedGroup};
+use model::seams::{ColumnRef, KeyedGroups, SelectRequest, SelectedGroup};
 use model::{Histogram, LabelSet, TimeRange, is_absent, is_stale};
 
 use super::sight::Sight;
@@ -95,8 +95,12 @@ impl Query<'_> {
         self.budget.check()?;
         let matchers = selector.all_matchers();
         self.select.warnings(range).iter().for_each(|warning| self.notes.storage(warning));
-        let groups = self.budget.ask(|| self.select.select(&SelectRequest { matchers: &matchers, range }))?;
-        let (mut charge, mut of_groups) = (self.budget.charge(0)?, self.budget.charge(0)?);
+        let ask = || {
+            let groups = self.budget.ask(|| self.select.select(&SelectRequest { matchers: &matchers, range }))?;
+            Ok(KeyedGroups { groups, ..KeyedGroups::default() })
+        };
+        let (KeyedGroups { groups, .. }, mut of_groups) = self.shared(&matchers, range, None, ask)?;
+        let mut charge = self.budget.charge(0)?;
         for group in &groups {
             self.budget.add_bytes(&mut of_groups, group.labels().len().saturating_mul(SERIES_BYTES))?;
             self.budget.add_bytes(&mut charge, group.labels().iter().map(LabelSet::bytes).sum())?;
