@@ -1,19 +1,21 @@
 //! From the samples of a message to rows of groups, and into storage.
 
-use model::seams::{Append, AppendReport, ColumnError, ColumnId, Exemplar, Row};
+mod exemplars;
+mod repeats;
+mod write;
+
+use model::seams::{Append, ColumnError};
 use model::{LabelSet, TimestampMs, is_stale};
 
+pub(crate) use self::exemplars::Waiting;
 use crate::cache::{LANE_ENDED, LANE_INVALID, LANE_NEW, LANE_REFUSED, LANE_STATES};
-use crate::hash::Key;
 use crate::message::{Labels, Parsed, TEXTS_MAX};
-use crate::rows::{ROWS_MAX, RowBuffer};
+use crate::rows::ROWS_MAX;
 use crate::sender::State;
 use crate::stats::Ahead;
 
 /// A histogram is meant, by its number; else a float.
 const HISTOGRAM: u32 = 1 << 31;
-/// Exemplars that wait for the next sample of their series.
-const WAITING_MAX: usize = 1024;
 
 /// What a request is written with.
 pub(crate) struct Context<'a> {
@@ -45,13 +47,6 @@ pub(crate) struct Outcome {
     pub(crate) texts: Vec<String>,
     /// Storage failed.
     pub(crate) failed: Option<String>,
-}
-
-/// An exemplar whose series had no sample in its request.
-pub(crate) struct Waiting {
-    entry: u32,
-    key: Key,
-    exemplar: Exemplar,
 }
 
 struct Commit<'a> {
@@ -288,7 +283,8 @@ impl Commit<'_> {
     fn open_column(&mut self, at: u32, lane: u32, labels: &LabelSet, item: u32) -> bool {
         let State { cache, lanes, .. } = &mut *self.state;
         let Some(open) = lanes.get(lane) else { return false };
-        match open.writer.column(labels) {
+        let Some(writer) = open.writer.as_mut() else { return false };
+        match writer.column(labels) {
             Ok(column) => {
                 let entry = cache.entry(at);
                 (entry.lane, entry.column) = (lane, column);
@@ -315,218 +311,6 @@ impl Commit<'_> {
             }
             error => self.outcome.failed = Some(error.to_string()),
         }
-    }
-
-    /// Puts exemplars beside the samples of their series; those without one wait for the next.
-    fn place_exemplars(&mut self) {
-        let parsed = self.parsed;
-        // Later samples of a series may have taken its starts along only by number.
-        for (sample, start) in &parsed.starts {
-            let sample = &parsed.samples[*sample as usize];
-            let State { cache, rows, .. } = &mut *self.state;
-            let entry = cache.entry(sample.entry);
-            if let Some(row) = rows.find(entry.lane, sample.time) {
-                rows.rows[row as usize].starts.push((entry.column, *start));
-            }
-        }
-        for waiting in std::mem::take(&mut self.state.waiting) {
-            if self.state.cache.entry(waiting.entry).key == waiting.key {
-                self.place_exemplar(waiting.entry, waiting.exemplar);
-            }
-        }
-        for sample in &parsed.exemplars {
-            self.place_exemplar(sample.entry, sample.exemplar.clone());
-        }
-    }
-
-    fn place_exemplar(&mut self, at: u32, exemplar: Exemplar) {
-        let State { cache, rows, waiting, .. } = &mut *self.state;
-        let entry = *cache.entry(at);
-        if exemplar.time > self.context.time_max || matches!(entry.lane, LANE_INVALID | LANE_REFUSED | LANE_ENDED) {
-            return;
-        }
-        match rows.find(entry.lane, entry.newest) {
-            Some(row) => rows.rows[row as usize].exemplars.push((entry.column, exemplar)),
-            None if entry.lane < LANE_STATES && waiting.len() < WAITING_MAX => {
-                waiting.push(Waiting { entry: at, key: entry.key, exemplar })
-            }
-            None => {}
-        }
-    }
-
-    /// Writes the rows that there are, the oldest first.
-    fn flush(&mut self) {
-        let used = self.state.rows.used;
-        let mut rows = std::mem::take(&mut self.state.rows.rows);
-        let filled = &mut rows[..used];
-        if !filled.is_sorted_by_key(|row| row.time) {
-            filled.sort_by_key(|row| row.time);
-        }
-        for row in filled.iter() {
-            self.write(row, true);
-        }
-        self.state.rows.rows = rows;
-        self.state.rows.begin();
-    }
-
-    /// Writes a row. `in_order`: its samples are each the newest of their series, so that it is taken as a late one too.
-    fn write(&mut self, row: &RowBuffer, in_order: bool) {
-        let len = row.columns.len() + row.histograms.len();
-        if self.outcome.failed.is_some() {
-            return self.forget_times(row);
-        }
-        let Some(lane) = self.state.lanes.get(row.lane).filter(|_| len > 0) else { return };
-        let batch = Row::floats(row.time, &row.columns, &row.values);
-        let batch = batch.with_histograms(&row.histograms).with_exemplars(&row.exemplars).with_starts(&row.starts);
-        let result = lane.writer.append(if in_order { batch.in_order() } else { batch });
-        let newest = lane.writer.newest();
-        lane.used = self.context.now;
-        let report = match result {
-            Ok(report) => report,
-            Err(error) => {
-                lane.newest = lane.newest.max(newest);
-                self.outcome.failed = Some(error.to_string());
-                return self.forget_times(row);
-            }
-        };
-        if report.out_of_order > 0 && in_order && row.time >= lane.newest {
-            // Its newest row is of this time and could not be acknowledged, so that nothing may be added to it: another lane.
-            lane.newest = row.time.saturating_add(1);
-            self.forget_times(row);
-            self.later.extend(row.items.iter().chain(&row.histogram_items));
-            return;
-        }
-        if report.accepted > 0 || report.duplicate > 0 {
-            lane.newest = lane.newest.max(row.time);
-        }
-        self.count(row, report);
-    }
-
-    /// The row was not written, so that its samples are not the newest of their series: they may come again, after others.
-    fn forget_times(&mut self, row: &RowBuffer) {
-        for item in row.items.iter().chain(&row.histogram_items) {
-            let at = self.item(*item).0;
-            self.state.cache.entry(at).newest = TimestampMs::MIN;
-        }
-    }
-
-    fn count(&mut self, row: &RowBuffer, report: AppendReport) {
-        let (floats, outcome) = (row.columns.len() as u64, &mut self.outcome);
-        let samples = report.accepted.min(floats);
-        outcome.samples += samples;
-        outcome.histograms += report.accepted - samples;
-        outcome.exemplars += if report.accepted > 0 { row.exemplars.len() as u64 } else { 0 };
-        outcome.out_of_order += report.out_of_order;
-        outcome.duplicate += report.duplicate;
-        outcome.too_old += report.too_old;
-        outcome.too_new += report.too_new;
-        let Some(first) = row.items.first().or(row.histogram_items.first()).copied() else { return };
-        let time = row.time;
-        let more = |count: u64| if count > 1 { format!(" and {} more of its target", count - 1) } else { String::new() };
-        if report.out_of_order > 0 {
-            self.note(first, |series| format!("out of order sample: time {time} of {series}{}", more(report.out_of_order)));
-        }
-        if report.duplicate > 0 {
-            let among = floats + row.histograms.len() as u64;
-            self.note(first, |series| {
-                format!(
-                    "duplicate sample for timestamp; overrides not allowed: {} of {among} samples of time {time}, such as {series}",
-                    report.duplicate
-                )
-            });
-        }
-        if report.too_old > 0 {
-            self.note(first, |series| format!("too old sample: time {time} of {series}{}", more(report.too_old)));
-        }
-        if report.too_new > 0 {
-            self.note(first, |series| format!("out of bounds: time {time} of {series} is too far in the future"));
-        }
-    }
-
-    /// Writes samples that are not the newest of their series: what came before, or came late. Storage says which.
-    fn write_repeats(&mut self) {
-        let mut repeats = std::mem::take(&mut self.repeats);
-        // A marker gives a column up, so these come last and alone.
-        let markers: Vec<u32> = repeats.extract_if(.., |item| self.is_stale(*item)).collect();
-        repeats.retain(|item| self.keep_open(*item));
-        let order = |commit: &mut Self, item: u32| {
-            let (at, _, time) = commit.item(item);
-            let entry = commit.state.cache.entry(at);
-            (entry.lane, time, entry.column)
-        };
-        repeats.sort_by_cached_key(|item| order(self, *item));
-        let mut row = RowBuffer::default();
-        let mut last: Option<(u32, TimestampMs, ColumnId, u32)> = None;
-        for item in repeats {
-            let (lane, time, column) = order(self, item);
-            if let Some((_, _, _, first)) = last.filter(|last| (last.0, last.1, last.2) == (lane, time, column)) {
-                self.count_twice(first, item);
-                continue;
-            }
-            if (row.lane, row.time) != (lane, time) {
-                self.write(&row, false);
-                row.clear();
-                (row.lane, row.time) = (lane, time);
-            }
-            self.push_repeat(&mut row, column, item);
-            last = Some((lane, time, column, item));
-        }
-        self.write(&row, false);
-        for item in markers {
-            if self.keep_open(item) {
-                let (lane, time, column) = order(self, item);
-                row.clear();
-                (row.lane, row.time) = (lane, time);
-                self.push_repeat(&mut row, column, item);
-                self.write(&row, false);
-                let at = self.item(item).0;
-                self.state.cache.entry(at).lane = LANE_ENDED;
-                self.ended.push(at);
-            }
-        }
-    }
-
-    /// The same series and time twice in one request: the first counts.
-    fn count_twice(&mut self, first: u32, item: u32) {
-        let floats = (first | item) & HISTOGRAM == 0;
-        let bits = |item: u32| self.parsed.samples[item as usize].value.to_bits();
-        let histogram = |item: u32| &self.parsed.histograms[(item & !HISTOGRAM) as usize].histogram;
-        if floats && bits(first) == bits(item) {
-            self.outcome.samples += 1;
-        } else if first & item & HISTOGRAM != 0 && histogram(first) == histogram(item) {
-            self.outcome.histograms += 1;
-        } else {
-            self.outcome.duplicate += 1;
-            self.note(item, |series| format!("duplicate sample for timestamp; overrides not allowed: {series}"));
-        }
-    }
-
-    fn push_repeat(&mut self, row: &mut RowBuffer, column: ColumnId, item: u32) {
-        if item & HISTOGRAM == 0 {
-            row.columns.push(column);
-            row.values.push(self.parsed.samples[item as usize].value);
-            row.items.push(item);
-        } else {
-            row.histograms.push((column, self.parsed.histograms[(item & !HISTOGRAM) as usize].histogram.clone()));
-            row.histogram_items.push(item);
-        }
-        let (at, _, time) = self.item(item);
-        let entry = self.state.cache.entry(at);
-        entry.newest = entry.newest.max(time);
-    }
-
-    /// Sees to it that the series has a column. False if the sample is dealt with.
-    fn keep_open(&mut self, item: u32) -> bool {
-        let (at, place, time) = self.item(item);
-        if self.state.cache.entry(at).lane < LANE_STATES {
-            return true;
-        }
-        self.state.cache.entry(at).lane = LANE_NEW;
-        let Ok(labels) = self.context.labels.labels(place) else {
-            self.outcome.invalid += 1;
-            return false;
-        };
-        self.open_any_column(at, time, &labels, item)
     }
 
     fn finish(self) -> Outcome {

@@ -20,7 +20,8 @@ const LANES_WITHOUT_INSTANCE_MAX: usize = 256;
 
 /// A group that is open.
 pub(crate) struct Lane {
-    pub(crate) writer: Box<dyn GroupAppend>,
+    /// Away while rows of several lanes are written.
+    pub(crate) writer: Option<Box<dyn GroupAppend>>,
     pub(crate) base: u32,
     /// Of the newest row, also of one from before a restart.
     pub(crate) newest: TimestampMs,
@@ -29,6 +30,8 @@ pub(crate) struct Lane {
     /// Its row that was filled last, good in this turn alone.
     pub(crate) row: u32,
     pub(crate) turn: u64,
+    /// Its writer's place among those that write together.
+    pub(crate) place: usize,
     /// Columns that it has for series that are not known any more, or have moved to another lane.
     pub(crate) forgotten: usize,
     /// Whether any series was given a column.
@@ -128,7 +131,17 @@ impl Lanes {
         let key = if place == 0 { key.to_string() } else { format!("{key}#{}", place + 1) };
         let writer = append.open_group(&key).map_err(|error| ColumnError::Failed(error.to_string()))?;
         let newest = writer.newest();
-        let lane = Lane { writer, base, newest, used: TimestampMs::MIN, row: u32::MAX, turn: 0, forgotten: 0, has_columns: false };
+        let lane = Lane {
+            writer: Some(writer),
+            base,
+            newest,
+            used: TimestampMs::MIN,
+            row: u32::MAX,
+            turn: 0,
+            place: 0,
+            forgotten: 0,
+            has_columns: false,
+        };
         let at = match self.free_lanes.pop() {
             Some(at) => {
                 self.lanes[at as usize] = Some(lane);

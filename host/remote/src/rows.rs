@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::seams::{ColumnId, Exemplar};
+use model::seams::{ColumnId, Exemplar, Row};
 use model::{Histogram, StartTimestampMs, TimestampMs};
 
 /// Rows before they are written, so that a request of many times does not hold as many buffers.
@@ -27,6 +27,17 @@ pub(crate) struct RowBuffer {
 }
 
 impl RowBuffer {
+    /// As storage takes it.
+    pub(crate) fn row(&self) -> Row<'_> {
+        let row = Row::floats(self.time, &self.columns, &self.values);
+        row.with_histograms(&self.histograms).with_exemplars(&self.exemplars).with_starts(&self.starts)
+    }
+
+    /// Samples.
+    pub(crate) fn len(&self) -> usize {
+        self.columns.len() + self.histograms.len()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.columns.clear();
         self.columns.shrink_to(KEPT_MAX);

@@ -266,17 +266,17 @@ impl TimedGroups {
         u32::try_from(free).map_err(|_| ColumnError::Refused("too many groups".to_owned()))
     }
 
-    /// Writes what was taken, in the order of time, with the row of the target's own group: all by one call to storage, but for
-    /// further rows of one group. Reports go to `report`; the first failure is kept in `failure` with the number of samples that
-    /// were lost. Returns what became of the target's own row.
+    /// Writes what was taken, in the order of time, with the row of the target's own group: all by one call to storage. Reports go to
+    /// `report`; the first failure is kept in `failure` with the number of samples that were lost. Returns what became of the target's
+    /// own row.
     pub(crate) fn write(
         &mut self,
         append: &dyn Append,
-        main: GroupRow<'_>,
+        (main, row): (&mut (dyn GroupAppend + 'static), Row<'_>),
         report: &mut impl FnMut(AppendReport),
         failure: &mut Option<(AppendError, u64)>,
     ) -> Result<AppendReport, AppendError> {
-        let done = if self.rows_used == 0 { main.writer.append(main.row) } else { self.write_together(append, main, report, failure) };
+        let done = if self.rows_used == 0 { main.append(row) } else { self.write_together(append, (main, row), report, failure) };
         self.rows_used = 0;
         if self.scrape.is_multiple_of(GROUP_IDLE_SCRAPES_MAX) {
             self.close_idle();
@@ -287,32 +287,32 @@ impl TimedGroups {
     fn write_together(
         &mut self,
         append: &dyn Append,
-        main: GroupRow<'_>,
+        (main, row): (&mut (dyn GroupAppend + 'static), Row<'_>),
         report: &mut impl FnMut(AppendReport),
         failure: &mut Option<(AppendError, u64)>,
     ) -> Result<AppendReport, AppendError> {
-        let mut tell = |result: Result<AppendReport, AppendError>, row: &Row<'_>| match result {
-            Ok(done) => report(done),
-            Err(error) => failure.get_or_insert((error, 0)).1 += (row.values.len() + row.histograms.len()) as u64,
-        };
         let (rows, groups) = (&mut self.rows[..self.rows_used], &mut self.groups);
         rows.sort_by_key(|row| row.time);
-        let mut writers: Vec<Option<&mut TimedGroup>> = groups.iter_mut().map(Option::as_mut).collect();
-        let mut together: Vec<GroupRow<'_>> = Vec::with_capacity(rows.len() + 1);
-        let mut further: Vec<&TimedRow> = Vec::new();
-        for row in rows.iter() {
-            match writers.get_mut(row.group as usize).and_then(Option::take) {
-                Some(group) => together.push(GroupRow { writer: group.writer.as_mut(), row: row.row(), result: None }),
-                None => further.push(row),
+        let mut writers: Vec<&mut (dyn GroupAppend + 'static)> = Vec::with_capacity(rows.len() + 1);
+        let mut places = vec![usize::MAX; groups.len()];
+        for (group, place) in groups.iter_mut().zip(&mut places) {
+            if let Some(group) = group.as_mut().filter(|group| group.seen == self.scrape) {
+                *place = writers.len();
+                writers.push(group.writer.as_mut());
             }
         }
-        together.push(main);
-        append.append_many(&mut together);
+        let place = |row: &TimedRow| places.get(row.group as usize).copied().filter(|place| *place != usize::MAX);
+        let mut together: Vec<GroupRow<'_>> = Vec::with_capacity(rows.len() + 1);
+        together.extend(rows.iter().filter_map(|row| Some(GroupRow::new(place(row)?, row.row()))));
+        together.push(GroupRow::new(writers.len(), row));
+        writers.push(main);
+        append.append_many(&mut writers, &mut together);
         let done = together.pop().and_then(|main| main.result);
-        together.into_iter().for_each(|done| tell(done.result.unwrap_or_else(untold), &done.row));
-        for row in further {
-            let Some(group) = groups.get_mut(row.group as usize).and_then(Option::as_mut) else { continue };
-            tell(group.writer.append(row.row()), &row.row());
+        for GroupRow { row, result, .. } in together {
+            match result.unwrap_or_else(untold) {
+                Ok(done) => report(done),
+                Err(error) => failure.get_or_insert((error, 0)).1 += (row.values.len() + row.histograms.len()) as u64,
+            }
         }
         done.unwrap_or_else(untold)
     }

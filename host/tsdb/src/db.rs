@@ -234,8 +234,8 @@ impl Append for Db {
         if retention_ms > 0 { self.0.options.clock.now().saturating_sub(retention_ms) } else { TimestampMs::MIN }
     }
 
-    fn append_many(&self, rows: &mut [GroupRow<'_>]) {
-        self.0.append_many(rows);
+    fn append_many(&self, writers: &mut [&mut (dyn GroupAppend + 'static)], rows: &mut [GroupRow<'_>]) {
+        self.0.append_many(writers, rows);
     }
 }
 

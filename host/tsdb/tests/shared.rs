@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use model::seams::{Append, GroupRow, Row};
+use model::seams::{Append, GroupAppend, GroupRow, Row};
 use model::{Clock, LabelSet, MatchOp, TimeRange, TimestampMs, stale};
 use support::life::{H, Life, MIN, NOON};
 use support::{ALWAYS, DIR, Dice, Feeder, Stored, labels, matcher, read, read_all, stored};
@@ -333,15 +333,12 @@ impl Run {
             feeder.forget(samples.iter().filter(|(_, value)| model::is_stale(*value)).map(|(labels, _)| labels));
             laid_out.push((feeder, *time, columns, values));
         }
-        let mut together: Vec<GroupRow<'_>> = laid_out
+        let (mut writers, mut together): (Vec<&mut (dyn GroupAppend + 'static)>, Vec<GroupRow<'_>>) = laid_out
             .iter_mut()
-            .map(|(feeder, time, columns, values)| GroupRow {
-                writer: feeder.writer.as_mut(),
-                row: Row::floats(*time, columns, values),
-                result: None,
-            })
-            .collect();
-        db.append_many(&mut together);
+            .enumerate()
+            .map(|(at, (feeder, time, columns, values))| (feeder.writer.as_mut(), GroupRow::new(at, Row::floats(*time, columns, values))))
+            .unzip();
+        db.append_many(&mut writers, &mut together);
         let refused: Vec<u64> = together
             .into_iter()
             .map(|row| row.result.expect("storage says what became of it").expect("the disk is well").out_of_order)

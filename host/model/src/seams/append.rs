@@ -20,23 +20,35 @@ pub trait Append: Send + Sync {
         TimestampMs::MIN
     }
 
-    /// Appends rows of several groups of this storage, each as [`GroupAppend::append`] would; storage may write all of them to its
-    /// log at once. Each row has its result afterwards, and is visible as a whole or not at all.
-    fn append_many(&self, rows: &mut [GroupRow<'_>]) {
+    /// Appends rows in their order, each as [`GroupAppend::append`] of its group's writer would; storage may write several of them to
+    /// its log at once, and wait for the disk once for all of them. Each row has its result afterwards, and is visible as a whole or not
+    /// at all.
+    fn append_many(&self, writers: &mut [&mut (dyn GroupAppend + 'static)], rows: &mut [GroupRow<'_>]) {
         for row in rows {
-            row.result = Some(row.writer.append(row.row));
+            row.result = Some(match writers.get_mut(row.writer) {
+                Some(writer) => writer.append(row.row),
+                None => Err(AppendError::Failed(format!("a row of writer {}, of which there is none", row.writer))),
+            });
         }
     }
 }
 
-/// A row with the writer of its group.
+/// A row for [`Append::append_many`].
 pub struct GroupRow<'a> {
-    /// The group's.
-    pub writer: &'a mut (dyn GroupAppend + 'static),
+    /// The place of its group's writer among the writers. A group may have several rows.
+    pub writer: usize,
     /// What is appended.
     pub row: Row<'a>,
     /// What became of it, once [`Append::append_many`] has seen it.
     pub result: Option<Result<AppendReport, AppendError>>,
+}
+
+impl<'a> GroupRow<'a> {
+    /// A row that is to be appended.
+    #[must_use]
+    pub fn new(writer: usize, row: Row<'a>) -> Self {
+        Self { writer, row, result: None }
+    }
 }
 
 /// The writer of one group. Dropping it closes the group for writing.

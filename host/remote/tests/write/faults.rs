@@ -300,6 +300,43 @@ fn storage_that_fails_is_asked_again() {
     assert_eq!(server.receiver.stats().senders[0].requests_failed, 1);
 }
 
+/// With a sync for each row a request of many targets and times would wait for each in turn.
+#[test]
+fn a_request_waits_for_one_sync() {
+    let server = Server::on(tsdb::disk::SimDisk::new(), |options| options.wal_sync_ms = 0);
+    let names: Vec<String> = (0..100).map(|n| format!("m{n}{{instance=i{},job=x}}", n % 20)).collect();
+    let request = |from: i64, times: i64| {
+        let samples: Vec<(i64, f64)> = (from..from + times).map(|n| (NOW - 10_000 + n, n as f64)).collect();
+        v1(&names.iter().map(|name| (name.as_str(), &samples[..])).collect::<Vec<_>>())
+    };
+    assert_eq!(server.v1(&request(0, 1)).samples, 100);
+    let mut from = 1;
+    for times in [1, 5, 25] {
+        let before = server.db.stats().log_syncs;
+        let answer = server.v1(&request(from, times));
+        assert_eq!((answer.status, answer.samples), (204, 100 * times as u64), "{}", answer.text);
+        let syncs = server.db.stats().log_syncs - before;
+        println!("{} rows: {syncs} syncs", 20 * times);
+        assert_eq!(syncs, 1, "{times} times of 20 targets");
+        from += times;
+    }
+    // Late ones too.
+    let behind = "behind{instance=i0,job=x}";
+    assert_eq!(server.v1(&v1(&[(behind, &[(NOW - 10_000, 0.0)])])).status, 204);
+    for lane in 0..40 {
+        let name = format!("lane{lane}{{instance=i0,job=x}}");
+        assert_eq!(server.v1(&v1(&[(&name, &[(NOW - 100 - lane, 0.0)])])).status, 204);
+    }
+    let before = server.db.stats().log_syncs;
+    let late: Vec<(i64, f64)> = (1..50).map(|n| (NOW - 9_000 + n, n as f64)).collect();
+    assert_eq!(server.v1(&v1(&[(behind, &late)])).samples, 49);
+    assert_eq!(server.db.stats().log_syncs - before, 1, "of late rows");
+    // What was answered survives a power cut.
+    let (stored, disk) = (server.stored(), server.disk.power_cut(7));
+    drop(server);
+    assert_eq!(Server::on(disk, |_| {}).stored(), stored);
+}
+
 /// The request that failed comes again after other connections have gone on: its samples are late then, and not lost.
 #[test]
 fn what_failed_may_come_again_after_newer_samples() {

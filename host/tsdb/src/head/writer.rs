@@ -208,7 +208,7 @@ impl GroupWriter {
     }
 
     /// Makes the row visible and lets go of series that ended.
-    pub(super) fn show(&mut self, time: TimestampMs, late: bool, (stamp, encoded): (i64, Encoded), scratch: &Scratch) {
+    pub(super) fn show_row(&mut self, time: TimestampMs, late: bool, (stamp, encoded): (i64, Encoded), scratch: &Scratch) {
         let mut head = self.group.head();
         if late {
             head.commit_late(time, stamp, &scratch.row, &scratch.histograms);
@@ -225,13 +225,14 @@ impl GroupWriter {
             head.slots.release(*slot);
             self.claimed.unset(*slot as usize);
         }
-        drop(head);
-        if !late {
-            self.newest_differs = self.newest == time;
-            self.deletions = self.db.limits.deletions.load(Ordering::Relaxed);
-            self.newest = time;
-            self.newest_unacknowledged = false;
-        }
+    }
+
+    /// The row of this time, which is in the log, is the group's newest.
+    pub(super) fn advance(&mut self, time: TimestampMs) {
+        self.newest_differs = self.newest == time;
+        self.deletions = self.db.limits.deletions.load(Ordering::Relaxed);
+        self.newest = time;
+        self.newest_unacknowledged = false;
     }
 
     /// Picks the exemplars that are not kept yet.
@@ -266,21 +267,40 @@ impl GroupWriter {
         }
     }
 
-    fn append_with(&mut self, row: &Row<'_>, scratch: &mut Scratch) -> Result<AppendReport, AppendError> {
+    /// Looks at a row and lays out what is new of it. Nothing of it goes to the log if the scratch has no value then.
+    pub(super) fn begin(&mut self, row: &Row<'_>, scratch: &mut Scratch) -> Result<AppendReport, AppendError> {
+        scratch.row.clear();
+        scratch.all = false;
+        if let Some(report) = self.refuse_by_time(row) {
+            return Ok(report);
+        }
+        self.room_for(row)?;
+        self.cache.clear();
         self.lay_out(row, scratch)?;
-        let report = if row.time <= self.newest {
-            self.keep_what_is_new(row, scratch)?
-        } else {
-            AppendReport { accepted: (row.columns.len() + row.histograms.len()) as u64, ..AppendReport::default() }
-        };
+        if row.time <= self.newest {
+            return self.keep_what_is_new(row, scratch);
+        }
+        Ok(AppendReport { accepted: (row.columns.len() + row.histograms.len()) as u64, ..AppendReport::default() })
+    }
+
+    /// Whether a row of this time is not one at the group's end.
+    pub(super) fn is_late(&self, time: TimestampMs) -> bool {
+        // The newest row may be in a page already; what is added to it then is late.
+        time < self.newest || (time == self.newest && self.group.head().open.is_empty())
+    }
+
+    fn append_with(&mut self, row: &Row<'_>, scratch: &mut Scratch) -> Result<AppendReport, AppendError> {
+        let report = self.begin(row, scratch)?;
         if scratch.all || scratch.row.iter().any(|bits| *bits != ABSENT_BITS) {
             self.pick_exemplars(row, scratch);
             let db = Arc::clone(&self.db);
             let _appending = db.appending();
-            // The newest row may be in a page already; what is added to it then is late.
-            let late = row.time < self.newest || (row.time == self.newest && self.group.head().open.is_empty());
+            let late = self.is_late(row.time);
             let logged = self.log(row, late, scratch)?;
-            self.show(row.time, late, logged, scratch);
+            self.show_row(row.time, late, logged, scratch);
+            if !late {
+                self.advance(row.time);
+            }
             self.keep_exemplars(scratch);
         }
         Ok(report)
@@ -346,11 +366,6 @@ impl GroupAppend for GroupWriter {
     }
 
     fn append(&mut self, row: Row<'_>) -> Result<AppendReport, AppendError> {
-        if let Some(report) = self.refuse_by_time(&row) {
-            return Ok(self.count(report));
-        }
-        self.room_for(&row)?;
-        self.cache.clear();
         let mut scratch = self.db.take_scratch();
         let result = self.append_with(&row, &mut scratch);
         self.db.give_scratch(scratch);

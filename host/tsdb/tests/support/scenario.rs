@@ -292,17 +292,18 @@ impl Scenario {
             laid_out.push(feeder.lay_out(samples));
         }
         let open: Vec<_> = rows.iter().map(|(group, time, samples)| locked(&self.witness).begin(*group, *time, samples)).collect();
-        let mut writers: BTreeMap<usize, &mut Feeder> = self.feeders.iter_mut().map(|(group, feeder)| (*group, feeder)).collect();
+        let (places, mut writers): (Vec<usize>, Vec<&mut (dyn GroupAppend + 'static)>) =
+            self.feeders.iter_mut().map(|(group, feeder)| (*group, feeder.writer.as_mut())).unzip();
         let results: Vec<Result<AppendReport, AppendError>> = {
             let mut together: Vec<GroupRow<'_>> = Vec::new();
             for ((group, time, _), (columns, values, histograms)) in rows.iter().zip(&laid_out) {
                 let row = Row::floats(*time, columns, values).with_histograms(histograms);
-                let writer = writers.remove(group).expect("one row of each group").writer.as_mut();
-                together.push(GroupRow { writer, row, result: None });
+                let place = places.iter().position(|place| place == group).expect("it has a writer");
+                together.push(GroupRow::new(place, row));
             }
             match together.as_mut_slice() {
-                [one] => one.result = Some(one.writer.append(one.row)),
-                several => db.append_many(several),
+                [one] => one.result = Some(writers[one.writer].append(one.row)),
+                several => db.append_many(&mut writers, several),
             }
             together.into_iter().map(|row| row.result.expect("storage says what became of it")).collect()
         };
