@@ -80,9 +80,8 @@ impl Default for HttpConfig {
     }
 }
 
-/// Headers that the client sets itself, or that belong to the connection, as upstream refuses them.
-const RESERVED_HEADERS: [&str; 18] = [
-    "authorization",
+/// Headers that belong to the protocol or the connection, which upstream lets nobody set, in lower case.
+pub const RESERVED_HEADERS: [&str; 16] = [
     "host",
     "content-encoding",
     "content-length",
@@ -96,11 +95,12 @@ const RESERVED_HEADERS: [&str; 18] = [
     "accept-encoding",
     "x-prometheus-remote-write-version",
     "x-prometheus-remote-read-version",
-    "x-prometheus-scrape-timeout-seconds",
     "x-amz-date",
     "x-amz-security-token",
     "x-amz-content-sha256",
 ];
+/// Those that have keys of their own in this block.
+const OWN_HEADERS: [&str; 2] = ["authorization", "x-prometheus-scrape-timeout-seconds"];
 
 impl HttpConfig {
     /// The keys of the block, for those who hold it among keys of their own.
@@ -136,7 +136,8 @@ impl HttpConfig {
 fn headers(node: &Node, base_dir: &Path) -> Result<Vec<(String, Secret)>, ConfigError> {
     let mut headers = Vec::new();
     for (name, _, inner) in node.as_mapping()? {
-        if RESERVED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+        let lower = name.to_ascii_lowercase();
+        if RESERVED_HEADERS.iter().chain(&OWN_HEADERS).any(|reserved| *reserved == lower) {
             return Err(inner.error(format!("setting header {name:?} is not allowed")));
         }
         if http::header::HeaderName::from_bytes(name.as_bytes()).is_err() {

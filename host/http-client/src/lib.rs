@@ -24,7 +24,7 @@ mod tls;
 mod verify;
 
 pub use client::{Client, Prepared, Request, Response};
-pub use config::HttpConfig;
+pub use config::{HttpConfig, RESERVED_HEADERS};
 pub use egress::{AddressClass, AnyAddress, Egress, classify};
 pub use error::HttpError;
 pub use redact::{basic_forms, url_forms};

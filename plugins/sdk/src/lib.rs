@@ -26,6 +26,7 @@
 
 mod bindings;
 pub mod config;
+pub mod delivery;
 mod imports;
 mod kinds;
 pub mod reduce;

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use skopos_sdk::about::{self, Description};
 use skopos_sdk::channel::{self, Notification, Receipt, SendError};
-use skopos_sdk::{http, log};
+use skopos_sdk::{delivery, http, log};
 
 /// JSON Schema of one entry of `slack_configs`.
 pub const SCHEMA: &str = include_str!("schema.json");
@@ -36,12 +36,12 @@ impl about::Guest for Slack {
 
 impl channel::Guest for Slack {
     fn send(config: String, notification: Notification) -> Result<Receipt, SendError> {
-        let section = section::parse(&config).map_err(verdict::last_word)?;
+        let section = section::parse(&config).map_err(delivery::last_word)?;
         let (payload, changed) = payload::build(&section, &notification);
         for what in changed {
             log::warn("the message was changed to fit Slack's rules", &[("receiver", &notification.receiver), ("what", &what)]);
         }
-        let body = serde_json::to_vec(&payload).map_err(|error| verdict::last_word(format!("the message is no JSON: {error}")))?;
+        let body = serde_json::to_vec(&payload).map_err(|error| delivery::last_word(format!("the message is no JSON: {error}")))?;
         let request = http::Request {
             method: "POST".to_owned(),
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],

@@ -2,8 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use skopos_sdk::config;
-use skopos_sdk::types::Error;
+use skopos_sdk::delivery;
 
 /// What the operator wrote. Fields left out are empty: defaults stand in the schema, and the host fills them in.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -119,9 +118,7 @@ pub struct Confirm {
 /// # Errors
 /// A text for people.
 pub fn parse(text: &str) -> Result<Section, String> {
-    let mut section: Section = config::parse(text).map_err(|error| match error {
-        Error::Config(text) | Error::Unavailable(text) | Error::Internal(text) => text,
-    })?;
+    let mut section: Section = delivery::section(text)?;
     for (name, written) in [
         ("app_token", !section.app_token.is_empty()),
         ("app_token_file", !section.app_token_file.is_empty()),
@@ -138,8 +135,7 @@ pub fn parse(text: &str) -> Result<Section, String> {
     if section.api_url.is_empty() {
         return Err("api_url is missing: set it here, or slack_api_url under global".to_owned());
     }
-    let timeout = if section.timeout.is_empty() { 0 } else { config::duration_ms(&section.timeout)? };
-    section.timeout_ms = (timeout > 0).then(|| u32::try_from(timeout).unwrap_or(u32::MAX));
+    section.timeout_ms = delivery::timeout_ms(&section.timeout)?;
     Ok(section)
 }
 

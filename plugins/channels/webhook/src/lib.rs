@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use skopos_sdk::about::{self, Description};
 use skopos_sdk::channel::{self, Notification, Receipt, SendError};
-use skopos_sdk::http;
+use skopos_sdk::{delivery, http};
 
 /// JSON Schema of one entry of `webhook_configs`.
 pub const SCHEMA: &str = include_str!("schema.json");
@@ -36,7 +36,7 @@ impl about::Guest for Webhook {
 
 impl channel::Guest for Webhook {
     fn send(config: String, notification: Notification) -> Result<Receipt, SendError> {
-        let section = section::parse(&config).map_err(verdict::last_word)?;
+        let section = section::parse(&config).map_err(delivery::last_word)?;
         let body = match section.payload {
             Some(payload) => serde_json::to_vec(&payload::unfolded(payload)),
             None => serde_json::to_vec(&message::build(&notification, section.max_alerts)),
@@ -44,7 +44,7 @@ impl channel::Guest for Webhook {
         let request = http::Request {
             method: "POST".to_owned(),
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-            body: body.map_err(|error| verdict::last_word(format!("the message is no JSON: {error}")))?,
+            body: body.map_err(|error| delivery::last_word(format!("the message is no JSON: {error}")))?,
             timeout_ms: section.timeout_ms,
             max_body: Some(ANSWER_BYTES_MAX),
             client: section.http_config.as_ref().map(|_| "/http_config".to_owned()),

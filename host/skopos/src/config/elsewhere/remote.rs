@@ -1,29 +1,9 @@
 //! `remote_write` and `remote_read`.
 
-use http_client::HttpConfig;
+use http_client::{HttpConfig, RESERVED_HEADERS};
 use model::config::{ConfigError, Node, Section};
 
 use super::Elsewhere;
-
-/// Headers that belong to the protocol or the connection.
-const RESERVED_HEADERS: [&str; 16] = [
-    "host",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "user-agent",
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "www-authenticate",
-    "accept-encoding",
-    "x-prometheus-remote-write-version",
-    "x-prometheus-remote-read-version",
-    "x-amz-date",
-    "x-amz-security-token",
-    "x-amz-content-sha256",
-];
 
 /// Ways of clouds to sign a request, which are checked for being there and no further.
 const CLOUD_AUTH: [&str; 3] = ["sigv4", "azuread", "google_iam"];
