@@ -63,15 +63,20 @@ pub(crate) fn snappy(message: &[u8]) -> Vec<u8> {
 /// An answer: status, headers in lower case, body.
 pub(crate) type Answered = (u16, String, String);
 
-/// A connection that is kept.
-pub(crate) struct Sender(pub(crate) TcpStream, String);
+/// A connection that is kept, the server's address, and what the sender calls itself.
+pub(crate) struct Sender(pub(crate) TcpStream, String, String);
 
 impl Sender {
     pub(crate) fn connect(address: &str) -> Self {
         let stream = TcpStream::connect(address).expect("it listens");
         stream.set_nodelay(true).expect("a socket");
         stream.set_read_timeout(Some(LIMIT)).expect("a socket");
-        Self(stream, address.to_owned())
+        Self(stream, address.to_owned(), "test".to_owned())
+    }
+
+    /// The same with another name of the sender.
+    pub(crate) fn called(self, agent: &str) -> Self {
+        Self(self.0, self.1, agent.to_owned())
     }
 
     pub(crate) fn head(&mut self, content_type: &str, length: usize) {
@@ -82,8 +87,8 @@ impl Sender {
     fn head_text(&self, content_type: &str, length: usize) -> String {
         format!(
             "POST /api/v1/write HTTP/1.1\r\nHost: {}\r\nContent-Type: {content_type}\r\nContent-Encoding: snappy\r\n\
-             X-Prometheus-Remote-Write-Version: 0.1.0\r\nContent-Length: {length}\r\n\r\n",
-            self.1
+             User-Agent: {}\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\nContent-Length: {length}\r\n\r\n",
+            self.1, self.2
         )
     }
 
@@ -97,7 +102,7 @@ impl Sender {
         {
             return answered;
         }
-        *self = Self::connect(&self.1);
+        *self = Self::connect(&self.1).called(&self.2);
         self.0.write_all(&request).expect("it reads");
         self.answer()
     }

@@ -88,8 +88,19 @@ pub(crate) async fn write(Shared(app): Shared<App>, request: Request) -> Respons
     let Some(receiver) = (app.state.remote_write)() else {
         return plain(StatusCode::NOT_FOUND, "remote write receiver needs to be enabled with --web.enable-remote-write-receiver");
     };
-    let later = |why: &str| respond(Answer::later(why, RETRY_AFTER_S));
+    let drops = drops_429(&request);
+    let later = |why: &str| {
+        let answer = Answer::later(why, RETRY_AFTER_S);
+        respond(if drops { Answer { status: 503, ..answer } } else { answer })
+    };
     receive(&app, receiver, request, later, |receiver, request, body| respond(receiver.write(request, body))).await
+}
+
+/// Prometheus throws away what is answered with 429, unless `retry_on_http_429` is set, which it is not by default; a 503 it sends
+/// again. So samples would be lost for no more than that this server had too much to do for a moment.
+fn drops_429(request: &Request) -> bool {
+    let agent = request.headers().get(header::USER_AGENT);
+    agent.is_some_and(|agent| agent.as_bytes().starts_with(b"Prometheus/"))
 }
 
 /// `/api/v1/otlp/v1/metrics`
