@@ -15,7 +15,7 @@ fn name(text: &str) -> Matcher {
 }
 
 /// An integer histogram of two neighbouring buckets.
-fn integer(scale: u64) -> Histogram {
+pub(crate) fn integer(scale: u64) -> Histogram {
     Histogram {
         schema: 3,
         zero_threshold: 0.001,
@@ -28,7 +28,7 @@ fn integer(scale: u64) -> Histogram {
     }
 }
 
-fn float() -> Histogram {
+pub(crate) fn float() -> Histogram {
     Histogram {
         schema: -1,
         counts: HistogramCounts::Float { count: 6.5, zero: 0.5, positive: vec![1.5, 2.5], negative: vec![2.0] },
@@ -39,7 +39,7 @@ fn float() -> Histogram {
     }
 }
 
-fn custom() -> Histogram {
+pub(crate) fn custom() -> Histogram {
     Histogram {
         schema: CUSTOM_BUCKETS_SCHEMA,
         zero_threshold: 0.0,
@@ -51,7 +51,7 @@ fn custom() -> Histogram {
 }
 
 /// Writes the message as its definition says.
-fn encode(histogram: &Histogram, time: TimestampMs) -> Vec<u8> {
+pub(crate) fn encode(histogram: &Histogram, time: TimestampMs) -> Vec<u8> {
     let mut out = Vec::new();
     let spans = |out: &mut Vec<u8>, field: u32, spans: &[BucketSpan]| {
         for span in spans {
@@ -98,7 +98,7 @@ fn encode(histogram: &Histogram, time: TimestampMs) -> Vec<u8> {
 }
 
 /// A request of one series, in both versions: `fields` are those of 1.0 with the numbers of 2.0 beside them.
-fn request(version: u32, labels: &str, fields: &[(u32, u32, Vec<u8>)]) -> (&'static str, Vec<u8>) {
+pub(crate) fn request(version: u32, labels: &str, fields: &[(u32, u32, Vec<u8>)]) -> (&'static str, Vec<u8>) {
     if version == 1 {
         let mut series = Vec::new();
         labels_v1(&mut series, set(labels).iter());

@@ -152,6 +152,44 @@ fn many_connections_each_behind_by_chance_lose_nothing_across_kills() {
     }
 }
 
+/// Late rows take more memory than others, until they are in a block. Past the budget a sender has to wait: it is told so by an error after
+/// which it comes again, and nothing is lost.
+#[test]
+fn late_samples_wait_for_room_and_stay_within_the_budget() {
+    const BUDGET: u64 = 4 << 20;
+    let server = Server::on(tsdb::disk::SimDisk::new(), |options| options.memory_budget = BUDGET);
+    for lane in 0..40 {
+        assert_eq!(server.v1(&part(&[lane], "a:1", NOW - lane as i64)).status, 204);
+    }
+    let names: Vec<String> = (100..200).map(|n| name(n, "a:1")).collect();
+    let (mut waits, mut bytes_max, mut now) = (0, 0, NOW);
+    const REQUESTS: i64 = 150;
+    for request in 0..REQUESTS {
+        let samples: Vec<(i64, f64)> = (0..20).map(|n| (NOW - 100_000 + request * 20 + n, n as f64)).collect();
+        let message = v1(&names.iter().map(|name| (name.as_str(), &samples[..])).collect::<Vec<_>>());
+        loop {
+            server.db.tend(now);
+            let answer = server.v1(&message);
+            bytes_max = bytes_max.max(server.db.stats().head_bytes);
+            if answer.status == 204 {
+                assert_eq!(answer.samples, 2000);
+                break;
+            }
+            assert!(answer.status == 500 && answer.text.contains("no room for late samples"), "{answer:?}");
+            (waits, now) = (waits + 1, now + 10_000);
+            server.clock.set(now);
+            assert!(waits < 1000, "room comes back");
+        }
+    }
+    println!("at most {bytes_max} bytes of {BUDGET}, {waits} requests had to come again");
+    assert!(waits > 0 && bytes_max < BUDGET * 5 / 4, "{waits} {bytes_max}");
+    let stored = server.stored();
+    for name in &names {
+        let times: Vec<i64> = stored[&set(name).to_string()].iter().map(|(time, _)| *time).collect();
+        assert_eq!(times, (0..REQUESTS * 20).map(|n| NOW - 100_000 + n).collect::<Vec<_>>(), "{name}");
+    }
+}
+
 #[test]
 fn what_is_older_than_its_own_series_is_out_of_order() {
     let server = Server::new();

@@ -5,5 +5,6 @@ mod faults;
 mod hostile;
 mod lanes;
 mod otlp;
+mod reading;
 mod samples;
 mod support;
