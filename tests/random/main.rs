@@ -194,6 +194,82 @@ fn c13_random_expressions_are_answered_as_prometheus_does() {
     assert!(of("rounding") * 100 <= count, "rounding decides too often to tell anything");
 }
 
+/// Samples that queries look at, in all and by step, beside what Prometheus counts over the same samples.
+#[test]
+fn samples_are_counted_as_prometheus_counts_them() {
+    let arguments = ["--web.enable-remote-write-receiver", "--storage.tsdb.retention.time=100y", "--enable-feature=promql-per-step-stats"];
+    let Some(prometheus) = Prometheus::start_with("global: {evaluation_interval: 1m}\n", &arguments) else { return };
+    let address = prometheus.url("").trim_start_matches("http://").to_owned();
+    let data = data::dataset();
+    data.write_to(&address);
+    let memory = memory(&data, |value| value);
+    let mut connection = KeepAlive::connect(&address);
+    let (end, step) = (data::BEGIN + 3000, 61);
+    let mut wrong = Vec::new();
+    let queries = [
+        "up",
+        "up + up",
+        "sum(up)",
+        "sum by (job) (rate(http_requests_total[5m]))",
+        "rate(http_requests_total[5m])",
+        "temperature @ 1700001000",
+        "sum(temperature @ 1700001000) + up",
+        "rate(http_requests_total[5m] @ 1700001000)",
+        "max_over_time(up[10m500ms:1m])",
+        "max_over_time(rate(http_requests_total[5m])[10m500ms:1m])",
+        "sum(max_over_time(sum(up)[10m500ms:37s]))",
+        "max_over_time(max_over_time(up[5m])[10m500ms:1m] @ 1700001000)",
+        "sum_over_time(sum_over_time(up[5m500ms:30s])[10m500ms:1m])",
+        "max_over_time((up @ 1700001000)[10m500ms:1m])",
+        "timestamp(up)",
+        "timestamp(up @ 1700001000)",
+        "absent_over_time(up[5m])",
+        "absent(up)",
+        "topk(2, temperature)",
+        "quantile(scalar(max(up)), temperature)",
+        "histogram_quantile(0.9, rate(latency_seconds_bucket[5m]))",
+        "up > on() group_left() scalar(up) or vector(1)",
+        "label_replace(up, \"a\", \"b\", \"\", \"\")",
+        "time()",
+        "nonexistent",
+    ];
+    for (query, range) in
+        queries.iter().flat_map(|query| [(*query, true), (*query, false)]).chain([("up[5m]", false), ("up[5m500ms:1m]", false)])
+    {
+        let start = if range { end - step * 7 } else { end };
+        let limits = Limits { per_step: true, ..Limits::default() };
+        let Ok(expr) = promql::parse(query) else { continue };
+        let (path, ours) = if range {
+            ("/api/v1/query_range", promql::range(&expr, start * 1000, end * 1000, step * 1000, &memory, &limits))
+        } else {
+            ("/api/v1/query", promql::instant(&expr, end * 1000, &memory, &limits))
+        };
+        let (start, at, step) = (start.to_string(), end.to_string(), step.to_string());
+        let times =
+            if range { [("start", start.as_str()), ("end", &at), ("step", &step)] } else { [("time", at.as_str()), ("a", ""), ("b", "")] };
+        let form: Vec<(&str, &str)> = [("query", query), ("stats", "all")].into_iter().chain(times).collect();
+        let (_, body) = connection.form(path, &form);
+        let samples = &serde_json::from_str::<serde_json::Value>(&body).expect("JSON")["data"]["stats"]["samples"];
+        let theirs: Vec<(i64, u64)> = samples["totalQueryableSamplesPerStep"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|pair| (pair[0].as_f64().map_or(0, |seconds| seconds as i64), pair[1].as_u64().unwrap_or_default()))
+            .collect();
+        let Ok(ours) = ours else {
+            wrong.push(format!("{query} range {range}: {ours:?}"));
+            continue;
+        };
+        let steps: Vec<(i64, u64)> = ours.samples_per_step.iter().map(|(time, seen)| (time / 1000, *seen as u64)).collect();
+        let totals = (samples["totalQueryableSamples"].as_u64(), Some(ours.stats.samples_looked_at as u64));
+        if totals.0 != totals.1 || theirs != steps {
+            wrong.push(format!("{query} range {range}: theirs {:?} {theirs:?}, ours {:?} {steps:?}", totals.0, totals.1));
+        }
+    }
+    println!("{} queries counted beside Prometheus", queries.len() * 2 + 2);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// Puts the samples into a server that is asked by hand: `SKOPOS_WRITE_TO=127.0.0.1:9090`.
 #[test]
 fn samples_for_a_server_of_ones_own() {

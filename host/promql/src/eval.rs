@@ -17,6 +17,7 @@ mod mixed;
 mod number;
 mod parallel;
 mod sample_ratio;
+mod seen;
 mod selector;
 mod shared;
 mod sight;
@@ -112,6 +113,7 @@ pub(crate) struct Query<'a> {
     depth: std::cell::Cell<usize>,
     /// Whether a parameter of an aggregation is being worked out: what is fixed in time is not found out there, as upstream.
     in_parameter: std::cell::Cell<bool>,
+    counting: seen::Counting,
 }
 
 impl<'a> Query<'a> {
@@ -127,6 +129,7 @@ impl<'a> Query<'a> {
             shared: shared::Shared::default(),
             depth: std::cell::Cell::new(0),
             in_parameter: std::cell::Cell::new(false),
+            counting: seen::Counting::new(if limits.per_step { steps.count } else { 0 }),
         }
     }
 
@@ -141,7 +144,9 @@ impl<'a> Query<'a> {
     fn result(self, value: Value) -> QueryResult {
         let stats = self.budget.stats();
         let (warnings, infos) = self.notes.into_texts();
-        QueryResult { value, warnings, infos, stats }
+        let steps = self.steps;
+        let samples_per_step = self.counting.into_steps().into_iter().enumerate().map(|(at, seen)| (steps.at(at), seen)).collect();
+        QueryResult { value, warnings, infos, stats, samples_per_step }
     }
 
     /// Where the query begins and ends.
@@ -168,7 +173,7 @@ impl<'a> Query<'a> {
 
     /// What is the same at each step is worked out at one and repeated.
     fn eval_once(&self, expr: &Expr, steps: Steps) -> Result<Data<'_>, EvalError> {
-        let data = self.eval_kind(expr, Steps { count: 1, ..steps })?;
+        let data = self.counted_for(steps.count, || self.eval_kind(expr, Steps { count: 1, ..steps }))?;
         Ok(match data {
             Data::Scalar(scalars) => Data::Scalar(self.constant(scalars.values.first().copied().unwrap_or(f64::NAN), steps)?),
             Data::String(text) => Data::String(text),

@@ -43,6 +43,8 @@ pub struct Limits {
     pub features: Features,
     /// Whether functions of counters look at start timestamps: upstream's `use-start-timestamps`.
     pub start_timestamps: bool,
+    /// Whether the answer says how many samples were looked at for each step.
+    pub per_step: bool,
 }
 
 impl Default for Limits {
@@ -62,6 +64,7 @@ impl Default for Limits {
             delayed_name_removal: false,
             features: Features::default(),
             start_timestamps: false,
+            per_step: false,
         }
     }
 }

@@ -16,6 +16,8 @@ pub struct QueryResult {
     pub infos: Vec<String>,
     /// What it cost.
     pub stats: Stats,
+    /// Samples that were looked at, by the time of the step; empty unless [`crate::Limits::per_step`] asked for them.
+    pub samples_per_step: Vec<(i64, usize)>,
 }
 
 /// An answer by type.

@@ -175,6 +175,7 @@ impl App {
                 features: self.flags.promql_features(),
                 delayed_name_removal: self.flags.feature("promql-delayed-name-removal"),
                 start_timestamps: self.flags.feature("use-start-timestamps"),
+                per_step_stats: self.flags.feature("promql-per-step-stats"),
                 ..web::Limits::default()
             },
             queries: Arc::clone(&self.queries),

@@ -131,7 +131,7 @@ pub(crate) struct ServerFlags {
     #[arg(long = "query.lookback-delta", value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub(crate) query_lookback_ms: u64,
     /// What upstream keeps behind a flag, by its names, separated by commas: promql-experimental-functions,
-    /// promql-extended-range-selectors, promql-binop-fill-modifiers, promql-delayed-name-removal, use-start-timestamps. Of what is on
+    /// promql-extended-range-selectors, promql-binop-fill-modifiers, promql-delayed-name-removal, promql-per-step-stats, use-start-timestamps. Of what is on
     /// here anyway, and of what is not here, the log says so. May come more than once.
     #[arg(long = "enable-feature", value_name = "NAME", value_delimiter = ',')]
     pub(crate) features: Vec<String>,

@@ -140,6 +140,8 @@ pub struct Limits {
     pub delayed_name_removal: bool,
     /// Whether functions of counters look at start timestamps (`--enable-feature=use-start-timestamps`).
     pub start_timestamps: bool,
+    /// Whether `stats=all` brings statistics of each step (`--enable-feature=promql-per-step-stats`).
+    pub per_step_stats: bool,
     /// Longest body of a request, in bytes.
     pub body_bytes: usize,
     /// Longest answer, in bytes.
@@ -162,6 +164,7 @@ impl Default for Limits {
             features: promql::Features::default(),
             delayed_name_removal: false,
             start_timestamps: false,
+            per_step_stats: false,
             body_bytes: 4 << 20,
             answer_bytes: 256 << 20,
             panel_timeout: Duration::from_secs(30),

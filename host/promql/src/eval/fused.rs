@@ -33,7 +33,7 @@ type Visit<'v> = dyn FnMut(u32, &[f64]) -> Result<(), EvalError> + 'v;
 impl Query<'_> {
     /// The aggregation, or none if it is not of this kind: then nothing was done.
     pub(super) fn fused(&self, aggregate: &Aggregate, steps: Steps) -> Result<Option<Columns<'_>>, EvalError> {
-        let plain = !self.limits.delayed_name_removal && !self.limits.start_timestamps && self.has_depth(3);
+        let plain = !self.limits.delayed_name_removal && !self.limits.start_timestamps && !self.limits.per_step && self.has_depth(3);
         let Some(source) = source(&aggregate.expr).filter(|_| plain) else { return Ok(None) };
         let key = LabelKey { names: &aggregate.grouping, without: aggregate.without };
         let smaller = |old: &mut f64, new: f64| {

@@ -137,7 +137,7 @@ impl Query<'_> {
             return false;
         }
         self.budget.count_read(walked.read);
-        self.budget.count_looked_at(walked.looked_at);
+        self.count_looked_at(walked.looked_at);
         true
     }
 

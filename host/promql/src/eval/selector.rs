@@ -43,7 +43,7 @@ impl Query<'_> {
         let Selection { groups, charge: of_labels, _of_groups } = self.select(selector, range)?;
         for group in groups {
             let mut newest: Option<Newest> = None;
-            let mut looked_at = 0;
+            let mut seen = self.seen(steps);
             let starts = if want == Want::Starts { self.budget.ask(|| group.starts())? } else { Vec::new() };
             self.columns(group.as_ref(), &mut |column| {
                 self.budget.work(steps.count)?;
@@ -77,14 +77,14 @@ impl Query<'_> {
                     }
                     let labels = group.labels()[column.series].clone();
                     let column = Column { labels, drop_name: false, values, histograms };
-                    looked_at += column.count();
+                    seen.column(&column);
                     self.budget.add_column(&mut columns.charge, steps.count)?;
                     self.budget.add_bytes(&mut columns.charge, column.histogram_bytes())?;
                     columns.series.push(column);
                 }
                 Ok(true)
             })?;
-            self.budget.count_looked_at(looked_at);
+            self.count_seen(&seen);
         }
         columns.charge.join(of_labels);
         Ok(columns)

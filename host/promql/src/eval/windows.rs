@@ -133,6 +133,7 @@ pub(crate) type Visit<'v> = dyn FnMut(&LabelSet, bool, &Windows<'_>) -> Result<(
 impl Query<'_> {
     /// Gives each series of a range vector with its windows to `visit`. Returns the charge of their labels, for whoever keeps clones.
     pub(crate) fn each_series(&self, expr: &Expr, steps: Steps, visit: &mut Visit<'_>) -> Result<Charge<'_>, EvalError> {
+        let is_answer = self.is_answer();
         match &expr.unwrap_parens().kind {
             ExprKind::Range(range) => {
                 let (frame, span) = self.frame(range, expr.span, steps)?;
@@ -140,7 +141,7 @@ impl Query<'_> {
                 let Selection { groups, charge, _of_groups } = self.select(&range.selector, span)?;
                 for group in groups {
                     let mut walk = Walk::new(&frame);
-                    let mut looked_at = 0;
+                    let mut seen = self.seen(steps);
                     let starts = if self.limits.start_timestamps { group.starts()? } else { Vec::new() };
                     self.columns(group.as_ref(), &mut |column| {
                         let starts = starts.get(column.series).map_or(&[][..], Vec::as_slice);
@@ -149,16 +150,16 @@ impl Query<'_> {
                         let mut charge = self.budget.charge(0)?;
                         self.budget.add_bytes(&mut charge, histograms.iter().map(|p| p.histogram.bytes()).sum())?;
                         walk.series(column.times, column.floats, column.gaps, &histograms, starts, |windows| {
-                            looked_at += windows.looked_at();
+                            seen.windows(windows);
                             visit(&group.labels()[column.series], false, windows)
                         })?;
                         Ok(true)
                     })?;
-                    self.budget.count_looked_at(looked_at);
+                    self.count_seen(&seen);
                 }
                 Ok(charge)
             }
-            ExprKind::Subquery(subquery) => self.each_subquery_series(subquery, expr.span, steps, visit),
+            ExprKind::Subquery(subquery) => self.each_subquery_series(subquery, expr.span, steps, is_answer, visit),
             _ => Err(refuse(expr.span, "a range vector was expected")),
         }
     }
@@ -180,6 +181,7 @@ impl Query<'_> {
         subquery: &crate::ast::Subquery,
         span: Span,
         steps: Steps,
+        is_answer: bool,
         visit: &mut Visit<'_>,
     ) -> Result<Charge<'_>, EvalError> {
         let look = self.look(&subquery.shift, span)?;
@@ -191,13 +193,20 @@ impl Query<'_> {
         };
         // Refused before anything is evaluated: each step costs memory.
         let _scratch = self.budget.charge_steps(inner.count)?;
-        let columns = self.eval_vector(&subquery.expr, inner)?;
+        let columns = self.counted_within(is_answer, || self.eval_vector(&subquery.expr, inner))?;
+        let mut seen = self.seen(steps);
         let times: Vec<i64> = (0..inner.count).map(|at| inner.at(at)).collect();
         let mut walk = Walk::new(&frame);
         for column in &columns.series {
             self.budget.work(column.values.len())?;
             let histograms = column_histograms(&times, column);
-            walk.series(&times, &column.values, true, &histograms, &[], |windows| visit(&column.labels, column.drop_name, windows))?;
+            walk.series(&times, &column.values, true, &histograms, &[], |windows| {
+                seen.windows(windows);
+                visit(&column.labels, column.drop_name, windows)
+            })?;
+        }
+        if !is_answer {
+            self.count_seen(&seen);
         }
         // The columns go; whoever keeps clones of their labels keeps these.
         let bytes = columns.series.iter().map(|column| column.labels.bytes()).sum();
@@ -210,6 +219,7 @@ impl Query<'_> {
     /// The samples of a range vector at one time, as an instant query answers them.
     pub(crate) fn raw(&self, expr: &Expr) -> Result<Vec<Series>, EvalError> {
         let mut all: Vec<Series> = Vec::new();
+        self.answers();
         let mut charge = self.budget.charge(0)?;
         let of_labels = self.each_series(expr, self.steps, &mut |labels, drop_name, windows| {
             for window in windows.iter().filter(|w| !w.times.is_empty() || !w.histograms.is_empty()) {

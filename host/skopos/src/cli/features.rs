@@ -13,7 +13,7 @@ enum Here {
     Elsewhere(&'static str),
 }
 
-const FEATURES: [(&str, Here); 29] = [
+const FEATURES: [(&str, Here); 30] = [
     ("auto-reload-config", Here::Always),
     ("concurrent-rule-eval", Here::Missing),
     ("created-timestamp-zero-ingestion", Here::Missing),
@@ -36,6 +36,7 @@ const FEATURES: [(&str, Here); 29] = [
     ("promql-experimental-functions", Here::Switched),
     ("promql-extended-range-selectors", Here::Switched),
     ("promql-negative-offset", Here::Always),
+    ("promql-per-step-stats", Here::Switched),
     ("search-api", Here::Missing),
     ("st-storage", Here::Always),
     ("st-synthesis", Here::Missing),

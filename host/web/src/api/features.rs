@@ -111,7 +111,7 @@ pub(crate) async fn features(Shared(app): Shared<App>) -> Result<Response, ApiEr
             "anchored": on.range_selectors, "at_modifier": true, "bool": true, "by": true, "delayed_name_removal": state.limits.delayed_name_removal,
             "duration_expr": true, "fill": on.fill_modifiers, "fill_left": on.fill_modifiers, "fill_right": on.fill_modifiers, "group_left": true,
             "group_right": true, "ignoring": true, "negative_offset": true, "offset": true, "on": true, "per_query_lookback_delta": true,
-            "per_step_stats": false, "smoothed": on.range_selectors, "subqueries": true, "type_and_unit_labels": false, "without": true,
+            "per_step_stats": state.limits.per_step_stats, "smoothed": on.range_selectors, "subqueries": true, "type_and_unit_labels": false, "without": true,
         },
         "promql_functions": all(functions),
         "promql_operators": all(operators),

@@ -79,6 +79,7 @@ impl<E: Fn(&Expr, &dyn Select, &promql::Limits) -> Result<QueryResult, promql::E
     fn evaluate(&self, expr: &Expr, mut limits: promql::Limits, timings: &mut Timings) -> Result<QueryResult, ApiError> {
         let begun = Instant::now();
         limits.lookback_ms = self.lookback.unwrap_or(limits.lookback_ms);
+        limits.per_step &= self.params.first("stats") == "all";
         let result = (self.evaluate)(expr, &*self.select, &limits);
         timings.evaluated = begun.elapsed();
         Ok(result?)
@@ -192,7 +193,12 @@ fn tail(result: &QueryResult, timings: Option<&Timings>) -> Result<Vec<u8>, ApiE
     let mut out = Writer::new(usize::MAX);
     if let Some(timings) = timings {
         out.raw(r#","stats":"#);
-        out.value(&serde_json::json!({"timings": timings.json(), "samples": samples(result.stats)}))?;
+        let mut samples = samples(result.stats);
+        if !result.samples_per_step.is_empty() {
+            let seconds = |(time, seen): &(TimestampMs, usize)| serde_json::json!([*time as f64 / 1000.0, seen]);
+            samples["totalQueryableSamplesPerStep"] = result.samples_per_step.iter().map(seconds).collect();
+        }
+        out.value(&serde_json::json!({"timings": timings.json(), "samples": samples}))?;
     }
     out.raw("}");
     notes(&mut out, "warnings", &result.warnings)?;

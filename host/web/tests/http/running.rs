@@ -283,6 +283,12 @@ async fn queries_are_counted_and_written_down() {
     assert_eq!(ask_of(state.clone(), "GET /api/v1/query?query=up%20*%20on(job)%20up&time=600", &[], "").await.status, 422);
     // Three series, 21 steps, four samples in each window.
     assert_eq!(stats["samples"]["totalQueryableSamples"], json!(3 * 21 * 4), "{stats}");
+    assert!(stats["samples"].get("totalQueryableSamplesPerStep").is_none(), "it has a flag of its own");
+    let mut detailed = state.clone();
+    detailed.limits.per_step_stats = true;
+    detailed.queries = Queries::new(Arc::new(model::ManualClock::at(0)), 1, None);
+    let steps = ask_of(detailed, range, &[], "").await.json()["data"]["stats"]["samples"]["totalQueryableSamplesPerStep"].clone();
+    assert_eq!((steps.as_array().map(Vec::len), &steps[0], &steps[20]), (Some(21), &json!([300.0, 12]), &json!([600.0, 12])));
     assert!(stats["samples"]["peakBytes"].as_u64().is_some_and(|bytes| bytes > 1000), "{stats}");
     assert!(stats["timings"]["execTotalTime"].as_f64().is_some_and(|time| time > 0.0), "{stats}");
     let lines: Vec<Value> =
