@@ -45,9 +45,17 @@ impl HistogramRules {
     }
 }
 
-/// A classic histogram as a native one with custom buckets. None where its buckets do not ascend or counts are below zero: then
-/// it stays classic.
-pub(crate) fn from_classic(value: &protobuf::Value<'_>, gauge: bool) -> Result<Option<Histogram>, protobuf::Error> {
+/// Why a classic histogram does not become a native one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unconverted {
+    /// It has more buckets than are read: it stays classic.
+    Large,
+    /// Its buckets do not ascend, or do not fit its count.
+    Contradicting,
+}
+
+/// A classic histogram as a native one with custom buckets.
+pub(crate) fn from_classic(value: &protobuf::Value<'_>, gauge: bool) -> Result<Result<Histogram, Unconverted>, protobuf::Error> {
     let (mut count, mut sum, mut many) = (0.0, 0.0, false);
     let mut buckets: Vec<(f64, f64)> = Vec::new();
     value.floats::<protobuf::Error>(|float| {
@@ -60,7 +68,23 @@ pub(crate) fn from_classic(value: &protobuf::Value<'_>, gauge: bool) -> Result<O
         }
         Ok(())
     })?;
-    Ok(if many { None } else { with_custom_buckets(&buckets, count, sum, gauge) })
+    Ok(if many {
+        Err(Unconverted::Large)
+    } else {
+        with_custom_buckets(&in_order(buckets, Some(count)).0, count, sum, gauge).ok_or(Unconverted::Contradicting)
+    })
+}
+
+/// Buckets by their bounds, of equal ones the first, with one without a bound, and the count, which is that of the last bucket if
+/// nothing says it.
+pub(crate) fn in_order(mut buckets: Vec<(f64, f64)>, count: Option<f64>) -> (Vec<(f64, f64)>, f64) {
+    buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+    buckets.dedup_by(|later, first| later.0 == first.0);
+    let count = count.or(buckets.last().map(|(_, count)| *count)).unwrap_or(0.0);
+    if buckets.last().is_none_or(|(bound, _)| *bound != f64::INFINITY) {
+        buckets.push((f64::INFINITY, count));
+    }
+    (buckets, count)
 }
 
 /// A histogram with custom buckets of upper bounds and cumulative counts, which ascend up to infinity. None where they do not, or do

@@ -2,7 +2,7 @@
 //!
 //! A body is read once more before all else: lines of a family whose `# TYPE` is histogram, one below the other with the same labels
 //! but `le`, are one histogram, as upstream has it. What they say goes into storage as a histogram; the body without them goes the way
-//! of any other. Where buckets contradict each other, the lines stay what they are.
+//! of any other. Where buckets contradict each other, the lines are dropped, as upstream does.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,7 +14,7 @@ use model::{FamilyKind, Histogram, TimestampMs};
 use super::natives::{BUCKETS_MAX, Found};
 use super::{Committer, Scan};
 use crate::layout::{Layout, Slot};
-use crate::native::with_custom_buckets;
+use crate::native::{in_order, with_custom_buckets};
 use crate::sample_labels::labels_of;
 
 /// Exemplars of one histogram that are looked at. A line has one at most.
@@ -110,19 +110,15 @@ impl Converted {
     /// What was collected becomes a histogram, if it makes one.
     fn close(&mut self, collected: Option<Collected>) {
         let Some(collected) = collected else { return };
-        let Collected { name, labels, timestamp, mut buckets, count, sum, lines, exemplars } = collected;
-        // The first of equal bounds counts; they may come in any order.
-        buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
-        buckets.dedup_by(|later, first| later.0 == first.0);
-        let count = count.or(buckets.last().map(|(_, count)| *count)).unwrap_or(0.0);
-        if buckets.last().is_none_or(|(bound, _)| *bound != f64::INFINITY) {
-            buckets.push((f64::INFINITY, count));
+        let Collected { name, labels, timestamp, buckets, count, sum, lines, exemplars } = collected;
+        let (buckets, count) = in_order(buckets, count);
+        if buckets.len() > protobuf::BUCKETS_MAX {
+            return;
         }
-        if buckets.len() <= protobuf::BUCKETS_MAX
-            && let Some(histogram) = with_custom_buckets(&buckets, count, sum, false)
-        {
+        // As upstream, lines that contradict each other are dropped: they are neither kind of histogram.
+        self.lines.extend(lines);
+        if let Some(histogram) = with_custom_buckets(&buckets, count, sum, false) {
             self.histograms.push(Custom { name, labels, timestamp, histogram, exemplars });
-            self.lines.extend(lines);
         }
     }
 
@@ -174,10 +170,12 @@ impl Committer {
         if !self.natives.fits(&custom.histogram) {
             return Err(format!("histograms of more than {BUCKETS_MAX} buckets in all"));
         }
+        let limited = self.rules.histograms.limit(custom.histogram.clone());
+        let histogram = limited.map_err(|error| format!("{error} (metric: {})", custom.name))?;
         let time = custom.timestamp.filter(|_| self.rules.honor_timestamps);
         let hash = |key, text: &str| self.hasher.pair(key, self.hasher.hash(text.as_bytes()));
         let key = custom.labels.iter().fold(hash(0, &custom.name), |key, (name, value)| hash(hash(key, name), value));
-        let native = Arc::new(custom.histogram.clone());
+        let native = Arc::new(histogram);
         let slot = match self.natives.find(key) {
             Found::Again => {
                 scan.counts.kept += 1;

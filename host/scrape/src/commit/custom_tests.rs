@@ -62,11 +62,16 @@ fn classic_lines_stay_where_they_are_wanted_too() {
 #[test]
 fn what_makes_no_histogram_stays_what_it_is() {
     let mut bench = Bench::new(rules(CUSTOM));
+    // Counts that fall, that contradict the count, that are no numbers: dropped, as upstream does.
     for lines in [
-        // Counts that fall, that contradict the count, that are no numbers.
         "# TYPE h histogram\nh_bucket{le=\"1\"} 5\nh_bucket{le=\"2\"} 3\nh_count 5\n",
         "# TYPE h histogram\nh_bucket{le=\"1\"} 5\nh_bucket{le=\"+Inf\"} 6\nh_count 7\n",
         "# TYPE h histogram\nh_bucket{le=\"+Inf\"} NaN\nh_count NaN\n",
+    ] {
+        let committed = good(&mut bench, &format!("{lines}# TYPE x gauge\nx 1\n"), Format::Text);
+        assert_eq!((committed.lines, bench.histograms().len(), bench.floats().len()), (1, 0, 1), "{lines}");
+    }
+    for lines in [
         // Of another kind, of another name, without a bound.
         "# TYPE h summary\nh_sum 4\nh_count 5\n",
         "# TYPE other histogram\nh_bucket{le=\"1\"} 5\nh_bucket{le=\"+Inf\"} 6\nh_count 6\n",
@@ -79,6 +84,18 @@ fn what_makes_no_histogram_stays_what_it_is() {
     }
     let error = bench.scrape(Ok((b"# TYPE h histogram\nh_count 1\nh_sum\n", Format::Text))).error.expect("a bad line");
     assert!(error.starts_with("line 3, column 6: "), "the place is that in the body: {error}");
+}
+
+/// A limit on buckets holds for custom ones, too; they have no coarser schema.
+#[test]
+fn too_many_custom_buckets_fail_the_scrape() {
+    let lines = "# TYPE h histogram\nh_bucket{le=\"1\"} 5\nh_bucket{le=\"2\"} 6\nh_bucket{le=\"+Inf\"} 7\nh_count 7\nh_sum 9\n";
+    for (bucket_limit, fails) in [(0, false), (3, false), (2, true)] {
+        let mut bench = Bench::new(rules(HistogramRules { bucket_limit, ..CUSTOM }));
+        let error = bench.scrape(Ok((lines.as_bytes(), Format::Text))).error;
+        let text = "a native histogram has 3 buckets, native_histogram_bucket_limit is 2 (metric: h)";
+        assert_eq!(error.as_deref(), fails.then_some(text), "{bucket_limit}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use model::{FamilyKind, Histogram, LabelSet, TimestampMs};
 use super::natives::{BUCKETS_MAX, Found};
 use super::{Committer, Scan};
 use crate::layout::{Layout, Resync, Slot};
-use crate::native::from_classic;
+use crate::native::{Unconverted, from_classic};
 use crate::sample_labels::labels_of;
 use crate::timed::Taken;
 
@@ -86,7 +86,14 @@ impl Committer {
             let native = if rules.native && histogram.is_native() {
                 Some(rules.limit(histogram.native()?).map_err(|error| format!("{error} (metric: {})", metric.family.name))?)
             } else if rules.custom_buckets && histogram.has_classic_buckets() {
-                from_classic(&value, metric.family.kind == FamilyKind::GaugeHistogram)?
+                match from_classic(&value, metric.family.kind == FamilyKind::GaugeHistogram)? {
+                    Ok(custom) => Some(rules.limit(custom).map_err(|error| format!("{error} (metric: {})", metric.family.name))?),
+                    Err(Unconverted::Large) => None,
+                    // As upstream, which drops the lines where it is text, and fails here.
+                    Err(Unconverted::Contradicting) => {
+                        return Err(format!("the buckets of a histogram contradict each other (metric: {})", metric.family.name));
+                    }
+                }
             } else {
                 None
             };
