@@ -348,6 +348,7 @@ const pages = [
   ["/alerts", ".card", "alerts"],
   ["/plugins", ".plugin", "plugins"],
   ["/queries", "[data-query], .look strong", "queries"],
+  ["/tsdb-status", ".card tbody tr", "tsdb-status"],
   ["/welcome", ".welcome li.card", "welcome"],
 ];
 for (const [path, selector, name] of pages) {
@@ -638,7 +639,7 @@ await check("an address without a page says so", async () => {
 for (const theme of ["light", "dark"]) {
   await check(`nothing keeps people out, ${theme}`, async () => {
     const found = [];
-    for (const path of ["/", "/targets", "/alerts", "/plugins", "/queries", "/dashboards", "/welcome"]) {
+    for (const path of ["/", "/targets", "/alerts", "/plugins", "/queries", "/tsdb-status", "/dashboards", "/welcome"]) {
       await page.goto(`${origin}${path}?theme=${theme}&refresh=off`);
       await page.waitForSelector("[data-panel], .card, .targets, .rows, .list, .look");
       if (path === "/") await allDrawn();
@@ -692,7 +693,7 @@ for (const [tag, other] of [
     const found = [];
     for (const width of [1280, 360]) {
       await page.setViewportSize({ width, height: 800 });
-      for (const path of ["/", "/targets", "/alerts", "/plugins", "/queries", "/dashboards", "/welcome", "/explore", "/d/nothing-here"]) {
+      for (const path of ["/", "/targets", "/alerts", "/plugins", "/queries", "/tsdb-status", "/dashboards", "/welcome", "/explore", "/d/nothing-here"]) {
         expected = (url) => url.includes("nothing-here");
         await page.goto(`${origin}${path}?theme=light&lang=${tag}&refresh=off`);
         await page.waitForSelector("[data-panel], .card, .targets, .rows, .list, .look, .explore");
@@ -714,6 +715,19 @@ for (const [tag, other] of [
     assert(found.length === 0, found.join("\n"));
   });
 }
+
+await check("an empty panel says why in the language of the page", async () => {
+  const hints = [{ kind: "no-metric", metric: "x_total", text: "no series is named x_total in this time range" }];
+  const data = { view: { kind: "empty", value: hints[0].text }, frames: [], configs: [], warnings: [], queries: [], hints };
+  await page.route("**/panels/*/view", (route) => route.fulfill({ json: { status: "success", data } }));
+  for (const tag of ["ko", "en"]) {
+    await page.goto(`${origin}/?theme=light&lang=${tag}&refresh=off`);
+    await page.waitForSelector('[data-state="empty"] .look');
+    const said = await page.locator('[data-state="empty"] .look').first().innerText();
+    assert(said.includes(tables[tag]["hint.no-metric"].replace("{metric}", "x_total")), `${tag}: ${said}`);
+  }
+  await page.unroute("**/panels/*/view");
+});
 
 await check("the switch changes the language, the address and what is remembered", async () => {
   await page.goto(`${origin}/targets?theme=light&lang=en&refresh=off`);
