@@ -30,6 +30,7 @@ mod maintain;
 pub mod measuring;
 mod merge;
 mod options;
+mod pace;
 pub mod prometheus;
 mod recovery;
 mod select;

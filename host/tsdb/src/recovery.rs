@@ -339,7 +339,7 @@ impl Recovery {
                 head.build_on(&state);
             }
             // A group of which blocks had everything was forgotten, and began anew with what came then, be it older.
-            if row.key.is_some() && head.pages.is_empty() && head.open.is_empty() && row.time <= head.newest {
+            if row.key.is_some() && head.pages.is_empty() && head.open.is_empty() && head.late.is_empty() && row.time <= head.newest {
                 head.newest = TimestampMs::MIN;
             }
             head.commit_row(record);

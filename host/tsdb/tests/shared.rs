@@ -212,6 +212,36 @@ fn what_was_deleted_of_the_newest_row_can_be_written_again() {
     assert_eq!(read_all(life.db()), expected);
 }
 
+/// After a restart the group has late rows alone: what they were late for is in a block, and its segment gone.
+#[test]
+fn late_samples_that_are_all_there_is_of_a_group_are_deleted_and_count_as_before() {
+    for delete in [true, false] {
+        let mut life = Life::new(SimDisk::default(), |options| options.out_of_order_window_ms = 20 * H);
+        let mut one = Feeder::open(life.db(), "g");
+        one.row(NOON, &[("n=1", 1.0)]);
+        life.pass(3 * H);
+        life.pass(2 * MIN);
+        one.row(NOON - 1000, &[("n=1", 2.0)]);
+        life.pass(2 * MIN);
+        assert_eq!(life.files("wal").len(), 1, "the first segment is gone");
+        life.restart_with(vec![one]);
+        let all = |late: f64| stored(&[("n=1", &[(NOON - 1000, late), (NOON, 1.0)])]);
+        assert_eq!(read_all(life.db()), all(2.0));
+        let mut one = Feeder::open(life.db(), "g");
+        if delete {
+            life.db().delete(&[vec![matcher("n", MatchOp::Equal, "1")]], ALWAYS).expect("it deletes");
+            assert_eq!(read_all(life.db()), Stored::new());
+            assert_eq!(one.row(NOON - 1000, &[("n=1", 3.0)]).accepted, 1);
+        } else {
+            assert_eq!(one.row(NOON - 1000, &[("n=1", 3.0)]).duplicate, 1);
+        }
+        let expected = if delete { stored(&[("n=1", &[(NOON - 1000, 3.0)])]) } else { all(2.0) };
+        assert_eq!(read_all(life.db()), expected);
+        life.restart_with(vec![one]);
+        assert_eq!(read_all(life.db()), expected);
+    }
+}
+
 const GROUPS: [&str; 4] = ["m", "a", "z", "b"];
 
 /// A store that is too simple to be wrong: of a series and a time, what was written first.

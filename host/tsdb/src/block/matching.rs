@@ -5,6 +5,10 @@ use roaring::{MultiOps, RoaringBitmap};
 
 use super::BlockDamage;
 use super::reader::Block;
+use crate::pace;
+
+/// Lists of columns that are held at a time while they become one.
+const LISTS_AT_ONCE: usize = 256;
 
 impl Block {
     /// The columns whose labels satisfy all matchers. As in Prometheus, a label that is absent has the empty value.
@@ -64,6 +68,7 @@ impl Block {
                     if wanted(value) {
                         pairs.push(pair);
                     }
+                    !pace::over(pace::VALUE)
                 };
                 self.symbols.each_value(name, prefix, &mut each).map_err(|_| self.bad_symbols())?;
             }
@@ -71,7 +76,15 @@ impl Block {
         if let [pair] = pairs[..] {
             return self.postings(pair);
         }
-        let lists = pairs.into_iter().map(|pair| self.postings(pair)).collect::<Result<Vec<_>, _>>()?;
-        Ok(lists.union())
+        let mut all = RoaringBitmap::new();
+        for some in pairs.chunks(LISTS_AT_ONCE) {
+            let lists = some.iter().map(|pair| self.postings(*pair)).collect::<Result<Vec<_>, _>>()?;
+            let numbers: u64 = lists.iter().map(RoaringBitmap::len).sum();
+            all |= lists.union();
+            if pace::over(some.len() * pace::LABELS + numbers as usize / pace::NUMBERS) {
+                break;
+            }
+        }
+        Ok(all)
     }
 }

@@ -164,7 +164,11 @@ impl Block {
     /// Values of a label, sorted.
     pub(crate) fn label_values(&self, name: &str) -> Result<Vec<String>, BlockDamage> {
         let mut values = Vec::new();
-        self.symbols.each_value(name, "", |value, _| values.push(value.to_owned())).map_err(|_| self.bad_symbols())?;
+        let each = |value: &str, _| {
+            values.push(value.to_owned());
+            true
+        };
+        self.symbols.each_value(name, "", each).map_err(|_| self.bad_symbols())?;
         Ok(values)
     }
 

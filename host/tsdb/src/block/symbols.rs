@@ -105,8 +105,8 @@ fn guarded<T>(look: impl FnOnce() -> Result<T, Malformed>) -> Result<T, Malforme
     catch_unwind(AssertUnwindSafe(look)).unwrap_or(Err(Malformed))
 }
 
-/// What a walk does at a key or node.
-type Each<'a> = &'a mut dyn FnMut(&[u8], u64);
+/// What a walk does at a key or node. Whether to go on.
+type Each<'a> = &'a mut dyn FnMut(&[u8], u64) -> bool;
 
 impl Symbols {
     /// None if the bytes are not an fst. Its nodes are looked at when they are needed; the crate's own checksum, which would
@@ -127,8 +127,9 @@ impl Symbols {
         found.map(|found| u32::try_from(found.value()).map_err(|_| Malformed)).transpose()
     }
 
-    /// Each value of a name that begins with a text, ascending by bytes, with the number of the pair.
-    pub(super) fn each_value(&self, name: &str, beginning: &str, mut each: impl FnMut(&str, u32)) -> Result<(), Malformed> {
+    /// Each value of a name that begins with a text, ascending by bytes, with the number of the pair. `each` says whether to
+    /// go on.
+    pub(super) fn each_value(&self, name: &str, beginning: &str, mut each: impl FnMut(&str, u32) -> bool) -> Result<(), Malformed> {
         let prefix = [name.as_bytes(), &[BETWEEN], beginning.as_bytes()].concat();
         let (mut good, mut whole) = (true, String::new());
         self.walk(&prefix, false, &mut |rest, number| match (std::str::from_utf8(rest), u32::try_from(number)) {
@@ -136,9 +137,12 @@ impl Symbols {
                 whole.clear();
                 whole.push_str(beginning);
                 whole.push_str(rest);
-                each(&whole, number);
+                each(&whole, number)
             }
-            _ => good = false,
+            _ => {
+                good = false;
+                true
+            }
         })?;
         if good { Ok(()) } else { Err(Malformed) }
     }
@@ -147,9 +151,12 @@ impl Symbols {
     pub(super) fn names(&self) -> Result<Vec<String>, Malformed> {
         let mut names = Vec::new();
         let mut good = true;
-        self.walk(&[], true, &mut |name, _| match String::from_utf8(name.to_vec()) {
-            Ok(name) => names.push(name),
-            Err(_) => good = false,
+        self.walk(&[], true, &mut |name, _| {
+            match String::from_utf8(name.to_vec()) {
+                Ok(name) => names.push(name),
+                Err(_) => good = false,
+            }
+            true
         })?;
         names.sort_unstable();
         if good { Ok(names) } else { Err(Malformed) }
@@ -175,7 +182,9 @@ impl Symbols {
                 fruitless = if found { 0 } else { fruitless + 1 };
                 if found {
                     left = left.checked_sub(1).ok_or(Malformed)?;
-                    each(&key, output.value().wrapping_add(node.final_output().value()));
+                    if !each(&key, output.value().wrapping_add(node.final_output().value())) {
+                        return Ok(());
+                    }
                 }
                 if fruitless > 2 * steps_max {
                     return Err(Malformed);

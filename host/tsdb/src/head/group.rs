@@ -48,7 +48,7 @@ pub(crate) struct GroupHead {
     pub(crate) open: OpenRows,
     /// Rows that were ever sealed: the number of the first open row.
     pub(crate) rows_sealed: u64,
-    /// Time of the newest row, also when that has been dropped.
+    /// Time of the newest row, also when that has been dropped; of one that is known, after a restart.
     pub(crate) newest: TimestampMs,
     pub(crate) late: LateRows,
     /// Start timestamps by series and the time from which on they hold.
@@ -135,6 +135,8 @@ impl GroupHead {
         let of = |slot: &u32| owners.get(*slot as usize).copied().filter(|series| *series != NO_SERIES);
         let histograms = histograms.iter().filter_map(|(slot, histogram)| Some((of(slot)?, histogram.clone()))).collect();
         self.late.push(time, stamp, samples, histograms);
+        // After a restart the newer rows that it was late for may be in blocks, and their segment gone.
+        self.newest = self.newest.max(time);
     }
 
     /// Notes from when on the series began to count.

@@ -14,6 +14,7 @@ use model::{ABSENT_BITS, HISTOGRAM_BITS, Histogram, TimeRange, TimestampMs};
 use self::pick::Picked;
 use self::walk::Walk;
 use super::records::{Snapshot, Stored};
+use crate::pace;
 use crate::wal::sections::read_histograms;
 
 /// Samples of the wanted slots in open rows.
@@ -32,6 +33,8 @@ pub(super) struct OpenTable {
     histograms: Vec<(u32, u32, Arc<Histogram>)>,
     /// Place, row and stamp of samples that joined a row after its first record, by both; if that was asked for.
     joined: Vec<(u32, u32, i64)>,
+    /// Nobody waits for the rows any more, and they are not all.
+    pub(super) stopped: bool,
 }
 
 impl OpenTable {
@@ -60,6 +63,10 @@ impl OpenTable {
         for record in open.records() {
             let record = record?;
             if record.time > range.end {
+                break;
+            }
+            if pace::over(pace::COLUMN + width) {
+                table.stopped = true;
                 break;
             }
             walk.record(&record)?;

@@ -1,19 +1,19 @@
 //! What queries see of a group.
 
-use std::collections::HashMap;
-use std::ops::Range;
+mod rows;
+
 use std::sync::Arc;
 
 use model::{ABSENT_BITS, Histogram, StartTimestampMs, TimeRange, TimestampMs};
 
+use self::rows::{Rows, find_slots};
 use super::group::{Group, PAGE_ROWS};
-use super::joined::{self, Joined};
 use super::late::LateRow;
-use super::open::OpenTable;
 use super::page::Page;
 use super::records::Snapshot;
 use super::slots::Layout;
 use crate::column::bits::get;
+use crate::pace;
 use crate::wal::row::Packed;
 
 /// A series in a group: its id and the slot it may have.
@@ -50,6 +50,20 @@ pub(crate) struct Columns {
 /// Memory does not hold what was put there.
 #[derive(Debug)]
 pub(crate) struct PageDamaged;
+
+/// Why there are no samples.
+#[derive(Debug)]
+pub(crate) enum NotRead {
+    Damaged,
+    /// Nobody waits for them any more.
+    Stopped,
+}
+
+impl From<PageDamaged> for NotRead {
+    fn from(_: PageDamaged) -> Self {
+        Self::Damaged
+    }
+}
 
 impl View {
     /// The group as it is now. Nothing is decoded or copied.
@@ -95,10 +109,13 @@ impl View {
     }
 
     /// Decodes. Locks nothing. `exact`: with the place of each sample in the order of writing, for series that other groups have too.
-    pub(crate) fn read(&self, exact: bool) -> Result<Columns, PageDamaged> {
-        let rows = Rows::new(self, exact).ok_or(PageDamaged)?;
+    pub(crate) fn read(&self, exact: bool) -> Result<Columns, NotRead> {
+        let rows = Rows::new(self, exact)?;
         let mut out = Columns { times: rows.times.clone(), stamps: rows.stamps.clone(), ..Columns::default() };
         for at in 0..self.wanted.len() {
+            if pace::over(pace::COLUMN + rows.times.len() / 4) {
+                return Err(NotRead::Stopped);
+            }
             let mut column = Vec::with_capacity(rows.times.len());
             rows.column(at, &mut column)?;
             out.columns.push(column);
@@ -119,8 +136,8 @@ impl View {
     }
 
     /// The rows by time, but for late ones; columns are decoded when they are asked for.
-    pub(crate) fn rows(&self) -> Result<Rows<'_>, PageDamaged> {
-        Rows::new(self, false).ok_or(PageDamaged)
+    pub(crate) fn rows(&self) -> Result<Rows<'_>, NotRead> {
+        Rows::new(self, false)
     }
 
     /// The columns with late samples in their places, where there are none.
@@ -185,109 +202,9 @@ impl Columns {
     }
 }
 
-/// Rows of a view by time.
-pub(crate) struct Rows<'a> {
-    pub(crate) times: Vec<TimestampMs>,
-    /// Place of each in the order of writing.
-    pub(crate) stamps: Vec<i64>,
-    pages: Vec<PageRows<'a>>,
-    /// Slots of the wanted series in each layout that pages have.
-    slots: Vec<Vec<Option<u32>>>,
-    open: OpenTable,
-}
-
-/// Rows of a page, the number of the first among all, and which of the lists of slots is its.
-struct PageRows<'a> {
-    page: &'a Page,
-    rows: Range<usize>,
-    first: usize,
-    slots: usize,
-    /// Samples that joined their row later, if that was asked for.
-    joined: Vec<Joined>,
-}
-
-impl<'a> Rows<'a> {
-    fn new(view: &'a View, exact: bool) -> Option<Self> {
-        let (mut times, mut stamps) = (Vec::with_capacity(view.rows_max), Vec::with_capacity(view.rows_max));
-        let (mut pages, mut slots): (Vec<PageRows<'_>>, Vec<Vec<Option<u32>>>) = (Vec::new(), Vec::new());
-        let mut layout: Option<&Layout> = None;
-        for page in &view.pages {
-            let first = times.len();
-            page.times(&mut times, &mut stamps)?;
-            let of_page = times.get(first..)?;
-            let start = of_page.partition_point(|time| *time < view.range.start);
-            let end = of_page.partition_point(|time| *time <= view.range.end).max(start);
-            for list in [&mut times, &mut stamps] {
-                list.truncate(first + end);
-                list.drain(first..first + start);
-            }
-            if start == end {
-                continue;
-            }
-            // Neighbouring pages mostly share it.
-            if layout.is_none_or(|last| !Arc::ptr_eq(last, &page.layout)) {
-                slots.push(find_slots(&page.layout, &view.wanted));
-                layout = Some(&page.layout);
-            }
-            let joined = if exact { page.joined()? } else { Vec::new() };
-            pages.push(PageRows { page, rows: start..end, first, slots: slots.len() - 1, joined });
-        }
-        let open = OpenTable::read(&view.open, &find_slots(&view.layout, &view.wanted), view.range, exact)?;
-        times.extend_from_slice(&open.times);
-        stamps.extend_from_slice(&open.stamps);
-        Some(Self { times, stamps, pages, slots, open })
-    }
-
-    /// Appends the bits of a wanted series, one for each time. Returns whether some of them may be absent, stale or histograms.
-    pub(crate) fn column(&self, at: usize, out: &mut Vec<u64>) -> Result<bool, PageDamaged> {
-        let mut gaps = false;
-        for PageRows { page, rows, slots, .. } in &self.pages {
-            let from = out.len();
-            let Some(slot) = self.slots[*slots].get(at).copied().flatten() else {
-                out.resize(from + rows.len(), ABSENT_BITS);
-                gaps = true;
-                continue;
-            };
-            gaps |= page.has_gaps(slot as usize);
-            page.column(slot as usize, out).ok_or(PageDamaged)?;
-            out.truncate(from + rows.end);
-            if rows.start > 0 {
-                out.drain(from..from + rows.start);
-            }
-        }
-        Ok(self.open.column(at, out) | gaps)
-    }
-
-    /// The histograms of a wanted series: row and content, where the bits say [`model::HISTOGRAM_BITS`].
-    pub(crate) fn histograms(&self, at: usize) -> Result<Vec<(u32, Arc<Histogram>)>, PageDamaged> {
-        let mut found = Vec::new();
-        for PageRows { page, rows, first, slots, .. } in &self.pages {
-            let Some(slot) = self.slots[*slots].get(at).copied().flatten() else { continue };
-            let of_page = page.histograms(slot as usize).ok_or(PageDamaged)?;
-            let within = of_page.into_iter().filter(|(row, _)| rows.contains(&(*row as usize)));
-            found.extend(within.map(|(row, histogram)| ((first + row as usize - rows.start) as u32, histogram)));
-        }
-        let first = (self.times.len() - self.open.times.len()) as u32;
-        found.extend(self.open.histograms(at).map(|(row, histogram)| (first + row, histogram)));
-        Ok(found)
-    }
-
-    /// Samples of a wanted series that joined a row later: row and stamp, by row.
-    fn joined(&self, at: usize) -> Vec<(u32, i64)> {
-        let mut found = Vec::new();
-        for PageRows { rows, first, slots, joined, .. } in &self.pages {
-            let Some(slot) = self.slots[*slots].get(at).copied().flatten() else { continue };
-            let within = joined::of_slot(joined, slot).filter(|(row, _)| rows.contains(&(*row as usize)));
-            found.extend(within.map(|(row, stamp)| ((first + row as usize - rows.start) as u32, stamp)));
-        }
-        let first = (self.times.len() - self.open.times.len()) as u32;
-        found.extend(self.open.joined(at).map(|(row, stamp)| (first + row, stamp)));
-        found
-    }
-}
-
 impl View {
-    /// Which of the wanted series may have samples in the range: exactly for open and late rows, by pages for the rest.
+    /// Which of the wanted series may have samples in the range: exactly for open and late rows, by pages for the rest. Fewer if it is
+    /// time to stop.
     fn present(&self) -> Vec<bool> {
         let wanted = &self.wanted;
         let used = self.slots_in_open(self.range);
@@ -300,13 +217,19 @@ impl View {
                 break;
             }
             let slots = finder.slots(&page.layout, wanted);
+            let mut over = false;
             rest.retain(|at| {
+                over = over || pace::over(1);
+                if over {
+                    return false;
+                }
                 found[*at] = slots[*at].is_some_and(|slot| page.uses(slot as usize));
                 !found[*at]
             });
         }
         if !self.late.is_empty() {
-            rest.into_iter().for_each(|at| found[at] = self.late.iter().any(|row| row.get(wanted[at].0).is_some()));
+            let looks = rest.into_iter().take_while(|_| !pace::over(self.late.len()));
+            looks.for_each(|at| found[at] = self.late.iter().any(|row| row.get(wanted[at].0).is_some()));
         }
         found
     }
@@ -410,24 +333,4 @@ impl Finder {
         }
         &self.slots
     }
-}
-
-/// The slots of series in a layout. The hints are nearly always right; without them it is a search.
-fn find_slots(layout: &[u32], wanted: &[Wanted]) -> Vec<Option<u32>> {
-    let hinted = |(series, hint): &Wanted| (layout.get(*hint as usize) == Some(series)).then_some(*hint);
-    let mut slots: Vec<Option<u32>> = wanted.iter().map(hinted).collect();
-    let missing = slots.iter().filter(|slot| slot.is_none()).count();
-    if missing > 0 {
-        // A few are found faster by looking along the layout than by a table.
-        let table: HashMap<u32, u32> =
-            if missing > 8 { layout.iter().zip(0..).map(|(series, slot)| (*series, slot)).collect() } else { HashMap::new() };
-        for (slot, (series, _)) in slots.iter_mut().zip(wanted).filter(|(slot, _)| slot.is_none()) {
-            *slot = if missing > 8 {
-                table.get(series).copied()
-            } else {
-                layout.iter().position(|owner| owner == series).map(|slot| slot as u32)
-            };
-        }
-    }
-    slots
 }

@@ -7,6 +7,7 @@ use model::LabelSet;
 use model::seams::LabelKey;
 
 use super::Index;
+use crate::pace;
 
 /// Numbers for what series have of the labels that count.
 pub(crate) struct Keys<'k> {
@@ -27,7 +28,7 @@ impl<'k> Keys<'k> {
         Self { key, pairs: Vec::new(), ends: Vec::new(), table, hasher, last: None, found: Vec::new() }
     }
 
-    /// The number for each of the series.
+    /// The number for each of the series; fewer if it is time to stop.
     pub(crate) fn of(&mut self, index: &Index, ids: impl ExactSizeIterator<Item = u32>) -> Vec<u32> {
         let symbols: Vec<u32> = self.key.names.iter().filter_map(|name| index.symbols.find(name)).collect();
         let name = index.symbols.find(model::METRIC_NAME);
@@ -37,6 +38,9 @@ impl<'k> Keys<'k> {
             if without { Some(label) != name && !symbols.contains(&label) } else { symbols.contains(&label) }
         };
         for id in ids {
+            if pace::over(pace::SERIES * 2) {
+                return numbers;
+            }
             self.found.clear();
             self.found.extend(index.pairs_of(id).iter().copied().filter(|pair| counts(*pair)));
             numbers.push(self.number());

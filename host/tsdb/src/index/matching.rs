@@ -3,6 +3,7 @@
 use model::Matcher;
 
 use super::Index;
+use crate::pace;
 
 impl Index {
     /// The series that satisfy all matchers, ascending. As in Prometheus, a label that is absent has the empty value.
@@ -34,7 +35,7 @@ impl Index {
                 None => self.series_of(&self.pairs_where(name, &mut wanted)),
             });
         }
-        let mut found = found.unwrap_or_else(|| self.all().collect());
+        let mut found = found.unwrap_or_else(|| self.all_ids());
         for matcher in ruling_out {
             if found.is_empty() {
                 break;
@@ -77,11 +78,17 @@ impl Index {
     fn retain_by(&self, found: &mut Vec<u32>, name: u32, wanted: &mut dyn FnMut(Option<&str>) -> bool) {
         // Neighbours mostly have the same value.
         let mut last: Option<(Option<u32>, bool)> = None;
+        let mut over = false;
         found.retain(|id| {
+            over = over || pace::over(pace::SERIES);
+            if over {
+                return false;
+            }
             let pair = self.pairs_of(*id).iter().copied().find(|pair| self.pairs[*pair as usize].name == name);
             if let Some((_, verdict)) = last.filter(|(known, _)| *known == pair) {
                 return verdict;
             }
+            over = over || pace::over(pace::VALUE);
             let verdict = wanted(pair.map(|pair| self.symbols.get(self.pairs[pair as usize].value)));
             last = Some((pair, verdict));
             verdict
@@ -94,7 +101,11 @@ impl Index {
         if found.len().saturating_mul(8) < self.count(pairs) {
             let mut pairs = pairs.to_vec();
             pairs.sort_unstable();
-            found.retain(|id| self.pairs_of(*id).iter().any(|pair| pairs.binary_search(pair).is_ok()));
+            let mut over = false;
+            found.retain(|id| {
+                over = over || pace::over(pace::SERIES);
+                !over && self.pairs_of(*id).iter().any(|pair| pairs.binary_search(pair).is_ok())
+            });
         } else {
             let list = self.series_of(pairs);
             retain_in(&mut found, &list, true);
@@ -110,10 +121,15 @@ impl Index {
     /// The series that satisfy all matchers of any of the sets, or all series if there is no set.
     pub(crate) fn matching_any(&self, sets: &[Vec<Matcher>]) -> Vec<u32> {
         match sets {
-            [] => self.all().collect(),
+            [] => self.all_ids(),
             [one] => self.matching(one),
             many => union(many.iter().map(|set| self.matching(set)).collect()),
         }
+    }
+
+    /// All series, ascending.
+    fn all_ids(&self) -> Vec<u32> {
+        self.all().take_while(|id| !(*id as usize).is_multiple_of(pace::NUMBERS) || !pace::over(1)).collect()
     }
 
     /// How many series the matchers of the sets name at most, as far as postings tell by their lengths.
@@ -136,6 +152,9 @@ impl Index {
         for pair in pairs.into_iter().flatten() {
             let pair = &self.pairs[*pair as usize];
             let value = self.symbols.get(pair.value);
+            if pace::over(pace::VALUE) {
+                return;
+            }
             if only(value) {
                 let mut ids = Vec::new();
                 pair.postings.extend_into(&mut ids, most);
@@ -155,16 +174,23 @@ impl Index {
     /// The pairs of a label whose value is wanted.
     fn pairs_where(&self, name: &str, wanted: &mut dyn FnMut(&str) -> bool) -> Vec<u32> {
         let pairs = self.symbols.find(name).and_then(|symbol| self.names.get(&symbol));
-        let go_on = |at: usize| !at.is_multiple_of(VALUES_AT_ONCE) || !model::stop::is_due();
-        let pairs = pairs.into_iter().flatten().copied().enumerate().take_while(|(at, _)| go_on(*at)).map(|(_, pair)| pair);
+        let pairs = pairs.into_iter().flatten().copied().take_while(|_| !pace::over(pace::VALUE));
         pairs.filter(|pair| wanted(self.symbols.get(self.pairs[*pair as usize].value))).collect()
     }
 
     /// The series that have one of these pairs, ascending.
     fn series_of(&self, pairs: &[u32]) -> Vec<u32> {
-        let mut found = Vec::with_capacity(self.count(pairs));
+        let count = self.count(pairs);
+        if pairs.len() > 1 && count >= self.series.len() / BITS_PER_NUMBER {
+            return self.series_of_many(pairs, count);
+        }
+        let mut found = Vec::with_capacity(count);
         for pair in pairs {
-            self.pairs[*pair as usize].postings.extend_into(&mut found, usize::MAX);
+            let postings = &self.pairs[*pair as usize].postings;
+            if pace::over(1 + postings.len() / pace::NUMBERS) {
+                return found;
+            }
+            postings.extend_into(&mut found, usize::MAX);
         }
         // A series has one value for a name, so that nothing comes twice. Lists ascend, which this sort makes use of.
         if pairs.len() > 1 {
@@ -172,10 +198,36 @@ impl Index {
         }
         found
     }
+
+    /// Likewise, where there are so many that a bit for each number takes no more room than they do: nothing needs to be sorted.
+    fn series_of_many(&self, pairs: &[u32], count: usize) -> Vec<u32> {
+        let (mut bits, mut list) = (vec![0_u64; self.series.len().div_ceil(64)], Vec::new());
+        for pair in pairs {
+            let postings = &self.pairs[*pair as usize].postings;
+            if pace::over(1 + postings.len() / pace::NUMBERS) {
+                return Vec::new();
+            }
+            list.clear();
+            postings.extend_into(&mut list, usize::MAX);
+            list.iter().for_each(|id| bits[*id as usize / 64] |= 1 << (id % 64));
+        }
+        let mut found = Vec::with_capacity(count);
+        for (word, first) in bits.into_iter().zip((0..).step_by(64)) {
+            if pace::over(1 + word.count_ones() as usize / pace::NUMBERS) {
+                return found;
+            }
+            let mut word = word;
+            while word != 0 {
+                found.push(first + word.trailing_zeros());
+                word &= word - 1;
+            }
+        }
+        found
+    }
 }
 
-/// Values that are looked at between two looks at whether to stop. A pattern may take microseconds for each.
-const VALUES_AT_ONCE: usize = 1024;
+/// A number in a list takes as much room as so many bits.
+const BITS_PER_NUMBER: usize = 32;
 
 fn union(lists: Vec<Vec<u32>>) -> Vec<u32> {
     let mut all = lists.concat();
@@ -186,8 +238,13 @@ fn union(lists: Vec<Vec<u32>>) -> Vec<u32> {
 
 /// Keeps what is (or is not) in `list`. Both ascend.
 fn retain_in(found: &mut Vec<u32>, list: &[u32], inside: bool) {
-    let mut rest = list;
+    let (mut rest, mut at, mut over) = (list, 0_usize, false);
     found.retain(|id| {
+        at += 1;
+        over = over || at.is_multiple_of(pace::NUMBERS) && pace::over(1);
+        if over {
+            return false;
+        }
         // Galloping would be better where the lists differ much in length; a binary search is near enough.
         let skip = if rest.first().is_some_and(|next| next < id) { rest.partition_point(|other| other < id) } else { 0 };
         rest = &rest[skip..];

@@ -12,6 +12,7 @@ use super::merge_blocks::MergeError;
 use super::tend::TendReport;
 use super::tombstones::SUFFIX;
 use crate::db::Db;
+use crate::pace;
 
 /// What [`Db::delete`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl Db {
         let end = range.end.saturating_add(1);
         // What the retention dropped is in none of both, and yet in the log until its segment goes.
         let dropped = inner.cutoff(inner.options.clock.now()).filter(|cutoff| range.start < *cutoff).map(|cutoff| cutoff.min(end));
-        let end = if inner.series_in(matcher_sets, range).is_empty() { dropped } else { Some(end) };
+        let end = if inner.series_in(matcher_sets, range)?.is_empty() { dropped } else { Some(end) };
         if let Some(end) = end {
             let mut flush = inner.flush_state();
             let position = inner.visible_end();
@@ -54,6 +55,10 @@ impl Db {
             for matchers in matcher_sets {
                 columns |=
                     loaded.block.matching(matchers).map_err(|damage| SelectError::Failed(format!("a block is damaged: {damage}")))?;
+            }
+            // What was found is not right if it was time to stop.
+            if pace::look() {
+                return Err(SelectError::Stopped);
             }
             // Columns of groups without a row in the range have nothing to delete.
             let mut within = RoaringBitmap::new();

@@ -6,11 +6,21 @@ use std::sync::Arc;
 use model::seams::{ColumnRef, ColumnSamples, GroupSamples, SelectError, SelectedGroup};
 use model::{ABSENT_BITS, HISTOGRAM_BITS, Histogram, LabelSet, StartTimestampMs, TimeRange, TimestampMs};
 
+use super::worked;
 use crate::block::BlockDamage;
-use crate::head::read::{Columns, PageDamaged, View};
+use crate::head::read::{Columns, NotRead, View};
 use crate::life::blocks::Loaded;
 use crate::life::tombstones::SharedTombstones;
 use crate::merge::{Cells, RowPlan, Times};
+use crate::pace;
+
+/// Ticks of decoding of a block at a time, about.
+const TICKS_AT_ONCE: usize = 2 * pace::EVERY;
+
+/// What decoding a column takes.
+fn column_ticks(rows: usize) -> usize {
+    pace::COLUMN + rows / 4
+}
 
 /// Series that are in the same places.
 pub(super) struct Selected {
@@ -55,7 +65,23 @@ impl Part {
                 Ok(Read { times: Times { times, rank: u64::MAX, stamps }, columns, warnings: Vec::new() })
             }
             Self::Block { loaded, group, ids, tombstones } => {
-                let mut read = read_block(loaded, *group, ids, range);
+                let mut read = Read::default();
+                let rows_max = loaded.block.group(*group).map_or(1, |group| group.rows as usize).max(1);
+                for ids in ids.chunks((TICKS_AT_ONCE / column_ticks(rows_max)).max(1)) {
+                    let mut some = read_block(loaded, *group, ids, range);
+                    worked(ids.len() * column_ticks(some.times.times.len()))?;
+                    // Of what is damaged there are no times, and no samples at any.
+                    if read.times.times.len() < some.times.times.len() {
+                        read.times = some.times;
+                    }
+                    read.columns.append(&mut some.columns);
+                    some.warnings.retain(|told| !read.warnings.contains(told));
+                    read.warnings.append(&mut some.warnings);
+                }
+                let rows = read.times.times.len();
+                for cells in read.columns.iter_mut().filter(|cells| cells.bits.len() < rows) {
+                    *cells = Cells::absent(rows);
+                }
                 if !tombstones.is_empty() {
                     for (id, cells) in ids.iter().zip(&mut read.columns) {
                         tombstones.apply(*id, &read.times.times, &mut cells.bits);
@@ -139,11 +165,12 @@ impl Selected {
         }
         let plan = RowPlan::new(&tables);
         let merged = (0..columns.iter().map(Vec::len).max().unwrap_or(0)).map(|at| {
+            worked(column_ticks(plan.times.len()))?;
             // Taken, so that memory is held once.
             let of_parts: Vec<Option<Cells>> = columns.iter_mut().map(|part| part.get_mut(at).and_then(Option::take)).collect();
-            plan.apply(&of_parts.iter().map(Option::as_ref).collect::<Vec<_>>())
+            Ok(plan.apply(&of_parts.iter().map(Option::as_ref).collect::<Vec<_>>()))
         });
-        let merged = merged.collect();
+        let merged = merged.collect::<Result<Vec<_>, SelectError>>()?;
         Ok((plan.times, merged, warnings))
     }
 }
@@ -177,6 +204,7 @@ impl SelectedGroup for Selected {
             let rows = view.rows().map_err(damaged)?;
             let mut bits = Vec::with_capacity(rows.times.len());
             for series in 0..view.wanted().len() {
+                worked(column_ticks(rows.times.len()))?;
                 bits.clear();
                 let gaps = rows.column(series, &mut bits).map_err(damaged)?;
                 let histograms = if gaps && bits.contains(&HISTOGRAM_BITS) {
@@ -236,6 +264,11 @@ fn samples(cells: Cells) -> ColumnSamples {
     if histograms.is_empty() { ColumnSamples::Floats(floats) } else { ColumnSamples::Mixed { floats, histograms } }
 }
 
-fn damaged(_: PageDamaged) -> SelectError {
-    SelectError::Failed("a page of samples in memory does not decode; the machine's memory may be faulty".to_owned())
+fn damaged(why: impl Into<NotRead>) -> SelectError {
+    match why.into() {
+        NotRead::Stopped => SelectError::Stopped,
+        NotRead::Damaged => {
+            SelectError::Failed("a page of samples in memory does not decode; the machine's memory may be faulty".to_owned())
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State as Shared};
 use axum::response::Response;
 use model::seams::{Select, SelectError};
+use model::stop::Stop;
 use model::{Matcher, TimeRange};
 use serde::Serialize;
 
@@ -34,7 +35,11 @@ async fn answer<T: Serialize + Send + 'static>(
     let (select, bytes) = (Arc::clone(&app.state.select), app.state.limits.answer_bytes);
     let work = Arc::new(move |sink: &mut Sink| {
         // As upstream, a range that ends before it begins is no error: there is nothing in it.
-        let items = if range.end < range.start { Vec::new() } else { ask(&*select)? };
+        let found = if range.end < range.start { Ok(Vec::new()) } else { ask(&*select) };
+        let items = found.map_err(|error| match error {
+            SelectError::Stopped => ApiError::timeout("what was asked for was not found in time; ask for less, or set limit"),
+            error => error.into(),
+        })?;
         let mut warnings = select.warnings(range);
         let mut rest = items.iter();
         sink.raw(r#"{"status":"success","data":["#);
@@ -69,7 +74,11 @@ async fn answer<T: Serialize + Send + 'static>(
     {
         return answer;
     }
-    stream::answer(&app.runner, &app.state.limits, JSON, move |_, sink| work(sink)).await
+    stream::answer(&app.runner, &app.state.limits, JSON, move |limits, sink| {
+        let stop = Stop { cancel: limits.cancel, deadline: limits.deadline, ..Stop::default() };
+        model::stop::within(&stop, || work(sink))
+    })
+    .await
 }
 
 /// So many are found and written in less than [`crate::run::AT_ONCE`].

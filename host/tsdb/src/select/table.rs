@@ -1,0 +1,165 @@
+//! The series of a selection from blocks and head, and in which parts each is.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLockReadGuard};
+
+use hashbrown::HashMap;
+use model::seams::{SelectError, SelectRequest};
+use model::{LabelSet, Matcher, TimeRange, stop};
+use roaring::RoaringBitmap;
+
+use super::{LABELS_AT_ONCE, SERIES_BYTES, failed, go_on, worked};
+use crate::db::Db;
+use crate::head::read::View;
+use crate::life::blocks::Loaded;
+use crate::pace;
+
+/// Columns of a block, by group, ascending.
+pub(super) type ByGroup = BTreeMap<u32, Vec<u32>>;
+
+/// The columns of a block that satisfy the matchers of any set (or all) and may have samples in the range, by group.
+pub(super) fn columns_in(loaded: &Loaded, sets: &[&[Matcher]], range: TimeRange) -> Result<ByGroup, SelectError> {
+    let block = &loaded.block;
+    let mut found = RoaringBitmap::new();
+    if sets.is_empty() {
+        found.insert_range(0..block.columns());
+    }
+    for matchers in sets {
+        found |= block.matching(matchers).map_err(failed)?;
+    }
+    // What was found is not all if it was time to stop.
+    go_on()?;
+    let tombstones = loaded.tombstones();
+    let mut groups = ByGroup::new();
+    let mut ids = found.iter().peekable();
+    while let Some(first) = ids.next() {
+        let number = block.group_of(first).map_err(failed)?;
+        let group = block.group(number).map_err(failed)?;
+        let mut columns = vec![first];
+        while let Some(id) = ids.next_if(|id| *id < group.columns.end) {
+            columns.push(id);
+        }
+        worked(pace::LABELS + columns.len() / pace::NUMBERS)?;
+        if group.time_min > range.end || range.start > group.time_max {
+            continue;
+        }
+        if !tombstones.is_empty() {
+            let gone = tombstones.wholly(group.time_min.max(range.start), group.time_max.min(range.end));
+            columns.retain(|id| !gone.contains(*id));
+        }
+        if !columns.is_empty() {
+            groups.insert(number, columns);
+        }
+    }
+    Ok(groups)
+}
+
+/// The series of a selection, and in which parts each is.
+#[derive(Default)]
+pub(super) struct Table {
+    /// Part, and place among the part's series.
+    series: Vec<(LabelSet, Vec<(u32, u32)>)>,
+}
+
+/// Parts, the series that are in all of them, and of each part their columns.
+pub(super) type Together = (Vec<u32>, Vec<LabelSet>, Vec<Vec<usize>>);
+
+impl Table {
+    /// Series with the same parts become one group.
+    pub(super) fn into_groups(self) -> Result<Vec<Together>, SelectError> {
+        let mut groups: Vec<Together> = Vec::new();
+        let mut group_of: HashMap<Vec<u32>, usize> = HashMap::new();
+        let mut last: Option<usize> = None;
+        for (labels, places) in self.series {
+            worked(pace::SERIES * 2)?;
+            // Neighbours mostly have the same parts.
+            let same = |at: &usize| groups[*at].0.iter().eq(places.iter().map(|(part, _)| part));
+            let at = last.filter(same).unwrap_or_else(|| {
+                let parts: Vec<u32> = places.iter().map(|(part, _)| *part).collect();
+                *group_of.entry(parts).or_insert_with_key(|parts| {
+                    groups.push((parts.clone(), Vec::new(), vec![Vec::new(); parts.len()]));
+                    groups.len() - 1
+                })
+            });
+            last = Some(at);
+            let (_, all_labels, columns) = &mut groups[at];
+            all_labels.push(labels);
+            for (column, (_, of)) in columns.iter_mut().zip(places) {
+                column.push(of as usize);
+            }
+        }
+        Ok(groups)
+    }
+}
+
+/// Where parts come from, with the series that were found there.
+pub(super) enum Source {
+    Block(Arc<Loaded>, u32, Vec<u32>),
+    Head(View),
+}
+
+/// The head's part of a selection, whether each series is in one group alone, and what keeps its series from being removed.
+pub(super) type HeadParts<'a> = (Vec<View>, bool, RwLockReadGuard<'a, ()>);
+
+impl Db {
+    /// The series of blocks and head, each once.
+    pub(super) fn table(
+        &self,
+        request: &SelectRequest<'_>,
+        blocks: &[Arc<Loaded>],
+        places: &mut Vec<Source>,
+    ) -> Result<(Table, RwLockReadGuard<'_, ()>), SelectError> {
+        let range = request.range;
+        let mut table = Table::default();
+        let mut by_labels: HashMap<LabelSet, usize> = HashMap::new();
+        for loaded in blocks {
+            for (group, ids) in columns_in(loaded, &[request.matchers], range)? {
+                go_on()?;
+                let part = places.len() as u32;
+                let mut at_part = 0;
+                for some in ids.chunks(LABELS_AT_ONCE) {
+                    let labels = loaded.block.labels_of(some.iter().copied()).map_err(failed)?;
+                    worked(labels.len() * pace::LABELS)?;
+                    stop::take(labels.iter().map(|labels| labels.bytes() + SERIES_BYTES).sum());
+                    for labels in labels {
+                        worked(pace::LABELS)?;
+                        let at = *by_labels.entry(labels).or_insert_with_key(|labels| {
+                            table.series.push((labels.clone(), Vec::new()));
+                            table.series.len() - 1
+                        });
+                        table.series[at].1.push((part, at_part));
+                        at_part += 1;
+                    }
+                }
+                places.push(Source::Block(Arc::clone(loaded), group, ids));
+            }
+        }
+        // Taken once blocks were read: who waits to remove series keeps all others from adding any.
+        let (head, _, gate) = self.head(request)?;
+        let mut by_id: HashMap<u32, usize> = HashMap::new();
+        for view in head {
+            let part = places.len() as u32;
+            let labels = self.0.labels_of(view.wanted().iter().map(|(id, _)| *id))?;
+            for ((at_part, wanted), labels) in view.wanted().iter().enumerate().zip(labels) {
+                worked(pace::LABELS)?;
+                let at = *by_id.entry(wanted.0).or_insert_with(|| {
+                    by_labels.get(&labels).copied().unwrap_or_else(|| {
+                        table.series.push((labels, Vec::new()));
+                        table.series.len() - 1
+                    })
+                });
+                table.series[at].1.push((part, at_part as u32));
+            }
+            places.push(Source::Head(view));
+        }
+        Ok((table, gate))
+    }
+
+    /// The head's part of a selection, whether each series is in one group alone, and what keeps its series from being removed.
+    pub(super) fn head(&self, request: &SelectRequest<'_>) -> Result<HeadParts<'_>, SelectError> {
+        let gate = self.0.new_columns();
+        let ids = self.0.index().matching(request.matchers);
+        let (views, apart) = self.0.present(&ids, request.range)?;
+        Ok((views.into_iter().map(|(_, view)| view).collect(), apart, gate))
+    }
+}
