@@ -54,6 +54,7 @@ pub(crate) mod tests {
     use std::cell::RefCell;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Instant;
 
     /// What this thread counted.
     #[derive(Clone, Debug, Default)]
@@ -65,6 +66,8 @@ pub(crate) mod tests {
         since: usize,
         /// Once so many were counted, this is set.
         cancel: Option<(usize, Arc<AtomicBool>)>,
+        /// When that was.
+        pub(crate) canceled: Option<Instant>,
     }
 
     thread_local! {
@@ -80,6 +83,7 @@ pub(crate) mod tests {
                 && counted.ticks >= *at
             {
                 cancel.store(true, Ordering::Relaxed);
+                counted.canceled.get_or_insert_with(Instant::now);
             }
         });
     }

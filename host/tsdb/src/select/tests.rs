@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use model::seams::{Append, LabelKey, Row, Select, SelectError, SelectRequest};
 use model::stop::{self, Stop};
@@ -120,9 +120,11 @@ fn c1_between_two_looks_there_is_a_bounded_amount_of_work_and_a_look_ends_it() {
             // A row of the widest group, or some columns of a block, are the longest step.
             let most = 3 * EVERY + series;
             assert!(all.longest <= most, "{what}: {all:?}");
+            let mut slowest = Duration::ZERO;
             for part in [1, 3, 5, 7] {
                 let at = all.ticks * part / 8;
                 let (result, until) = asked(&db, &ask, Some(at));
+                slowest = slowest.max(until.canceled.map(|canceled| canceled.elapsed()).unwrap_or_default());
                 // Within the last stretch it may end before it looks.
                 assert!(
                     result == Err(SelectError::Stopped) || all.ticks - at <= most,
@@ -131,6 +133,7 @@ fn c1_between_two_looks_there_is_a_bounded_amount_of_work_and_a_look_ends_it() {
                 );
                 assert!(until.ticks - at <= most, "{what}: went on from {at} to {}", until.ticks);
             }
+            println!("    canceled at four moments: back after {slowest:?} at most, what was held given back");
         }
     }
 }
