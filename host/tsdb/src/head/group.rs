@@ -10,8 +10,10 @@ use super::late::LateRows;
 use super::page::Page;
 use super::rows::{OpenRows, Record};
 use super::slots::{Layout, NO_SERIES, Slots};
+use crate::column::bytes::Reader;
 use crate::wal::payload::Numbered;
 use crate::wal::row::RowState;
+use crate::wal::sections::read_histograms;
 
 /// Rows that are sealed together: more compress better, fewer take less room while open.
 pub(crate) const PAGE_ROWS: usize = 64;
@@ -111,14 +113,31 @@ impl GroupHead {
     /// Also used by recovery, which may bring rows that are older: they are not taken.
     pub(crate) fn commit_row(&mut self, record: Record<'_>) -> bool {
         let time = record.time;
-        if time < self.newest || (time == self.newest && self.open.is_empty()) {
+        if time < self.newest {
             return false;
+        }
+        if time == self.newest && self.open.is_empty() {
+            return self.join_sealed(&record);
         }
         if time > self.newest {
             self.seal_overflow();
         }
         self.open.push(record);
         self.newest = time;
+        true
+    }
+
+    /// A record whose row became a page, or left for a block, while it was on its way to the log: its samples come late, and rows that
+    /// follow build on it. Recovery finds the same in the log.
+    fn join_sealed(&mut self, record: &Record<'_>) -> bool {
+        let base = if record.full { Some(RowState::default()) } else { self.open.snapshot().base() };
+        let Some((mut state, histograms)) = base.zip(read_histograms(record.histograms)) else { return false };
+        record.unset.iter().for_each(|slot| state.unset(*slot as usize));
+        let Some((width, _)) = state.decode(&mut Reader::new(record.values), record.full, record.presence) else { return false };
+        let mut row = Vec::new();
+        state.copy_to(width, &mut row);
+        self.commit_late(record.time, record.stamp, &row, &histograms);
+        self.open = OpenRows::on(&state);
         true
     }
 
@@ -305,5 +324,53 @@ impl GroupHead {
     pub(crate) fn vacate_where(&mut self, gone: impl Fn(u32) -> bool) {
         self.starts.retain(|(series, _), _| !gone(*series));
         self.slots.vacate_where(gone);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::ABSENT_BITS;
+
+    use super::super::read::View;
+    use super::super::rows::tests::Rows;
+    use super::*;
+
+    fn bits(value: f64) -> u64 {
+        value.to_bits()
+    }
+
+    /// A flush, a snapshot or a query may seal the newest row between the look at whether it is open and the record's way to it.
+    #[test]
+    fn a_record_whose_row_is_sealed_meanwhile_joins_it_and_the_next_row_builds_on_it() {
+        for flushed in [false, true] {
+            let group = Group::new(1, Arc::from("key"));
+            let mut rows = Rows::default();
+            let mut head = group.head();
+            head.slots.claim(100, None);
+            head.slots.claim(101, None);
+            assert!(head.commit_row(rows.encode_row(&[bits(1.0)]).record(10, 1)));
+            assert!(head.commit_row(rows.encode_row(&[bits(2.0)]).record(20, 2)));
+            if flushed {
+                drop(head);
+                let cut = group.cut(21).expect("whole").expect("rows");
+                group.drop_cut(&cut).expect("whole");
+                head = group.head();
+            } else {
+                head.seal(false);
+            }
+            assert!(head.commit_row(rows.encode_row(&[ABSENT_BITS, bits(3.0)]).record(20, 3)));
+            assert!(head.commit_row(rows.encode_row(&[bits(2.5), bits(3.5)]).record(30, 4)));
+            drop(head);
+            let read = View::new(&group, vec![(100, 0), (101, 1)], ALL).read(true).expect("whole");
+            let (first, second) = (&read.columns[0], &read.columns[1]);
+            if flushed {
+                assert_eq!((read.times, first, second), (vec![20, 30], &vec![ABSENT_BITS, bits(2.5)], &vec![bits(3.0), bits(3.5)]));
+            } else {
+                assert_eq!(read.times, [10, 20, 30]);
+                assert_eq!(first, &[bits(1.0), bits(2.0), bits(2.5)]);
+                assert_eq!(second, &[ABSENT_BITS, bits(3.0), bits(3.5)]);
+                assert_eq!(read.joined[1], [(1, 3)]);
+            }
+        }
     }
 }
