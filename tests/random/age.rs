@@ -45,6 +45,9 @@ const KNOWN: &[Known] = &[
     huge("sinh("),
     huge("exp("),
     huge("^"),
+    // Two that differ in their last place at most are the same, or are not.
+    Known { name: "the last place of a library's function", parts: &["changes(", "resets("], also: "atan(", shape: Values },
+    Known { name: "the last place of a library's function", parts: &["log10(", "log2(", "ln("], also: " ^ ", shape: Values },
     // Behind a flag and with another name since version 3: double_exponential_smoothing.
     Known { name: "holt_winters", parts: &["holt_winters("], also: "", shape: OursFails("unknown function") },
     // The name of the metric stayed; it is dropped since 2.52, as for other operators. Without it series can become equal.

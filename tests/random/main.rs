@@ -31,8 +31,8 @@ struct Sides {
     memory: Memory,
     /// The same samples, each off by some units of its last place: where the answer over these differs too, rounding decides.
     nearly: Memory,
-    /// By some hundred units, as much as a mean over some hundred samples may be off.
-    roughly: Memory,
+    /// By some hundred units more or less, as much as a mean over some hundred samples may be off.
+    roughly: [Memory; 2],
 }
 
 fn memory(data: &Dataset, mut change: impl FnMut(f64) -> f64) -> Memory {
@@ -75,7 +75,8 @@ fn judge(sides: &Sides, connection: &mut KeepAlive, tree: &Tree, when: When) -> 
     }
     let nudged = || {
         let memories = [(&sides.nearly, tree.nudged()), (&sides.memory, tree.nudged()), (&sides.nearly, text.clone())];
-        memories.into_iter().chain([(&sides.roughly, text.clone()), (&sides.memory, tree.with_another_mean())])
+        let [more, less] = &sides.roughly;
+        memories.into_iter().chain([(more, text.clone()), (less, text.clone()), (&sides.memory, tree.with_another_mean())])
     };
     let both = theirs.is_ok() && ours_now.is_ok();
     let cancelled = || difference(&rounded(&theirs), &rounded(&ours_now), ordered).is_none();
@@ -130,7 +131,7 @@ fn c13_random_expressions_are_answered_as_prometheus_does() {
     let mut noise = Rng::new(1);
     let mut off = |value: f64, by: f64| if model::is_stale(value) { value } else { value * (1.0 + (noise.below(15) as f64 + 5.0) * by) };
     let nearly = memory(&data, |value| off(value, 2e-16));
-    let roughly = memory(&data, |value| off(value, 2e-15));
+    let roughly = [2e-15, -2e-15].map(|by| memory(&data, |value| off(value, by)));
     let sides = Sides { address, memory: memory(&data, |value| value), nearly, roughly };
 
     let seed = variable("SKOPOS_SEED").unwrap_or_else(|| u64::from(std::process::id()) << 20);

@@ -123,6 +123,10 @@ impl Asking<'_> {
         let result = promql::instant(&parsed, self.range.end, self.select, self.limits).map_err(|error| error.to_string())?;
         let line = |labels: &str, point: promql::Point| format!("{labels} {} {}", crate::encode::float(point.value), point.time);
         match result.value {
+            promql::Value::Vector(samples) if !samples.is_empty() && samples.iter().all(|s| s.histogram.is_some()) => {
+                Err("its query yields native histograms, which have no value: take histogram_quantile, histogram_avg or the like"
+                    .to_owned())
+            }
             promql::Value::Vector(samples) => {
                 let floats = samples.into_iter().filter(|s| s.histogram.is_none());
                 Ok(floats.take(VALUES_MAX).map(|s| line(&s.labels.to_string(), s.point)).collect())
