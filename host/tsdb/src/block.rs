@@ -21,6 +21,7 @@ mod reader;
 mod record;
 mod sections;
 mod symbols;
+mod taken;
 mod values;
 mod verify;
 mod writer;

@@ -121,8 +121,8 @@ pub(super) struct Decoded {
 pub(super) struct Body<'a> {
     pub(super) codec: u8,
     pub(super) pattern: Option<usize>,
-    histograms: &'a [u8],
-    starts: &'a [u8],
+    pub(super) histograms: &'a [u8],
+    pub(super) starts: &'a [u8],
     pub(super) values: &'a [u8],
 }
 

@@ -145,6 +145,7 @@ impl Pattern {
 /// A page that is read.
 pub(super) struct Page<'a> {
     patterns: Vec<Pattern>,
+    patterns_bytes: usize,
     bodies: Vec<&'a [u8]>,
     rows: usize,
     /// The column whose integers are in `buffers`, with their scale.
@@ -161,11 +162,23 @@ impl<'a> Page<'a> {
             return None;
         }
         let count = reader.count(1)?;
+        let before = reader.remaining();
         let patterns = (0..count).map(|_| Pattern::read(&mut reader, rows)).collect::<Option<Vec<_>>>()?;
+        let patterns_bytes = before - reader.remaining();
         let lengths = (0..columns).map(|_| reader.count(1)).collect::<Option<Vec<_>>>()?;
         let bodies = lengths.into_iter().map(|len| reader.take(len)).collect::<Option<Vec<_>>>()?;
         let whole = reader.is_empty();
-        whole.then(|| Self { patterns, bodies, rows, held: None, buffers: Buffers::default(), rest: Vec::new() })
+        whole.then(|| Self { patterns, patterns_bytes, bodies, rows, held: None, buffers: Buffers::default(), rest: Vec::new() })
+    }
+
+    /// Bytes that say which rows have samples.
+    pub(super) fn patterns_bytes(&self) -> usize {
+        self.patterns_bytes
+    }
+
+    /// One of the page's columns, taken apart.
+    pub(super) fn body(&self, column: usize) -> Option<Body<'a>> {
+        Body::read(self.bodies.get(column)?)
     }
 
     /// Appends the rows of one of the page's columns. `first` is what the rows of histograms and starts are counted from. None if it is

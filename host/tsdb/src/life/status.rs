@@ -1,6 +1,8 @@
 //! What the head's series are made of.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+
+use model::seams::SelectError;
 
 use crate::db::Db;
 
@@ -23,6 +25,15 @@ pub struct Cardinality {
 }
 
 impl Db {
+    /// What the bytes of a block's file are for: times, presence, values by kind, histograms, exemplars, labels and so on, with names
+    /// for people. Together they are the file's length. Decodes the whole block.
+    pub fn block_bytes(&self, sequence: u64) -> Result<BTreeMap<&'static str, u64>, SelectError> {
+        let blocks = self.0.blocks.all();
+        let found = blocks.iter().find(|one| one.sequence() == sequence);
+        let found = found.ok_or_else(|| SelectError::Failed(format!("there is no block {sequence}")))?;
+        found.block.taken().map_err(|damage| SelectError::Failed(format!("a block is damaged: {damage}")))
+    }
+
     /// Looks at all labels of the head; the lists have `limit` entries at most.
     #[must_use]
     pub fn cardinality(&self, limit: usize) -> Cardinality {

@@ -89,6 +89,20 @@ pub(super) fn analyze(data: &Path, block: Option<&str>, matches: Option<&str>, l
             out::line(format_args!("{ratio:.2} {} ({} samples)", list::name(&block.path), block.samples));
         }
         out::line(format_args!("{:.2} all blocks ({samples} samples)", bytes as f64 / samples as f64));
+        let mut taken: BTreeMap<&str, u64> = BTreeMap::new();
+        let looked_at = || blocks.iter().filter(|one| block.is_none_or(|wanted| list::name(&one.path) == wanted));
+        for one in looked_at() {
+            for (what, bytes) in db.block_bytes(one.sequence).map_err(|error| error.to_string())? {
+                *taken.entry(what).or_default() += bytes;
+            }
+        }
+        let samples: u64 = looked_at().map(|one| one.samples).sum();
+        out::line("\nBytes by what they are for, and of them for each sample:");
+        let mut taken: Vec<(&str, u64)> = taken.into_iter().collect();
+        taken.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        for (what, bytes) in taken {
+            out::line(format_args!("{bytes} {:.3} {what}", bytes as f64 / samples.max(1) as f64));
+        }
     }
     Ok(good)
 }

@@ -31,13 +31,13 @@ pub(super) fn prometheus(data: &Path, to: &Path, select: &SelectArgs) -> Outcome
     let wal = to.join("wal");
     std::fs::create_dir_all(&wal).map_err(|error| format!("{}: {error}", wal.display()))?;
     let range_ms = block_range(all.end.saturating_sub(all.start).saturating_add(1));
-    let (mut samples, mut blocks) = (0, 0);
+    let (mut samples, mut blocks, mut starts) = (0, 0, 0);
     for unit in units(&db, all, range_ms) {
         let start = unit.saturating_mul(range_ms);
         let range = TimeRange { start: start.max(all.start), end: start.saturating_add(range_ms - 1).min(all.end) };
         let chance = (u128::from(RandomState::new().hash_one(start)) << 64) | u128::from(RandomState::new().hash_one(to));
         let mut block = BlockExport::create(to, SystemClock.now(), chance).map_err(|error| error.to_string())?;
-        fill(&db, &matchers, range, &mut block)?;
+        starts += fill(&db, &matchers, range, &mut block)?;
         if let Some(done) = block.finish().map_err(|error| error.to_string())? {
             out::line(format_args!(
                 "block {} ({} to {}): {} samples of {} series",
@@ -52,6 +52,13 @@ pub(super) fn prometheus(data: &Path, to: &Path, select: &SelectArgs) -> Outcome
         }
     }
     out::line(format_args!("{} in {}", text::count(samples, "sample"), text::count(blocks, "block")));
+    let exemplars = db.exemplars(std::slice::from_ref(&matchers), all).map_err(|error| error.to_string())?;
+    let exemplars = exemplars.iter().map(|series| series.exemplars.len() as u64).sum();
+    for (count, what) in [(exemplars, "exemplar"), (starts, "start timestamp")] {
+        if count > 0 {
+            out::line(format_args!("left out: {}, for which blocks of Prometheus have no place", text::count(count, what)));
+        }
+    }
     Ok(good)
 }
 
@@ -69,16 +76,19 @@ fn units(db: &Db, all: TimeRange, range_ms: i64) -> Vec<i64> {
     units
 }
 
-fn fill(db: &Db, matchers: &[Matcher], range: TimeRange, block: &mut BlockExport) -> Result<(), String> {
+/// Returns how many start timestamps were left out.
+fn fill(db: &Db, matchers: &[Matcher], range: TimeRange, block: &mut BlockExport) -> Result<u64, String> {
     let groups = db.select(&SelectRequest { matchers, range }).map_err(|error| error.to_string())?;
     let largest = groups.iter().map(|group| group.samples_max()).max().unwrap_or(0);
     if largest > SAMPLES_MAX && range.end > range.start {
         drop(groups);
         let half = range.start + (range.end - range.start) / 2;
-        fill(db, matchers, TimeRange { start: range.start, end: half }, block)?;
-        return fill(db, matchers, TimeRange { start: half + 1, end: range.end }, block);
+        let first = fill(db, matchers, TimeRange { start: range.start, end: half }, block)?;
+        return Ok(first + fill(db, matchers, TimeRange { start: half + 1, end: range.end }, block)?);
     }
+    let mut starts = 0;
     for group in groups {
+        starts += group.starts().map_err(|error| error.to_string())?.iter().map(|of| of.len() as u64).sum::<u64>();
         let samples = group.read().map_err(|error| error.to_string())?;
         warn(&samples);
         for (labels, column) in group.labels().iter().zip(&samples.columns) {
@@ -86,5 +96,5 @@ fn fill(db: &Db, matchers: &[Matcher], range: TimeRange, block: &mut BlockExport
             block.add(labels, &samples.times, &bits, &|row| histogram_of(column, row).cloned()).map_err(|error| error.to_string())?;
         }
     }
-    Ok(())
+    Ok(starts)
 }
