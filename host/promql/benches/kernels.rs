@@ -1,16 +1,16 @@
-//! The evaluator's kernels over samples that are in memory already, one at a time: `cargo bench -p promql --bench kernels`. CPU time
-//! of this thread; prints figures and asserts only that there is an answer. Decoding is in `cargo bench -p tsdb --bench block`, whole
-//! queries over a data directory in `cargo run --release -p tsdb --example queries`.
+//! The evaluator's kernels over samples that are in memory already, one at a time: `cargo bench -p promql --bench kernels`. Criterion
+//! prints time per call and how many elements that is a second; what an element is stands in each name. Decoding is in
+//! `cargo bench -p tsdb --bench block`, whole queries over a data directory in `cargo run --release -p tsdb --example queries`.
 
-#![expect(clippy::print_stdout, reason = "figures are the purpose")]
-
-use std::error::Error;
 use std::hint::black_box;
 use std::ops::ControlFlow;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 use model::seams::{ColumnRef, ColumnSamples, GroupSamples, Select, SelectError, SelectRequest, SelectedGroup};
 use model::{LabelSet, MatchOp, Matcher, TimeRange};
-use promql::{Limits, Value};
+use promql::{Limits, Memory, Value};
 
 const SERIES: usize = 2000;
 const SAMPLES: usize = 260;
@@ -90,58 +90,136 @@ impl Select for Store {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let fixed: &'static Fixed = Box::leak(Box::new(Fixed::new()));
-    let store = Store(fixed);
-    let end = (SAMPLES as i64 - 1) * STEP_MS;
-    for (name, text) in [
-        ("windows: rate, 61 steps, series kept", "rate(x_total[5m])"),
-        ("windows: max_over_time, 61 steps, series kept", "max_over_time(x_total[5m])"),
-        ("aggregation fused with rate, 61 steps", "sum by (le, handler) (rate(x_total[5m]))"),
-        ("aggregation fused with the newest value, 61 steps", "sum by (le) (x_total)"),
-        ("aggregation of columns, 61 steps", "sum by (le) (x_total * 2)"),
-    ] {
-        let expr = promql::parse(text)?;
-        let ns = measure(|| match promql::range(&expr, end - 3_600_000, end, 60_000, &store, &Limits::default()) {
-            Ok(result) => matches!(&result.value, Value::Matrix(series) if !series.is_empty()),
-            Err(_) => false,
-        })?;
-        println!("{name:52} {:8.1} ns per series and step", ns / (SERIES * 61) as f64);
+const STEPS: usize = 61;
+
+/// A query over an hour, in steps of a minute.
+fn range(select: &dyn Select, text: &str) -> impl Fn() -> usize {
+    let expr = promql::parse(text).expect("an expression");
+    move || {
+        let end = (SAMPLES as i64 - 1) * STEP_MS;
+        // One thread: what is measured is work.
+        let limits = Limits { threads: 1, ..Limits::default() };
+        let result = promql::range(&expr, end - 3_600_000, end, 60_000, select, &limits).expect("an answer");
+        let Value::Matrix(series) = &result.value else { return 0 };
+        assert!(!series.is_empty(), "no answer");
+        series.len()
     }
+}
+
+fn text(c: &mut Criterion) {
+    let mut group = c.benchmark_group("read, bytes");
+    let texts = [
+        ("short", "up"),
+        ("usual", r#"sum by (le, handler) (rate(http_request_duration_seconds_bucket{job="app", code=~"5.."}[5m]))"#),
+        (
+            "long",
+            r#"1 - (sum by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m])) / on(instance) group_left(job) count by (instance, job)
+             (node_cpu_seconds_total{mode="idle"} offset 5m)) > bool 0.8 and on(instance) max_over_time(up[1h:5m] @ end()) == 1"#,
+        ),
+    ];
+    for (name, text) in texts {
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function(name, |b| b.iter(|| promql::parse(black_box(text)).expect("an expression")));
+    }
+    group.finish();
+}
+
+fn matching(c: &mut Criterion, fixed: &'static Fixed) {
+    let mut group = c.benchmark_group("match, label sets");
+    group.throughput(Throughput::Elements(SERIES as u64));
     for source in ["/api/3", "/api/1|/api/2|/api/3", "/api/1.*", ".*1.*", "/api/[12]+"] {
-        let matcher = Matcher::new("handler", MatchOp::Matches, source)?;
-        let ns =
-            measure(|| fixed.labels.iter().filter(|labels| matcher.matches(black_box(labels.get("handler").unwrap_or("")))).count() > 0)?;
-        println!("{:52} {:8.1} ns per label set", format!("matching: handler=~{source:?}"), ns / SERIES as f64);
+        let matcher = Matcher::new("handler", MatchOp::Matches, source).expect("a pattern");
+        let count = || fixed.labels.iter().filter(|labels| matcher.matches(black_box(labels.get("handler").unwrap_or("")))).count();
+        group.bench_function(source, |b| b.iter(count));
     }
+    group.finish();
+}
+
+fn evaluation(c: &mut Criterion, fixed: &'static Fixed) {
+    let store = Store(fixed);
+    let mut group = c.benchmark_group("evaluate, series and steps");
+    group.throughput(Throughput::Elements((SERIES * STEPS) as u64));
+    for (name, text) in [
+        ("select the newest", "x_total"),
+        ("windows: rate", "rate(x_total[5m])"),
+        ("windows: max_over_time", "max_over_time(x_total[5m])"),
+        ("windows: sum_over_time", "sum_over_time(x_total[5m])"),
+        ("windows: quantile_over_time", "quantile_over_time(0.9, x_total[5m])"),
+        ("aggregation fused with rate", "sum by (le, handler) (rate(x_total[5m]))"),
+        ("aggregation fused with the newest", "sum by (le) (x_total)"),
+        ("aggregation of columns", "sum by (le) (x_total * 2)"),
+        ("topk of columns", "topk by (le) (3, x_total)"),
+        ("histogram_quantile by le", "histogram_quantile(0.9, sum by (le, handler) (rate(x_total[5m])))"),
+        ("histogram_quantile of each", "histogram_quantile(0.9, x_total)"),
+        ("join, one to one", "x_total + x_total"),
+        ("join, many to one", "x_total * on(le) group_left sum by (le) (x_total)"),
+    ] {
+        let call = range(&store, text);
+        group.bench_function(name, |b| b.iter(&call));
+    }
+    group.finish();
+}
+
+/// 1,000 native histograms of 60 samples, their buckets some 40, each 15 s.
+fn native(c: &mut Criterion) {
+    const HISTOGRAMS: usize = 1000;
+    const POINTS: usize = 60;
+    let memory = Memory::new();
+    for n in 0..HISTOGRAMS {
+        let buckets: Vec<String> = (0..40).map(|bucket| (1 + (bucket * 7 + n) % 5).to_string()).collect();
+        let one = format!("{{{{schema:3 count:120 sum:5.5 offset:-20 buckets:[{}]}}}}", buckets.join(" "));
+        let series = format!(r#"h{{pod="pod-{}", handler="/api/{}"}}"#, n / 10, n % 10);
+        memory.load_text(&series, &format!("{one}+{one}x{POINTS}"), STEP_MS).expect("a series");
+    }
+    let mut group = c.benchmark_group("native histograms, samples");
+    group.sample_size(10).throughput(Throughput::Elements((HISTOGRAMS * 20) as u64));
+    for text in [
+        "h",
+        "sum(h)",
+        "rate(h[5m])",
+        "histogram_quantile(0.9, sum(rate(h[5m])))",
+        "sum by (handler) (rate(h[5m]))",
+        "histogram_quantile(0.9, rate(h[5m]))",
+        "histogram_count(rate(h[5m]))",
+    ] {
+        let expr = promql::parse(text).expect("an expression");
+        let at = (POINTS as i64 - 1) * STEP_MS;
+        group.bench_function(text, |b| {
+            b.iter(|| match promql::instant(&expr, at, &memory, &Limits::default()).expect("an answer").value {
+                Value::Vector(samples) => assert!(!samples.is_empty(), "no answer"),
+                other => panic!("{other:?}"),
+            });
+        });
+    }
+    group.finish();
+}
+
+fn json(c: &mut Criterion, fixed: &'static Fixed) {
+    let mut group = c.benchmark_group("write, label sets");
+    group.throughput(Throughput::Elements(SERIES as u64));
     let mut out = Vec::new();
-    let ns = measure(|| {
-        out.clear();
-        fixed.labels.iter().for_each(|labels| labels.write_json(&mut out));
-        !black_box(&out).is_empty()
-    })?;
-    println!("{:52} {:8.1} ns per label set", "JSON of labels", ns / SERIES as f64);
-    Ok(())
+    group.bench_function("JSON of labels", |b| {
+        b.iter(|| {
+            out.clear();
+            fixed.labels.iter().for_each(|labels| labels.write_json(&mut out));
+            black_box(out.len())
+        });
+    });
+    group.finish();
 }
 
-/// CPU nanoseconds of a call, the least of some rounds.
-fn measure(mut call: impl FnMut() -> bool) -> Result<f64, Box<dyn Error>> {
-    let mut best = f64::INFINITY;
-    for _ in 0..12 {
-        let before = cpu_ns()?;
-        let mut calls = 0.0;
-        while calls < 3.0 || cpu_ns()? - before < 2e7 {
-            if !call() {
-                return Err("there is no answer".into());
-            }
-            calls += 1.0;
-        }
-        best = best.min((cpu_ns()? - before) / calls);
-    }
-    Ok(best)
+fn all(c: &mut Criterion) {
+    let fixed: &'static Fixed = Box::leak(Box::new(Fixed::new()));
+    text(c);
+    matching(c, fixed);
+    evaluation(c, fixed);
+    native(c);
+    json(c, fixed);
 }
 
-fn cpu_ns() -> Result<f64, Box<dyn Error>> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
-    Ok(text.split(' ').next().unwrap_or_default().parse()?)
+criterion_group! {
+    name = kernels;
+    config = Criterion::default().sample_size(20).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
+    targets = all
 }
+criterion_main!(kernels);

@@ -17,7 +17,7 @@ use model::{LabelSet, Matcher, TimeRange, stop};
 
 use self::firsts::Firsts;
 use self::selected::{Part, Selected};
-use self::table::{Source, columns_in};
+use self::table::{Source, columns_in, present_in};
 use crate::block::BlockDamage;
 use crate::db::Db;
 use crate::head::read::View;
@@ -65,9 +65,10 @@ impl Db {
         }
         let sets: Vec<&[Matcher]> = sets.iter().map(Vec::as_slice).collect();
         for loaded in self.0.blocks.within(range) {
+            let mut texts = loaded.block.texts();
             for ids in columns_in(&loaded, &sets, range)?.into_values() {
                 for some in ids.chunks(LABELS_AT_ONCE) {
-                    for labels in loaded.block.labels_of(some.iter().copied()).map_err(failed)? {
+                    for labels in loaded.block.labels_with(&mut texts, some.iter().copied()).map_err(failed)? {
                         worked(pace::LABELS * 2)?;
                         each(&mut labels.iter());
                     }
@@ -149,9 +150,18 @@ impl Select for Db {
 
     fn label_values(&self, name: &str, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<String>, SelectError> {
         let mut values = Firsts::new(limit);
-        if matcher_sets.is_empty() && range.start <= range.end && self.0.blocks.within(range).is_empty() {
-            let _gate = self.0.new_columns();
-            self.0.values_in(name, range, &mut values)?;
+        if matcher_sets.is_empty() && range.start <= range.end {
+            // The head first, as in `each_labels`.
+            {
+                let _gate = self.0.new_columns();
+                self.0.values_in(name, range, &mut values)?;
+            }
+            for loaded in self.0.blocks.within(range) {
+                let present = present_in(&loaded, range)?;
+                let found = loaded.block.values_among(name, &present, &mut || go_on().is_ok()).map_err(failed)?;
+                go_on()?;
+                found.iter().for_each(|value| values.add(value.as_str()));
+            }
             return Ok(values.into_vec());
         }
         self.each_labels(matcher_sets, range, &mut |pairs| pairs.filter(|(n, _)| *n == name).for_each(|(_, value)| values.add(value)))?;

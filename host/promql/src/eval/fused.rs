@@ -124,7 +124,7 @@ impl Query<'_> {
         let matchers = source.selector.all_matchers();
         self.select.warnings(range).iter().for_each(|warning| self.notes.storage(warning));
         let ask = || self.budget.ask(|| self.select.select_keyed(&SelectRequest { matchers: &matchers, range }, key));
-        let (keyed, mut charge) = self.shared(&matchers, range, Some(key), ask)?;
+        let (keyed, mut charge, _) = self.shared(&matchers, range, Some(key), ask)?;
         if keyed.typed && source.loses_name {
             return Ok(None);
         }

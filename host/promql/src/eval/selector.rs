@@ -40,12 +40,11 @@ impl Query<'_> {
         }
         let totals_only = self.wants_totals_only(span);
         let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(0)? };
-        let Selection { groups, charge: of_labels, _of_groups } = self.select(selector, range)?;
-        for group in groups {
+        let of_labels = self.select(selector, range)?.each(|group| {
             let mut newest: Option<Newest> = None;
             let mut seen = self.seen(steps);
             let starts = if want == Want::Starts { self.budget.ask(|| group.starts())? } else { Vec::new() };
-            self.columns(group.as_ref(), &mut |column| {
+            self.columns(group, &mut |column| {
                 self.budget.work(steps.count)?;
                 let newest = newest.get_or_insert_with(|| Newest::new(column.times, &sight, lookback));
                 let bound = |at: usize| sight.now[at];
@@ -85,7 +84,8 @@ impl Query<'_> {
                 Ok(true)
             })?;
             self.count_seen(&seen);
-        }
+            Ok(())
+        })?;
         columns.charge.join(of_labels);
         Ok(columns)
     }
@@ -99,13 +99,13 @@ impl Query<'_> {
             let groups = self.budget.ask(|| self.select.select(&SelectRequest { matchers: &matchers, range }))?;
             Ok(KeyedGroups { groups, ..KeyedGroups::default() })
         };
-        let (KeyedGroups { groups, .. }, mut of_groups) = self.shared(&matchers, range, None, ask)?;
+        let (KeyedGroups { groups, .. }, mut of_groups, freed) = self.shared(&matchers, range, None, ask)?;
         let mut charge = self.budget.charge(0)?;
         for group in &groups {
             self.budget.add_bytes(&mut of_groups, group.labels().len().saturating_mul(SERIES_BYTES))?;
             self.budget.add_bytes(&mut charge, group.labels().iter().map(LabelSet::bytes).sum())?;
         }
-        Ok(Selection { groups, charge, _of_groups: of_groups })
+        Ok(Selection { groups, charge, of_groups, freed })
     }
 
     /// Decodes a group column by column, as long as `visit` wants more; its samples count until then.
@@ -146,11 +146,26 @@ pub(super) fn decode(
 
 /// What storage found.
 pub(crate) struct Selection<'a> {
-    pub(crate) groups: Vec<Box<dyn SelectedGroup>>,
+    groups: Vec<Box<dyn SelectedGroup>>,
     /// For the labels; to be kept as long as a clone of any is.
-    pub(crate) charge: Charge<'a>,
+    charge: Charge<'a>,
     /// For what goes with the groups.
-    pub(crate) _of_groups: Charge<'a>,
+    of_groups: Charge<'a>,
+    /// How much of that goes with each group.
+    freed: Vec<usize>,
+}
+
+impl<'a> Selection<'a> {
+    /// Hands out each group, which is dropped then. Returns the charge for their labels.
+    pub(crate) fn each(self, mut work: impl FnMut(&dyn SelectedGroup) -> Result<(), EvalError>) -> Result<Charge<'a>, EvalError> {
+        let Self { groups, charge, mut of_groups, freed } = self;
+        for (at, group) in groups.into_iter().enumerate() {
+            work(group.as_ref())?;
+            drop(group);
+            of_groups.release(freed.get(at).copied().unwrap_or(0));
+        }
+        Ok(charge)
+    }
 }
 
 /// What a selected series takes beside its labels: their place in a list, and where its samples are.

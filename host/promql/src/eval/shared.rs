@@ -87,16 +87,18 @@ impl Shared<'_> {
 }
 
 impl<'a> Query<'a> {
-    /// The groups for these matchers, with the keys of their series if there is a `key`. `ask` asks storage.
+    /// The groups for these matchers, with the keys of their series if there is a `key`, what is held for them, and how much of that
+    /// goes with each group when that is dropped. `ask` asks storage.
     pub(super) fn shared(
         &self,
         matchers: &[Matcher],
         range: TimeRange,
         key: Option<LabelKey<'_>>,
         ask: impl FnOnce() -> Result<KeyedGroups, EvalError>,
-    ) -> Result<(KeyedGroups, Charge<'a>), EvalError> {
+    ) -> Result<(KeyedGroups, Charge<'a>, Vec<usize>), EvalError> {
         let Shared { repeated, slots } = &self.shared;
-        let Some(at) = repeated.iter().position(|held| held.matchers == matchers) else { return Ok((ask()?, self.budget.charge(0)?)) };
+        let charge = self.budget.charge(0)?;
+        let Some(at) = repeated.iter().position(|held| held.matchers == matchers) else { return Ok((ask()?, charge, Vec::new())) };
         let left = repeated[at].left.get().saturating_sub(1);
         repeated[at].left.set(left);
         let known = slots.borrow().iter().find_map(|slot| (slot.repeated == at && slot.range == range).then(|| slot.again(key)).flatten());
@@ -111,30 +113,31 @@ impl<'a> Query<'a> {
                 found
             }
         };
-        let mut charge = self.budget.charge(0)?;
-        if left == 0 {
-            // Nobody comes again: it goes with whoever has it last.
-            let (over, others) = slots.take().into_iter().partition(|slot| slot.repeated == at);
-            slots.replace(others);
-            let over: Vec<Slot<'a>> = over;
-            over.into_iter().for_each(|slot| charge.join(slot.charge));
+        if left > 0 {
+            return Ok((found, charge, Vec::new()));
         }
-        Ok((found, charge))
+        // Nobody comes again: it goes with whoever has it last.
+        let (over, others): (Vec<Slot<'a>>, _) = slots.take().into_iter().partition(|slot| slot.repeated == at);
+        slots.replace(others);
+        let last = over.into_iter().find(|slot| slot.range == range && slot.answers(key));
+        Ok(match last {
+            Some(slot) => (found, slot.charge, slot.groups.iter().map(|held| held.bytes()).collect()),
+            None => (found, charge, Vec::new()),
+        })
     }
 
     fn slot(&self, repeated: usize, range: TimeRange, key: Option<LabelKey<'_>>, found: KeyedGroups) -> Result<Slot<'a>, EvalError> {
         let mut charge = self.budget.charge(0)?;
-        let mut labels = 0_usize;
         let hold = |group: Box<dyn SelectedGroup>| {
-            labels = labels.saturating_add(group.labels().iter().map(|labels| labels.bytes() + size_of::<LabelSet>()).sum());
-            let bytes = group.samples_max().saturating_mul(8).saturating_add(group.labels().len().saturating_mul(size_of::<KeptColumn>()));
+            let mut held = Held { group, keep: true, kept: OnceLock::new() };
+            let bytes = held.bytes();
             // An eighth of what is left at most: the query has other needs.
-            let keep = self.budget.has_room(0, bytes.saturating_mul(4)) && self.budget.add_bytes(&mut charge, bytes).is_ok();
-            Arc::new(Held { group, keep, kept: OnceLock::new() })
+            held.keep = self.budget.has_room(0, bytes.saturating_mul(4)) && self.budget.add_bytes(&mut charge, bytes).is_ok();
+            Arc::new(held)
         };
         let groups: Vec<Arc<Held>> = found.groups.into_iter().map(hold).collect();
-        let of_keys: usize = found.of.iter().map(|of| of.len() * 4).sum();
-        self.budget.add_bytes(&mut charge, labels.saturating_add(of_keys))?;
+        // Labels are counted by each who has clones of them.
+        self.budget.add_bytes(&mut charge, found.of.iter().map(|of| of.len() * 4).sum())?;
         let keyed = key.map(|LabelKey { names, without }| Keyed {
             names: names.to_vec(),
             without,
@@ -146,19 +149,36 @@ impl<'a> Query<'a> {
     }
 }
 
+impl Held {
+    /// What is kept of it, or will be.
+    fn bytes(&self) -> usize {
+        let columns = self.group.labels().len().saturating_mul(size_of::<KeptColumn>());
+        if self.keep { self.group.samples_max().saturating_mul(8).saturating_add(columns) } else { 0 }
+    }
+}
+
 impl Slot<'_> {
+    /// Whether what it holds is an answer.
+    fn answers(&self, key: Option<LabelKey<'_>>) -> bool {
+        match (&self.keyed, key) {
+            // All labels are known.
+            (None, _) => true,
+            (Some(held), Some(key)) => held.without == key.without && held.names == key.names,
+            (Some(_), None) => false,
+        }
+    }
+
     /// What it holds, if that is an answer.
     fn again(&self, key: Option<LabelKey<'_>>) -> Option<KeyedGroups> {
-        let groups = || self.groups.iter().map(|held| Box::new(Again(Arc::clone(held))) as Box<dyn SelectedGroup>).collect();
-        match (&self.keyed, key) {
-            (None, None) => Some(KeyedGroups { groups: groups(), ..KeyedGroups::default() }),
-            // All labels are known.
-            (None, Some(key)) => Some(KeyedGroups::of(groups(), key)),
-            (Some(held), Some(key)) if held.without == key.without && held.names == key.names => {
-                Some(KeyedGroups { groups: groups(), keys: held.keys.clone(), of: held.of.clone(), typed: held.typed })
-            }
-            _ => None,
+        if !self.answers(key) {
+            return None;
         }
+        let groups = self.groups.iter().map(|held| Box::new(Again(Arc::clone(held))) as Box<dyn SelectedGroup>).collect();
+        Some(match (&self.keyed, key) {
+            (Some(held), _) => KeyedGroups { groups, keys: held.keys.clone(), of: held.of.clone(), typed: held.typed },
+            (None, Some(key)) => KeyedGroups::of(groups, key),
+            (None, None) => KeyedGroups { groups, ..KeyedGroups::default() },
+        })
     }
 }
 

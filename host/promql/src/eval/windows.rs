@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::seams::ColumnRef;
 use model::{LabelSet, ResetHint, TimeRange, is_absent, is_stale};
 
-use super::selector::{Selection, ends};
+use super::selector::ends;
 use super::slopes::Slopes;
 use super::totals::Decoder;
 use super::{Column, Query, Steps, refuse};
@@ -138,12 +138,11 @@ impl Query<'_> {
             ExprKind::Range(range) => {
                 let (frame, span) = self.frame(range, expr.span, steps)?;
                 let totals_only = self.wants_totals_only(expr.unwrap_parens().span);
-                let Selection { groups, charge, _of_groups } = self.select(&range.selector, span)?;
-                for group in groups {
+                self.select(&range.selector, span)?.each(|group| {
                     let mut walk = Walk::new(&frame);
                     let mut seen = self.seen(steps);
                     let starts = if self.limits.start_timestamps { group.starts()? } else { Vec::new() };
-                    self.columns(group.as_ref(), &mut |column| {
+                    self.columns(group, &mut |column| {
                         let starts = starts.get(column.series).map_or(&[][..], Vec::as_slice);
                         self.budget.work(column.floats.len())?;
                         let histograms = stored_histograms(&column, totals_only);
@@ -156,8 +155,8 @@ impl Query<'_> {
                         Ok(true)
                     })?;
                     self.count_seen(&seen);
-                }
-                Ok(charge)
+                    Ok(())
+                })
             }
             ExprKind::Subquery(subquery) => self.each_subquery_series(subquery, expr.span, steps, is_answer, visit),
             _ => Err(refuse(expr.span, "a range vector was expected")),

@@ -133,8 +133,21 @@ impl Block {
 
     /// The labels of columns, in their order. Much faster than one after the other, and fastest if they ascend.
     pub(crate) fn labels_of(&self, columns: impl IntoIterator<Item = u32>) -> Result<Vec<LabelSet>, BlockDamage> {
+        self.labels_with(&mut self.texts(), columns)
+    }
+
+    /// What [`Block::labels_with`] remembers.
+    pub(crate) fn texts(&self) -> PairTexts<'_> {
+        PairTexts::new(&self.symbols)
+    }
+
+    /// As [`Block::labels_of`], for whoever asks several times: labels that were looked up before are remembered in `texts`.
+    pub(crate) fn labels_with(
+        &self,
+        texts: &mut PairTexts<'_>,
+        columns: impl IntoIterator<Item = u32>,
+    ) -> Result<Vec<LabelSet>, BlockDamage> {
         let malformed = || self.damaged(Kind::Groups, "the labels of a column are malformed");
-        let mut texts = PairTexts::new(&self.symbols);
         let mut found = Vec::new();
         let mut pairs = Vec::new();
         let mut open: Option<(Record<'_>, TupleCache)> = None;
@@ -170,6 +183,31 @@ impl Block {
         };
         self.symbols.each_value(name, "", each).map_err(|_| self.bad_symbols())?;
         Ok(values)
+    }
+
+    /// The values of a label that one of the columns has, sorted; not all once `go_on` says no.
+    pub(crate) fn values_among(
+        &self,
+        name: &str,
+        columns: &RoaringBitmap,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Vec<String>, BlockDamage> {
+        let mut pairs = Vec::new();
+        let mut each = |value: &str, pair| {
+            pairs.push((value.to_owned(), pair));
+            !pairs.len().is_multiple_of(1024) || go_on()
+        };
+        self.symbols.each_value(name, "", &mut each).map_err(|_| self.bad_symbols())?;
+        let mut found = Vec::new();
+        for (at, (value, pair)) in pairs.into_iter().enumerate() {
+            if at.is_multiple_of(1024) && !go_on() {
+                break;
+            }
+            if !self.postings(pair)?.is_disjoint(columns) {
+                found.push(value);
+            }
+        }
+        Ok(found)
     }
 
     /// The columns with a pair.

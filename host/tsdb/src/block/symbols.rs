@@ -220,7 +220,7 @@ impl Symbols {
 }
 
 /// Pairs that were looked up: walking the fst for each label of each series would cost more than all else.
-pub(super) struct PairTexts<'a> {
+pub(crate) struct PairTexts<'a> {
     symbols: &'a Symbols,
     held: HashMap<u32, (String, usize), hashbrown::DefaultHashBuilder>,
 }

@@ -54,6 +54,26 @@ pub(super) fn columns_in(loaded: &Loaded, sets: &[&[Matcher]], range: TimeRange)
     Ok(groups)
 }
 
+/// All columns of a block that may have samples in the range, as [`columns_in`] has them.
+pub(super) fn present_in(loaded: &Loaded, range: TimeRange) -> Result<RoaringBitmap, SelectError> {
+    let (block, tombstones) = (&loaded.block, loaded.tombstones());
+    let mut present = RoaringBitmap::new();
+    for number in 0..block.groups() {
+        let group = block.group(number).map_err(failed)?;
+        worked(pace::LABELS)?;
+        if group.time_min > range.end || range.start > group.time_max {
+            continue;
+        }
+        let mut columns = RoaringBitmap::new();
+        columns.insert_range(group.columns.clone());
+        if !tombstones.is_empty() {
+            columns -= tombstones.wholly(group.time_min.max(range.start), group.time_max.min(range.end));
+        }
+        present |= columns;
+    }
+    Ok(present)
+}
+
 /// The series of a selection, and in which parts each is.
 #[derive(Default)]
 pub(super) struct Table {
@@ -113,12 +133,13 @@ impl Db {
         let mut table = Table::default();
         let mut by_labels: HashMap<LabelSet, usize> = HashMap::new();
         for loaded in blocks {
+            let mut texts = loaded.block.texts();
             for (group, ids) in columns_in(loaded, &[request.matchers], range)? {
                 go_on()?;
                 let part = places.len() as u32;
                 let mut at_part = 0;
                 for some in ids.chunks(LABELS_AT_ONCE) {
-                    let labels = loaded.block.labels_of(some.iter().copied()).map_err(failed)?;
+                    let labels = loaded.block.labels_with(&mut texts, some.iter().copied()).map_err(failed)?;
                     worked(labels.len() * pace::LABELS)?;
                     stop::take(labels.iter().map(|labels| labels.bytes() + SERIES_BYTES).sum());
                     for labels in labels {
