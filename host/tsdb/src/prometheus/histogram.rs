@@ -149,6 +149,11 @@ impl Changing {
         Ok(self.value)
     }
 
+    /// What comes next if it changes as it did before, which is written as 0.
+    pub(super) fn expected(&self) -> i64 {
+        self.value.wrapping_add(self.change)
+    }
+
     pub(super) fn write(&mut self, bits: &mut BitWriter, at: usize, value: i64) {
         let change = value.wrapping_sub(self.value);
         bits.varbit_int(match at {

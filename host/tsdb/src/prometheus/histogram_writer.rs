@@ -72,8 +72,8 @@ pub(crate) fn encode(samples: &[(i64, &Histogram)]) -> Vec<u8> {
                     (integers.count.value, integers.zero.value) = (*count as i64, *zero as i64);
                     integers.sum = XorState::starting_with(histogram.sum.to_bits());
                 } else {
-                    // What follows a stale sample stands in the next chunk, so that its counts may be anything.
-                    let number = |state: &Changing, value: u64| if stale { state.value } else { value as i64 };
+                    // What follows a stale sample stands in the next chunk, so that its counts may be anything; upstream writes 0.
+                    let number = |state: &Changing, value: u64| if stale { state.expected() } else { value as i64 };
                     let (count, zero) = (number(&integers.count, *count), number(&integers.zero, *zero));
                     integers.count.write(&mut bits, at, count);
                     integers.zero.write(&mut bits, at, zero);
