@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use test_support::{Answer, Server, TempFolder, find_program, free_port, get, post, wait_for};
+
+/// Longer than a scrape of the tests' targets may take.
+pub(crate) const TOO_LONG: Duration = Duration::from_millis(1300);
 
 /// A Prometheus that runs. Killed with its value.
 pub(crate) struct Running {
@@ -147,7 +151,7 @@ pub(crate) fn compare(theirs: &str, ours: &str, end: i64, newest: i64) -> usize 
     compared
 }
 
-/// A target that speaks protobuf and has one native histogram, which grows with each scrape.
+/// A target that speaks protobuf and has one native histogram, which grows with each scrape. The third takes too long.
 pub(crate) struct HistogramTarget(Server);
 
 impl HistogramTarget {
@@ -155,6 +159,9 @@ impl HistogramTarget {
         let scrapes = Arc::new(AtomicU64::new(0));
         Self(Server::start(move |_| {
             let n = scrapes.fetch_add(1, Ordering::Relaxed) + 1;
+            if n == 3 {
+                thread::sleep(TOO_LONG);
+            }
             Answer::ok("application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited", family(n))
         }))
     }
