@@ -155,7 +155,10 @@ fn check_config_says_what_is_wrong() {
     }
     let output = Command::new(BINARY).arg("--no-such-flag").output().expect("the binary starts");
     assert_eq!(output.status.code(), Some(2), "usage");
-    let output = Command::new(BINARY).arg("--config.file=/nonexistent/x.yml").output().expect("the binary starts");
+    let output = Command::new(BINARY)
+        .args(["--config.file=/nonexistent/x.yml", "--web.listen-address=127.0.0.1:0"])
+        .output()
+        .expect("the binary starts");
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("/nonexistent/x.yml"));
 }
