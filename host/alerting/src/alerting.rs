@@ -205,7 +205,9 @@ impl Alerting {
         if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
             tracing::warn!("deliveries were still running at the end; their messages may go out twice");
         }
-        while let Ok(event) = events.try_recv() {
+        // What came together with the stop was taken out of the queue, but not looked at.
+        let mut taken = Some(event);
+        while let Some(event) = taken.take().or_else(|| events.try_recv().ok()) {
             let actions = self.step(event).into_iter().filter(|action| matches!(action, Action::Remember(..))).collect();
             self.perform(actions, &events_in, &mut deliveries).await;
         }

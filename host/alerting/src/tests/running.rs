@@ -11,6 +11,7 @@ use model::seams::{
 use model::{Alert, AlertStatus, Clock, LabelSet, Notification, Reason, Receipt, SendError, TimestampMs};
 
 use super::world::{config, labels};
+use crate::ledger::Ledger;
 use crate::{Alerting, AlertingDeps};
 
 struct Wall;
@@ -27,6 +28,8 @@ struct Fake {
     answers: Mutex<VecDeque<SendError>>,
     heard: Mutex<Vec<(Notification, Vec<String>)>>,
     fields: Vec<(&'static str, &'static str)>,
+    /// Rings after each message.
+    told: tokio::sync::Notify,
 }
 
 struct FakeChannel(Arc<Fake>);
@@ -46,6 +49,7 @@ impl Channel for FakeChannel {
                 return Err(error);
             }
             self.0.heard.lock().expect("no panic").push((notification.clone(), expanded.to_vec()));
+            self.0.told.notify_one();
             Ok(Receipt { id: "ts-1".to_owned() })
         })
     }
@@ -202,6 +206,32 @@ async fn the_ledger_survives_a_restart() {
         running.await.expect("it ends");
     }
     assert_eq!(fake.heard.lock().expect("no panic").len(), 2);
+}
+
+/// The answer to a message and the stop are there when the loop next looks, and by chance it takes either first.
+#[tokio::test]
+async fn a_message_that_arrives_as_the_process_ends_is_remembered() {
+    for round in 0..30 {
+        let (dir, fake) = (Dir::new(&format!("end-{round}")), Arc::new(Fake::default()));
+        let alerting = alerting(&fake, &dir);
+        let running = tokio::spawn({
+            let alerting = Arc::clone(&alerting);
+            async move { alerting.run().await }
+        });
+        alerting.submit(vec![alert("alertname=Down", 60_000)]);
+        // There is one thread, and tasks go on in the order they are woken: this one after the delivery, before the loop.
+        let stops = tokio::spawn({
+            let (fake, alerting) = (Arc::clone(&fake), Arc::clone(&alerting));
+            async move {
+                fake.told.notified().await;
+                alerting.stop().await;
+            }
+        });
+        stops.await.expect("it stops");
+        running.await.expect("it ends");
+        let (_, found) = Ledger::open(&dir.0, Wall.now()).expect("it opens");
+        assert_eq!((found.sent.len(), fake.heard.lock().expect("no panic").len()), (1, 1), "round {round}");
+    }
 }
 
 #[tokio::test]
