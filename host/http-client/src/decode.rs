@@ -76,8 +76,21 @@ impl<'a> BodySink<'a> {
         match result {
             _ if passed => Ok(Progress::LimitPassed),
             Ok(()) => Ok(Progress::More),
-            Err(error) => Err(bad_gzip(&error)),
+            Err(error) => self.failed(bad_gzip(&error)),
         }
+    }
+
+    /// The body is damaged from here on. What the decoder still holds of the time before counts first, or the pieces that a body
+    /// happens to come in would decide between the limit and the error.
+    pub(crate) fn failed(&mut self, error: HttpError) -> Result<Progress, HttpError> {
+        if let Self::Gzip(decoder) = self {
+            // It fails, but hands out what it has before that.
+            let _ = decoder.try_finish();
+            if decoder.get_ref().passed {
+                return Ok(Progress::LimitPassed);
+            }
+        }
+        Err(error)
     }
 
     /// The body has ended.
@@ -186,6 +199,32 @@ mod tests {
         }
         damaged(b"not gzip at all", "it does not begin as gzip does");
         damaged(&[body.as_slice(), b"something else"].concat(), "something else follows it");
+    }
+
+    #[test]
+    fn a3_gzip_damaged_behind_the_limit_is_the_limit_in_any_pieces() {
+        let mut body = gzip((0..3000).map(|n| format!("up{{n=\"{n}\"}} {}\n", n * 7919 % 613)).collect::<String>().as_bytes());
+        let damaged_at = body.len() / 2;
+        body[damaged_at..].fill(0xff);
+        for step in [1, 7, 1000, 1 << 20] {
+            assert_eq!(decode(&body, step, 1000).0, Ok(Progress::LimitPassed), "step {step}");
+            assert!(decode(&body, step, 1 << 20).0.is_err(), "step {step}");
+        }
+        for step in [1, 7, 1000, 1 << 20] {
+            let mut out = Vec::new();
+            let mut sink = BodySink::new(Some("gzip"), true, 1000, &mut out).expect("gzip is known");
+            let mut last = Progress::More;
+            for piece in body[..damaged_at].chunks(step) {
+                last = sink.push(piece).expect("good so far");
+                if last == Progress::LimitPassed {
+                    break;
+                }
+            }
+            if last == Progress::More {
+                last = sink.failed(HttpError::Protocol("the connection broke".to_owned())).expect("enough came before");
+            }
+            assert_eq!(last, Progress::LimitPassed, "step {step}");
+        }
     }
 
     #[test]

@@ -230,13 +230,14 @@ async fn read_body(incoming: &mut Incoming, encoding: Option<&str>, limits: Body
     let mut sink = BodySink::new(encoding, limits.decode, limits.bytes_max, body)?;
     let mut progress = Progress::More;
     while progress == Progress::More {
-        match incoming.frame().await.transpose().map_err(|e| from_layers(&e))? {
+        match incoming.frame().await {
             // Trailers carry nothing that is asked for.
-            Some(frame) => {
+            Some(Ok(frame)) => {
                 if let Some(bytes) = frame.data_ref() {
                     progress = sink.push(bytes)?;
                 }
             }
+            Some(Err(error)) => progress = sink.failed(from_layers(&error))?,
             None => {
                 progress = sink.finish()?;
                 break;

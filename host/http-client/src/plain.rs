@@ -155,8 +155,10 @@ impl Plain {
                 if progress != Progress::More {
                     break progress;
                 }
-                if !more? {
-                    break sink.finish()?;
+                match more {
+                    Ok(true) => {}
+                    Ok(false) => break sink.finish()?,
+                    Err(error) => break sink.failed(error)?,
                 }
                 raw.clear();
                 more = rest.read(&mut answer.stream, &mut raw, u64::MAX).await;
