@@ -3,6 +3,7 @@
 mod admin;
 mod memory;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -69,6 +70,16 @@ impl Select for LateStorage {
 
     fn series(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<LabelSet>, SelectError> {
         self.db()?.series(matcher_sets, range, limit)
+    }
+
+    fn each_series(
+        &self,
+        matcher_sets: &[Vec<Matcher>],
+        range: TimeRange,
+        limit: usize,
+        each: &mut dyn FnMut(&LabelSet) -> ControlFlow<()>,
+    ) -> Result<(), SelectError> {
+        self.db()?.each_series(matcher_sets, range, limit, each)
     }
 
     fn warnings(&self, range: TimeRange) -> Vec<String> {

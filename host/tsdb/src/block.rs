@@ -39,6 +39,7 @@ use model::{Histogram, LabelSet, StartTimestampMs, TimestampMs};
 pub(crate) use fuzz::{parts as fuzz_parts, sealed};
 pub(crate) use meta::{BlockMeta, BlockSource};
 pub(crate) use reader::Block;
+pub(crate) use symbols::PairTexts;
 pub(crate) use writer::BlockWriter;
 
 /// What a block was written for and could not be read: file and byte range with the reason. Also what the disk refuses.

@@ -173,6 +173,11 @@ impl Index {
         pairs_in(&self.series, &self.pieces, id)
     }
 
+    /// Whether a series that was in the index still is.
+    pub(crate) fn has(&self, id: u32) -> bool {
+        self.series.get(id).piece != GONE
+    }
+
     /// Name and value of a pair.
     pub(crate) fn pair_symbols(&self, pair: u32) -> (u32, u32) {
         let Pair { name, value, .. } = self.pairs[pair as usize];

@@ -1,5 +1,6 @@
 //! Finding and reading samples, in blocks and in the head.
 
+mod cursor;
 mod firsts;
 mod head;
 mod selected;
@@ -8,6 +9,7 @@ mod table;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use model::seams::{
@@ -178,6 +180,21 @@ impl Select for Db {
             }
         })?;
         Ok(series.into_vec())
+    }
+
+    fn each_series(
+        &self,
+        matcher_sets: &[Vec<Matcher>],
+        range: TimeRange,
+        limit: usize,
+        each: &mut dyn FnMut(&LabelSet) -> ControlFlow<()>,
+    ) -> Result<(), SelectError> {
+        if (1..=cursor::RUN).contains(&limit) {
+            // No more are held than are wanted.
+            let _ = self.series(matcher_sets, range, limit)?.iter().try_for_each(each);
+            return Ok(());
+        }
+        cursor::Cursor { run: cursor::RUN, held: cursor::HELD }.each(&self.0, (matcher_sets, range, limit), each)
     }
 
     fn warnings(&self, range: TimeRange) -> Vec<String> {

@@ -37,6 +37,22 @@ pub trait Select: Send + Sync {
     /// The label sets of series that satisfy all matchers of any of the sets, sorted, each once, at most `limit` (0: all).
     fn series(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<LabelSet>, SelectError>;
 
+    /// Hands on what [`Select::series`] gives, one label set after the other, as long as `each` wants more: for answers that go out while
+    /// they are made, however many series there are. A storage that keeps many holds few label sets at a time (`tsdb`: some bytes a
+    /// series besides), and nothing waits while `each` does. What begins to be stored meanwhile may be missing.
+    ///
+    /// Fails as `series` does, and then mostly before the first label set; what stops it ([`crate::stop`]) does so at any moment.
+    fn each_series(
+        &self,
+        matcher_sets: &[Vec<Matcher>],
+        range: TimeRange,
+        limit: usize,
+        each: &mut dyn FnMut(&LabelSet) -> ControlFlow<()>,
+    ) -> Result<(), SelectError> {
+        let _ = self.series(matcher_sets, range, limit)?.iter().try_for_each(each);
+        Ok(())
+    }
+
     /// What this storage cannot answer for in the range, in sentences that name file and range: damaged or missing parts. Queries
     /// pass them on as warnings; what [`GroupSamples::warnings`] says is not among them.
     fn warnings(&self, range: TimeRange) -> Vec<String> {

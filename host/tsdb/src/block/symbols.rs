@@ -230,6 +230,13 @@ impl<'a> PairTexts<'a> {
         Self { symbols, held: HashMap::default() }
     }
 
+    /// Forgets what was looked up if that is more than so many pairs.
+    pub(crate) fn keep_at_most(&mut self, pairs: usize) {
+        if self.held.len() > pairs {
+            self.held.clear();
+        }
+    }
+
     /// Makes sure that these can be had by [`PairTexts::get`]. None if one is not there.
     pub(super) fn load(&mut self, numbers: &[u32]) -> Option<()> {
         for number in numbers {

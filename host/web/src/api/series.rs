@@ -1,5 +1,6 @@
 //! `series`, `labels`, `label/<name>/values`: what there is.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State as Shared};
@@ -26,40 +27,50 @@ fn asked(limit: usize) -> usize {
 /// Said where the limit of the request was reached.
 const TRUNCATED: &str = "results truncated due to limit";
 
-/// Answers a list. `items` is how many there are at most, if that is known.
-async fn answer<T: Serialize + Send + 'static>(
+/// Answers a list that `ask` hands on one by one. `items` is how many there are at most, if that is known.
+async fn answer<T: Serialize + 'static>(
     app: &App,
     (range, limit, items): (TimeRange, usize, Option<usize>),
-    ask: impl Fn(&dyn Select) -> Result<Vec<T>, SelectError> + Send + Sync + 'static,
+    ask: impl Fn(&dyn Select, &mut dyn FnMut(&T) -> ControlFlow<()>) -> Result<(), SelectError> + Send + Sync + 'static,
 ) -> Result<Response, ApiError> {
     let (select, bytes) = (Arc::clone(&app.state.select), app.state.limits.answer_bytes);
     let work = Arc::new(move |sink: &mut Sink| {
-        // As upstream, a range that ends before it begins is no error: there is nothing in it.
-        let found = if range.end < range.start { Ok(Vec::new()) } else { ask(&*select) };
-        let items = found.map_err(|error| match error {
-            SelectError::Stopped => ApiError::timeout("what was asked for was not found in time; ask for less, or set limit"),
-            error => error.into(),
-        })?;
-        let mut warnings = select.warnings(range);
-        let mut rest = items.iter();
         sink.raw(r#"{"status":"success","data":["#);
-        for (at, item) in rest.by_ref().enumerate() {
+        let (mut at, mut truncated, mut broken) = (0, None, None);
+        let mut each = |item: &T| {
             if limit > 0 && at == limit {
-                warnings.push(TRUNCATED.to_owned());
-                break;
+                truncated = Some(TRUNCATED.to_owned());
+                return ControlFlow::Break(());
             }
             // What is out already cannot become an error any more.
             if sink.bytes() > bytes {
-                warnings
-                    .push(format!("results truncated: the answer is larger than {} MiB; set limit, or ask for fewer series", bytes >> 20));
-                break;
+                let why = format!("results truncated: the answer is larger than {} MiB; set limit, or ask for fewer series", bytes >> 20);
+                truncated = Some(why);
+                return ControlFlow::Break(());
             }
             if at > 0 {
                 sink.raw(",");
             }
-            sink.value(item)?;
-            sink.flush()?;
+            at += 1;
+            match sink.value(item).and_then(|()| sink.flush()) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    broken = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        };
+        // As upstream, a range that ends before it begins is no error: there is nothing in it.
+        let asked = if range.end < range.start { Ok(()) } else { ask(&*select, &mut each) };
+        asked.map_err(|error| match error {
+            SelectError::Stopped => ApiError::timeout("what was asked for was not found in time; ask for less, or set limit"),
+            error => error.into(),
+        })?;
+        if let Some(error) = broken {
+            return Err(error);
         }
+        let mut warnings = select.warnings(range);
+        warnings.extend(truncated);
         sink.raw("]");
         if !warnings.is_empty() {
             sink.raw(",\"warnings\":");
@@ -84,6 +95,11 @@ async fn answer<T: Serialize + Send + 'static>(
 /// So many are found and written in less than [`crate::run::AT_ONCE`].
 const ITEMS_AT_ONCE: usize = 1000;
 
+/// Hands on what is known already.
+fn each_of(texts: &[String], each: &mut dyn FnMut(&String) -> ControlFlow<()>) {
+    let _ = texts.iter().try_for_each(each);
+}
+
 /// `/api/v1/series`
 pub(crate) async fn series(Shared(app): Shared<App>, request: Request) -> Result<Response, ApiError> {
     let params = Params::read(request, app.state.limits.body_bytes).await?;
@@ -94,7 +110,7 @@ pub(crate) async fn series(Shared(app): Shared<App>, request: Request) -> Result
     }
     let (range, limit) = (range(&params)?, params.limit()?);
     let items = app.state.select.series_at_most(&sets, range);
-    answer(&app, (range, limit, items), move |select| select.series(&sets, range, asked(limit))).await
+    answer(&app, (range, limit, items), move |select, each| select.each_series(&sets, range, asked(limit), each)).await
 }
 
 /// `/api/v1/labels`
@@ -102,7 +118,10 @@ pub(crate) async fn names(Shared(app): Shared<App>, request: Request) -> Result<
     let params = Params::read(request, app.state.limits.body_bytes).await?;
     let (sets, range, limit) = (params.matchers()?, range(&params)?, params.limit()?);
     let items = app.state.select.series_at_most(&sets, range);
-    answer(&app, (range, limit, items), move |select| select.label_names(&sets, range, asked(limit))).await
+    answer(&app, (range, limit, items), move |select, each| {
+        select.label_names(&sets, range, asked(limit)).map(|names| each_of(&names, each))
+    })
+    .await
 }
 
 /// `/api/v1/label/<name>/values`
@@ -115,7 +134,10 @@ pub(crate) async fn values(Shared(app): Shared<App>, Path(name): Path<String>, r
     let (sets, range, limit) = (params.matchers()?, range(&params)?, params.limit()?);
     let select = &app.state.select;
     let items = if sets.is_empty() { select.values_at_most(&name, range) } else { select.series_at_most(&sets, range) };
-    answer(&app, (range, limit, items), move |select| select.label_values(&name, &sets, range, asked(limit))).await
+    answer(&app, (range, limit, items), move |select, each| {
+        select.label_values(&name, &sets, range, asked(limit)).map(|values| each_of(&values, each))
+    })
+    .await
 }
 
 /// Reads upstream's escape of names outside the classic characters: `U__` in front, `_2e_` for a code point in hex, `__` for
