@@ -168,18 +168,22 @@ impl LabelSet {
         hash
     }
 
-    /// Appends the labels as a JSON object of strings, `__name__` included: what [`Serialize`] gives, in half the time.
+    /// Appends the labels as a JSON object of strings, `__name__` included: what [`Serialize`] gives, in a fraction of the time.
     pub fn write_json(&self, out: &mut Vec<u8>) {
-        out.reserve(self.0.len() + 8 * 8);
-        out.push(b'{');
-        for (at, (name, value)) in self.iter().enumerate() {
-            out.extend_from_slice(if at == 0 { b"\"" } else { b",\"" });
-            escape_into(name, out);
-            out.extend_from_slice(b"\":\"");
-            escape_into(value, out);
-            out.push(b'"');
+        out.reserve(self.0.len() * 2 + 32);
+        let (mut rest, mut before): (&str, &[u8]) = (&self.0, b"{\"");
+        let mut put = |before: &[u8], part: &str, rest: &str| {
+            out.extend_from_slice(before);
+            let begin = self.0.len() - rest.len() - part.len();
+            put_text(&self.0.as_bytes()[begin..], part.len(), out);
+        };
+        while let Some(name) = split_part(&mut rest) {
+            put(before, name, rest);
+            let Some(value) = split_part(&mut rest) else { break };
+            put(b"\":\"", value, rest);
+            before = b"\",\"";
         }
-        out.push(b'}');
+        out.extend_from_slice(if self.is_empty() { b"{}" } else { b"\"}" });
     }
 
     /// The inner text, for storage formats and hashing. [`LabelSet::from_encoded`] reads it back.
@@ -370,10 +374,46 @@ fn is_classic(name: &str, colons: bool) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || (colons && b == b':'))
 }
 
-/// Appends a text as JSON has it between quotes.
-fn escape_into(text: &str, out: &mut Vec<u8>) {
-    let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\')) {
+/// Appends the first `len` bytes as JSON has them between quotes. Sixteen at a time, of what stands behind them too: a text is
+/// short, and asking how short takes longer than copying too much. Hardly any has something to escape.
+fn put_text(bytes: &[u8], len: usize, out: &mut Vec<u8>) {
+    let (from, mut rest, mut left, mut found) = (out.len(), bytes, len, 0);
+    while left > 0 {
+        let Some((sixteen, behind)) = rest.split_first_chunk::<16>() else {
+            out.extend_from_slice(&rest[..left]);
+            found |= u128::from(rest[..left].iter().fold(false, |any, byte| any | is_escaped(*byte)));
+            break;
+        };
+        out.extend_from_slice(sixteen);
+        let mask = if left < 16 { (1 << (left * 8)) - 1 } else { u128::MAX };
+        found |= escaped_in(u128::from_le_bytes(*sixteen)) & mask;
+        (rest, left) = (behind, left.saturating_sub(16));
+    }
+    out.truncate(from + len);
+    if found != 0 {
+        out.truncate(from);
+        escape_each(&bytes[..len], out);
+    }
+}
+
+fn is_escaped(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// Not zero if one of sixteen bytes is a quote, a backslash or a control character; the lowest bit that is set is of the first.
+fn escaped_in(word: u128) -> u128 {
+    const ONES: u128 = u128::MAX / 0xFF;
+    const HIGH: u128 = ONES << 7;
+    const QUOTES: u128 = ONES * b'"' as u128;
+    const BACKSLASHES: u128 = ONES * b'\\' as u128;
+    // A byte that is less than the one that is taken from it borrows, which sets its highest bit; those from 0x80 on have it anyway.
+    let less = |word: u128, than: u128| word.wrapping_sub(ONES * than) & !word;
+    (less(word, 0x20) | less(word ^ QUOTES, 1) | less(word ^ BACKSLASHES, 1)) & HIGH
+}
+
+fn escape_each(text: &[u8], out: &mut Vec<u8>) {
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| is_escaped(*byte)) {
         out.extend_from_slice(&rest[..at]);
         let short = match rest[at] {
             b'"' => b'"',
@@ -459,7 +499,15 @@ mod tests {
     #[test]
     fn json_of_any_text() {
         let every: String = (0..=0x7F_u8).map(char::from).chain("é값😀".chars()).collect();
-        for set in [LabelSet::empty(), LabelSet::from_pairs([("a", every.as_str()), (&every, "\\n\n"), ("plain", "x")])] {
+        let mut sets = vec![LabelSet::empty(), LabelSet::from_pairs([("a", every.as_str()), (&every, "\\n\n"), ("plain", "x")])];
+        // Each character at each place of short and long texts, and of what stands behind them.
+        for (character, place) in every.chars().flat_map(|character| (0..40).map(move |place| (character, place))) {
+            let text: String = (0..40).map(|at| if at == place { character } else { 'x' }).collect();
+            let parts = [0, 3, 8, 16, 17].map(|end| text.char_indices().nth(end).map_or("", |(end, _)| &text[..end]));
+            sets.push(LabelSet::from_pairs(["a", "b", "c", "d", "e"].into_iter().zip(parts)));
+            sets.push(LabelSet::from_pairs([(text.as_str(), text.as_str())]));
+        }
+        for set in sets {
             let mut out = Vec::new();
             set.write_json(&mut out);
             assert_eq!(String::from_utf8(out).expect("UTF-8"), serde_json::to_string(&set).expect("it serializes"));

@@ -321,6 +321,7 @@ impl Recovery {
             unset: &unset,
             histograms: row.histograms_section,
             values: row.encoded,
+            row: None,
         };
         if flushed {
             // Rows that follow may build on it.

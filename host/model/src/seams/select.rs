@@ -175,6 +175,12 @@ pub trait SelectedGroup: Send + Sync {
         Ok(samples.warnings)
     }
 
+    /// The same for whoever needs no more than the newest sample of each series, be it a stale marker: older ones need not come, and
+    /// times may be others from series to series.
+    fn each_newest(&self, visit: &mut dyn FnMut(ColumnRef<'_>) -> ControlFlow<()>) -> Result<Vec<String>, SelectError> {
+        self.each_column(visit)
+    }
+
     /// How many bytes [`SelectedGroup::each_column`] holds at once, about. For limits.
     fn column_bytes(&self) -> usize {
         self.samples_max().saturating_mul(8)
@@ -192,7 +198,7 @@ pub trait SelectedGroup: Send + Sync {
 pub struct ColumnRef<'a> {
     /// Its place in [`SelectedGroup::labels`].
     pub series: usize,
-    /// The same for all series of the group: ascending, each once.
+    /// The same for all series of the group (but see [`SelectedGroup::each_newest`]): ascending, each once.
     pub times: &'a [TimestampMs],
     /// One for each time; [`crate::is_absent`] where the series has no float, [`crate::is_stale`] where it ended.
     pub floats: &'a [f64],

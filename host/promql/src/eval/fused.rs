@@ -6,7 +6,7 @@ use model::{LabelSet, METRIC_NAME, MatchOp, TimeRange};
 
 use super::aggregate::Spread;
 use super::parallel::{Emit, Walked};
-use super::selector::{Newest, Want, decode};
+use super::selector::{Newest, Want, decode, decode_newest, newest_at};
 use super::slopes::Compute;
 use super::windows::Walk;
 use super::{Column, Columns, PLACE_BYTES, Query, Steps, clean};
@@ -148,12 +148,22 @@ impl Query<'_> {
         let walk = |group: &dyn SelectedGroup, emit: &mut Emit<'_>| {
             let (mut walked, mut newest) = (Walked::default(), None);
             let mut values = vec![model::absent(); steps.count];
-            (walked.read, walked.warnings) = decode(budget, group, &mut |column| {
+            let single = steps.count == 1;
+            let by = if single { decode_newest } else { decode };
+            (walked.read, walked.warnings) = by(budget, group, &mut |column| {
                 walked.mixed |= !column.histograms.is_empty();
                 if walked.mixed {
                     return Ok(false);
                 }
                 budget.work(steps.count)?;
+                if single {
+                    values[0] = newest_at(&column, sight.until[0], sight.now[0].saturating_sub(lookback));
+                    if !model::is_absent(values[0]) {
+                        walked.looked_at += 1;
+                        emit(column.series, &values)?;
+                    }
+                    return Ok(true);
+                }
                 let newest: &Newest = newest.get_or_insert_with(|| Newest::new(column.times, &sight, lookback));
                 let found = newest.pick(&column, &mut values);
                 if found > 0 {

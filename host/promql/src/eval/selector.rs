@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use model::seams::{ColumnRef, KeyedGroups, SelectRequest, SelectedGroup};
+use model::seams::{ColumnRef, KeyedGroups, SelectError, SelectRequest, SelectedGroup};
 use model::{Histogram, LabelSet, TimeRange, is_absent, is_stale};
 
 use super::sight::Sight;
@@ -44,8 +44,30 @@ impl Query<'_> {
             let mut newest: Option<Newest> = None;
             let mut seen = self.seen(steps);
             let starts = if want == Want::Starts { self.budget.ask(|| group.starts())? } else { Vec::new() };
-            self.columns(group, &mut |column| {
+            let mut add = |series: usize, values, histograms| {
+                let column = Column { labels: group.labels()[series].clone(), drop_name: false, values, histograms };
+                seen.column(&column);
+                self.budget.add_column(&mut columns.charge, steps.count)?;
+                self.budget.add_bytes(&mut columns.charge, column.histogram_bytes())?;
+                columns.series.push(column);
+                Ok::<(), EvalError>(())
+            };
+            let single = steps.count == 1 && !smoothed && want != Want::Starts;
+            let by = if single { decode_newest } else { decode };
+            let decoded = by(&self.budget, group, &mut |column| {
                 self.budget.work(steps.count)?;
+                if single {
+                    // Times may be others for each.
+                    newest = None;
+                }
+                let plain = !times && !smoothed && column.histograms.is_empty();
+                if single && plain {
+                    let value = newest_at(&column, sight.until[0], sight.now[0].saturating_sub(lookback));
+                    if !is_absent(value) {
+                        add(column.series, vec![value], None)?;
+                    }
+                    return Ok(true);
+                }
                 let newest = newest.get_or_insert_with(|| Newest::new(column.times, &sight, lookback));
                 let bound = |at: usize| sight.now[at];
                 let picked = if smoothed && !column.histograms.is_empty() {
@@ -74,15 +96,11 @@ impl Query<'_> {
                     if want == Want::Starts {
                         starts_of(&mut values, starts.get(column.series).map_or(&[], Vec::as_slice));
                     }
-                    let labels = group.labels()[column.series].clone();
-                    let column = Column { labels, drop_name: false, values, histograms };
-                    seen.column(&column);
-                    self.budget.add_column(&mut columns.charge, steps.count)?;
-                    self.budget.add_bytes(&mut columns.charge, column.histogram_bytes())?;
-                    columns.series.push(column);
+                    add(column.series, values, histograms)?;
                 }
                 Ok(true)
             })?;
+            self.note_read(decoded);
             self.count_seen(&seen);
             Ok(())
         })?;
@@ -114,10 +132,14 @@ impl Query<'_> {
         group: &dyn SelectedGroup,
         visit: &mut dyn FnMut(ColumnRef<'_>) -> Result<bool, EvalError>,
     ) -> Result<(), EvalError> {
-        let (read, warnings) = decode(&self.budget, group, visit)?;
+        let decoded = decode(&self.budget, group, visit)?;
+        self.note_read(decoded);
+        Ok(())
+    }
+
+    fn note_read(&self, (read, warnings): (usize, Vec<String>)) {
         warnings.iter().for_each(|warning| self.notes.storage(warning));
         self.budget.count_read(read);
-        Ok(())
     }
 }
 
@@ -125,6 +147,26 @@ impl Query<'_> {
 pub(super) fn decode(
     budget: &Budget<'_>,
     group: &dyn SelectedGroup,
+    visit: &mut dyn FnMut(ColumnRef<'_>) -> Result<bool, EvalError>,
+) -> Result<(usize, Vec<String>), EvalError> {
+    decode_by(budget, group, |each| group.each_column(each), visit)
+}
+
+/// The same, of each series perhaps no more than its newest sample.
+pub(super) fn decode_newest(
+    budget: &Budget<'_>,
+    group: &dyn SelectedGroup,
+    visit: &mut dyn FnMut(ColumnRef<'_>) -> Result<bool, EvalError>,
+) -> Result<(usize, Vec<String>), EvalError> {
+    decode_by(budget, group, |each| group.each_newest(each), visit)
+}
+
+type Each<'v> = dyn FnMut(ColumnRef<'_>) -> ControlFlow<()> + 'v;
+
+fn decode_by(
+    budget: &Budget<'_>,
+    group: &dyn SelectedGroup,
+    by: impl FnOnce(&mut Each<'_>) -> Result<Vec<String>, SelectError>,
     visit: &mut dyn FnMut(ColumnRef<'_>) -> Result<bool, EvalError>,
 ) -> Result<(usize, Vec<String>), EvalError> {
     let count = group.samples_max();
@@ -140,7 +182,7 @@ pub(super) fn decode(
             ControlFlow::Break(())
         }
     };
-    let warnings = budget.ask(|| group.each_column(&mut each))?;
+    let warnings = budget.ask(|| by(&mut each))?;
     failed.map_or(Ok((count, warnings)), Err)
 }
 
@@ -170,6 +212,16 @@ impl<'a> Selection<'a> {
 
 /// What a selected series takes beside its labels: their place in a list, and where its samples are.
 const SERIES_BYTES: usize = 40;
+
+/// The newest value up to a time and after another, or absence.
+pub(super) fn newest_at(column: &ColumnRef<'_>, until: i64, oldest: i64) -> f64 {
+    let samples = column.times.iter().zip(column.floats).rev();
+    let mut seen = samples.skip_while(|(time, _)| **time > until).take_while(|(time, _)| **time > oldest).map(|(_, value)| *value);
+    match seen.find(|value| !is_absent(*value)) {
+        Some(value) if !is_stale(value) => super::clean(value),
+        _ => model::absent(),
+    }
+}
 
 /// Which sample of a group is the newest at each step, as far as times tell.
 pub(super) struct Newest {

@@ -206,6 +206,11 @@ impl SelectedGroup for Again {
         self.0.group.starts()
     }
 
+    fn each_newest(&self, visit: &mut dyn FnMut(ColumnRef<'_>) -> ControlFlow<()>) -> Result<Vec<String>, SelectError> {
+        // That is less work than keeping all samples for the next one.
+        if self.0.kept.get().is_some() { self.each_column(visit) } else { self.0.group.each_newest(visit) }
+    }
+
     fn each_column(&self, visit: &mut dyn FnMut(ColumnRef<'_>) -> ControlFlow<()>) -> Result<Vec<String>, SelectError> {
         let Held { group, keep, kept } = &*self.0;
         if let Some(kept) = kept.get() {

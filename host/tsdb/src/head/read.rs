@@ -2,11 +2,13 @@
 
 mod rows;
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
-use model::{ABSENT_BITS, Histogram, StartTimestampMs, TimeRange, TimestampMs};
+use model::{ABSENT_BITS, HISTOGRAM_BITS, Histogram, StartTimestampMs, TimeRange, TimestampMs};
 
-use self::rows::{Rows, find_slots};
+pub(crate) use self::rows::Rows;
+use self::rows::find_slots;
 use super::group::{Group, PAGE_ROWS};
 use super::late::LateRow;
 use super::page::Page;
@@ -27,10 +29,16 @@ pub(crate) struct View {
     open: Snapshot,
     /// Of the open rows.
     layout: Layout,
+    /// The slots of the wanted series in that.
+    slots: Vec<Option<u32>>,
+    newest: Option<Newest>,
     late: Vec<Arc<LateRow>>,
     starts: Vec<Vec<(TimestampMs, StartTimestampMs)>>,
     rows_max: usize,
 }
+
+/// Time and bits by slot of a group's newest row, past whose end there is nothing.
+type Newest = (TimestampMs, Arc<Vec<u64>>);
 
 /// Decoded columns of a view.
 #[derive(Default)]
@@ -79,13 +87,15 @@ impl View {
         } else {
             Snapshot::default()
         };
+        let newest = if open.rows > 0 { head.open.newest().filter(|(time, _)| contains(range, *time)) } else { None };
         let late: Vec<Arc<LateRow>> = head.late.within(range).cloned().collect();
         let starts =
             if head.starts.is_empty() { Vec::new() } else { wanted.iter().map(|(series, _)| head.starts_in(*series, range)).collect() };
         let layout = head.slots.layout();
         drop(head);
+        let slots = find_slots(&layout, &wanted);
         let rows_max = pages.iter().map(|page| page.rows).sum::<usize>() + open.rows + late.len();
-        Self { wanted, range, pages, open, layout, late, starts, rows_max }
+        Self { wanted, range, pages, open, layout, slots, newest, late, starts, rows_max }
     }
 
     /// Samples at most.
@@ -207,10 +217,16 @@ impl View {
     /// time to stop.
     fn present(&self) -> Vec<bool> {
         let wanted = &self.wanted;
-        let used = self.slots_in_open(self.range);
-        let slots = find_slots(&self.layout, wanted);
-        let mut found: Vec<bool> = slots.iter().map(|slot| slot.is_some_and(|slot| get(&used, slot as usize))).collect();
+        let mut found: Vec<bool> = self.slots.iter().map(|slot| self.newest_of(*slot).is_some()).collect();
         let mut rest: Vec<usize> = (0..wanted.len()).filter(|at| !found[*at]).collect();
+        if rest.is_empty() {
+            return found;
+        }
+        let used = self.slots_in_open(self.range);
+        rest.retain(|at| {
+            found[*at] = self.slots[*at].is_some_and(|slot| get(&used, slot as usize));
+            !found[*at]
+        });
         let mut finder = Finder::default();
         for page in self.pages.iter().rev() {
             if rest.is_empty() {
@@ -247,6 +263,8 @@ impl View {
         let mut at = 0;
         self.wanted.retain(|_| keep(&mut at));
         let mut at = 0;
+        self.slots.retain(|_| keep(&mut at));
+        let mut at = 0;
         if !self.starts.is_empty() {
             self.starts.retain(|_| keep(&mut at));
         }
@@ -260,6 +278,8 @@ impl View {
             pages: self.pages.clone(),
             open: self.open.clone(),
             layout: self.layout.clone(),
+            slots: places.iter().map(|at| self.slots[*at]).collect(),
+            newest: self.newest.clone(),
             late: self.late.clone(),
             starts: if self.starts.is_empty() { Vec::new() } else { places.iter().map(|at| self.starts[*at].clone()).collect() },
             rows_max: self.rows_max,
@@ -269,6 +289,22 @@ impl View {
     /// The series, and where each was last in the group.
     pub(crate) fn wanted(&self) -> &[Wanted] {
         &self.wanted
+    }
+
+    /// What a slot has in the newest row, if that is in the range.
+    fn newest_of(&self, slot: Option<u32>) -> Option<u64> {
+        let (_, row) = self.newest.as_ref()?;
+        row.get(slot? as usize).copied().filter(|bits| *bits != ABSENT_BITS)
+    }
+
+    /// Time and bits of the newest sample in the range of each wanted series, in their order, as far as that can be told without
+    /// decoding anything; histograms cannot. None if it cannot be told of any.
+    pub(crate) fn newest(&self) -> Option<(TimestampMs, impl Iterator<Item = Option<u64>>)> {
+        let (time, _) = self.newest.as_ref()?;
+        // After a restart there may be late rows that are newer.
+        let last = self.late.last().is_none_or(|late| late.time < *time);
+        let of = |slot: &Option<u32>| self.newest_of(*slot).filter(|bits| *bits != HISTOGRAM_BITS);
+        last.then_some((*time, self.slots.iter().map(of)))
     }
 
     /// Bitmap of the slots that open rows in the range have.
@@ -296,19 +332,21 @@ impl View {
 /// Which series of a group may have samples in a range, for those who ask of few.
 pub(crate) struct Presence {
     view: View,
-    used: Vec<u8>,
+    used: OnceCell<Vec<u8>>,
 }
 
 impl Presence {
     pub(crate) fn new(group: &Group, range: TimeRange) -> Self {
-        let view = View::new(group, Vec::new(), range);
-        Self { used: view.slots_in_open(range), view }
+        Self { view: View::new(group, Vec::new(), range), used: OnceCell::new() }
     }
 
     /// As [`View::keep_present`].
     pub(crate) fn has(&self, wanted: Wanted) -> bool {
         let slot = |layout: &Layout| find_slots(layout, &[wanted])[0].map(|slot| slot as usize);
-        slot(&self.view.layout).is_some_and(|slot| get(&self.used, slot))
+        let open = slot(&self.view.layout);
+        let used = || self.used.get_or_init(|| self.view.slots_in_open(self.view.range));
+        self.view.newest_of(open.map(|slot| slot as u32)).is_some()
+            || open.is_some_and(|slot| get(used(), slot))
             || self.view.pages.iter().rev().any(|page| slot(&page.layout).is_some_and(|slot| page.uses(slot)))
             || self.view.late.iter().any(|row| row.get(wanted.0).is_some())
     }

@@ -61,7 +61,7 @@ impl<'a> Stored<'a> {
 
     pub(super) fn as_pushed(&self) -> Record<'_> {
         let Self { time, stamp, full, presence, ref unset, histograms, values } = *self;
-        Record { time, stamp, full, presence, unset, histograms, values }
+        Record { time, stamp, full, presence, unset, histograms, values, row: None }
     }
 }
 

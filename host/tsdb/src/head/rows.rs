@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use model::TimestampMs;
+use model::{ABSENT_BITS, TimestampMs};
 
 use super::joined::Joined;
 use super::raw::RawRows;
@@ -38,6 +38,8 @@ pub(crate) struct Record<'a> {
     pub(crate) histograms: &'a [u8],
     /// From the width on.
     pub(crate) values: &'a [u8],
+    /// The same by slot, if whoever has the record has it.
+    pub(crate) row: Option<&'a [u64]>,
 }
 
 /// Encoded rows by time.
@@ -59,7 +61,12 @@ pub(crate) struct OpenRows {
     /// Bitmaps of the last record's slots, and of all slots of all rows.
     present: Vec<u8>,
     used: Vec<u8>,
+    /// The newest row by slot, absent slots as such: most questions are about the newest samples. None if nobody worked it out.
+    newest: Option<Arc<Vec<u64>>>,
 }
+
+/// Of rows with more values than this the newest is not worked out while a question waits.
+const NEWEST_VALUES_MAX: usize = 1 << 19;
 
 impl OpenRows {
     /// No rows yet; the first may build on this.
@@ -107,7 +114,8 @@ impl OpenRows {
 
     /// Adds a row, which is not older than the others; one of the same time adds samples to the newest.
     pub(crate) fn push(&mut self, record: Record<'_>) {
-        let Record { time, stamp, full, presence, unset, histograms, values } = record;
+        let Record { time, stamp, full, presence, unset, histograms, values, row } = record;
+        let again = self.rows > 0 && time == self.last_time;
         let before = if self.rows == 0 { (self.base_time, self.base_stamp) } else { (self.last_time, self.last_stamp) };
         let out = &mut self.tail;
         let room = values.len() + histograms.len() + unset.len() * 5 + 40;
@@ -131,6 +139,7 @@ impl OpenRows {
         out.extend_from_slice(values);
         self.tail_records += 1;
         self.count(time, stamp, presence, values);
+        self.keep_newest(row, again);
         if self.tail_records >= CHUNK_RECORDS || self.tail.len() >= CHUNK_BYTES {
             self.chunks.push(Arc::from(self.tail.as_slice()));
             self.tail.clear();
@@ -158,6 +167,51 @@ impl OpenRows {
         if presence || self.rows == 1 {
             self.used.iter_mut().zip(&self.present).for_each(|(used, present)| *used |= present);
         }
+    }
+
+    /// Notes the newest row; `again`: what adds to it.
+    fn keep_newest(&mut self, row: Option<&[u64]>, again: bool) {
+        match (row, &mut self.newest) {
+            (Some(row), Some(held)) if again => {
+                let held = Arc::make_mut(held);
+                held.resize(held.len().max(row.len()), ABSENT_BITS);
+                held.iter_mut().zip(row).filter(|(held, _)| **held == ABSENT_BITS).for_each(|(held, bits)| *held = *bits);
+            }
+            (Some(row), held) if !again => match held.as_mut().and_then(Arc::get_mut) {
+                Some(held) => {
+                    held.clear();
+                    held.reserve_exact(row.len());
+                    held.extend_from_slice(row);
+                }
+                None => *held = Some(Arc::new(row.to_vec())),
+            },
+            (_, held) => *held = None,
+        }
+    }
+
+    /// Time and samples of the newest row, by slot; past its end there are none. After a restart it is worked out once. None if
+    /// there is no row, or if that would take long.
+    pub(crate) fn newest(&mut self) -> Option<(TimestampMs, Arc<Vec<u64>>)> {
+        if self.newest.is_none() && self.rows * self.used.len() * 8 <= NEWEST_VALUES_MAX && self.find_newest().is_none() {
+            self.newest = None;
+        }
+        (self.rows > 0).then_some(self.last_time).zip(self.newest.clone())
+    }
+
+    /// None if the memory is damaged.
+    fn find_newest(&mut self) -> Option<()> {
+        let (snapshot, mut row, mut again) = (self.snapshot(), Vec::new(), false);
+        let mut state = snapshot.base()?;
+        for record in snapshot.records() {
+            let record = record?;
+            let (width, _) = record.decode(&mut state)?;
+            if record.time == self.last_time {
+                row.clear();
+                state.copy_to(width, &mut row);
+                self.keep_newest(Some(&row), std::mem::replace(&mut again, true));
+            }
+        }
+        Some(())
     }
 
     /// The rows as they are now.
@@ -209,6 +263,7 @@ impl OpenRows {
             while let Some(Some(record)) = walk.next() {
                 rest.push(record.as_pushed());
             }
+            rest.newest = self.newest.take();
         }
         *self = rest;
         Some(raw)
@@ -223,6 +278,7 @@ impl OpenRows {
             + self.tail.capacity()
             + self.present.capacity()
             + self.used.capacity()
+            + self.newest.as_ref().map_or(0, |row| row.capacity() * 8 + 56)
             + 64
     }
 }
@@ -263,7 +319,6 @@ fn take(raw: &mut RawRows, state: &mut RowState, record: &Stored<'_>, new: bool,
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use model::ABSENT_BITS;
     use proptest::prelude::*;
 
     use super::*;
@@ -297,7 +352,7 @@ pub(crate) mod tests {
 
     impl EncodedRow {
         pub(crate) fn record(&self, time: TimestampMs, stamp: i64) -> Record<'_> {
-            Record { time, stamp, full: self.full, presence: self.presence, unset: &[], histograms: &[], values: &self.values }
+            Record { time, stamp, full: self.full, presence: self.presence, unset: &[], histograms: &[], values: &self.values, row: None }
         }
     }
 

@@ -215,7 +215,8 @@ impl GroupWriter {
         } else {
             let Encoded { values, full, presence } = encoded;
             let (unset, histograms) = (scratch.unset.as_slice(), scratch.histograms_section.as_slice());
-            head.commit_row(Record { time, stamp, full, presence, unset, histograms, values: &scratch.frame[values] });
+            let (values, row) = (&scratch.frame[values], Some(scratch.row.as_slice()));
+            head.commit_row(Record { time, stamp, full, presence, unset, histograms, values, row });
         }
         for (slot, start) in &scratch.starts {
             let series = head.slots.owners()[*slot as usize];

@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use model::seams::{ColumnRef, ColumnSamples, GroupSamples, SelectError, SelectedGroup};
-use model::{ABSENT_BITS, HISTOGRAM_BITS, Histogram, LabelSet, StartTimestampMs, TimeRange, TimestampMs};
+use model::{ABSENT_BITS, HISTOGRAM_BITS, Histogram, LabelSet, STALE_BITS, StartTimestampMs, TimeRange, TimestampMs};
 
 use super::worked;
 use crate::block::BlockDamage;
-use crate::head::read::{Columns, NotRead, View};
+use crate::head::read::{Columns, NotRead, Rows, View};
 use crate::life::blocks::Loaded;
 use crate::life::tombstones::SharedTombstones;
 use crate::merge::{Cells, RowPlan, Times};
@@ -175,6 +175,39 @@ impl Selected {
     }
 }
 
+/// Columns of a view without late rows, one after the other.
+struct ByColumn<'a> {
+    rows: Rows<'a>,
+    next: usize,
+    bits: Vec<u64>,
+    floats: Vec<f64>,
+}
+
+impl<'a> ByColumn<'a> {
+    fn new(view: &'a View) -> Result<Self, SelectError> {
+        let rows = view.rows().map_err(damaged)?;
+        Ok(Self { bits: Vec::with_capacity(rows.times.len()), floats: Vec::new(), next: 0, rows })
+    }
+
+    /// Decodes the next column, which `visit` knows as that of `series`.
+    fn next(&mut self, series: usize, visit: &mut dyn FnMut(ColumnRef<'_>) -> ControlFlow<()>) -> Result<ControlFlow<()>, SelectError> {
+        let Self { rows, next, bits, floats } = self;
+        worked(column_ticks(rows.times.len()))?;
+        bits.clear();
+        let gaps = rows.column(*next, bits).map_err(damaged)?;
+        let histograms = if gaps && bits.contains(&HISTOGRAM_BITS) {
+            let of = rows.histograms(*next).map_err(damaged)?;
+            by_row(bits, of)
+        } else {
+            Vec::new()
+        };
+        *next += 1;
+        floats.clear();
+        floats.extend(bits.iter().copied().map(f64::from_bits));
+        Ok(visit(ColumnRef { series, times: &rows.times, floats, histograms: &histograms, gaps }))
+    }
+}
+
 impl SelectedGroup for Selected {
     fn labels(&self) -> &[LabelSet] {
         &self.labels
@@ -196,31 +229,46 @@ impl SelectedGroup for Selected {
         }
     }
 
+    fn each_newest(&self, visit: &mut dyn FnMut(ColumnRef<'_>) -> ControlFlow<()>) -> Result<Vec<String>, SelectError> {
+        let [Part::Head(view)] = self.parts.as_slice() else { return self.each_column(visit) };
+        let Some((time, newest)) = view.newest() else { return self.each_column(visit) };
+        let newest: Vec<Option<u64>> = newest.collect();
+        let others: Vec<usize> = (0..newest.len()).filter(|series| newest[*series].is_none()).collect();
+        if !others.is_empty() && (view.has_late() || others.len() > newest.len() / 2) {
+            return self.each_column(visit);
+        }
+        let others = if others.is_empty() { None } else { Some(view.subset(&others)) };
+        let mut others = others.as_ref().map(ByColumn::new).transpose()?;
+        for (series, bits) in newest.into_iter().enumerate() {
+            let flow = match (bits, &mut others) {
+                (Some(bits), _) => {
+                    worked(pace::SERIES)?;
+                    let (floats, gaps) = ([f64::from_bits(bits)], bits == STALE_BITS);
+                    visit(ColumnRef { series, times: &[time], floats: &floats, histograms: &[], gaps })
+                }
+                (None, Some(others)) => others.next(series, visit)?,
+                (None, None) => ControlFlow::Continue(()),
+            };
+            if flow.is_break() {
+                break;
+            }
+        }
+        Ok(Vec::new())
+    }
+
     fn each_column(&self, visit: &mut dyn FnMut(ColumnRef<'_>) -> ControlFlow<()>) -> Result<Vec<String>, SelectError> {
-        let mut floats = Vec::new();
         if let [Part::Head(view)] = self.parts.as_slice()
             && !view.has_late()
         {
-            let rows = view.rows().map_err(damaged)?;
-            let mut bits = Vec::with_capacity(rows.times.len());
+            let mut columns = ByColumn::new(view)?;
             for series in 0..view.wanted().len() {
-                worked(column_ticks(rows.times.len()))?;
-                bits.clear();
-                let gaps = rows.column(series, &mut bits).map_err(damaged)?;
-                let histograms = if gaps && bits.contains(&HISTOGRAM_BITS) {
-                    let of = rows.histograms(series).map_err(damaged)?;
-                    by_row(&mut bits, of)
-                } else {
-                    Vec::new()
-                };
-                floats.clear();
-                floats.extend(bits.iter().copied().map(f64::from_bits));
-                if visit(ColumnRef { series, times: &rows.times, floats: &floats, histograms: &histograms, gaps }).is_break() {
+                if columns.next(series, visit)?.is_break() {
                     break;
                 }
             }
             return Ok(Vec::new());
         }
+        let mut floats = Vec::new();
         let (times, columns, warnings) = self.merged()?;
         for (series, mut cells) in columns.into_iter().enumerate() {
             let histograms = if cells.bits.contains(&HISTOGRAM_BITS) { by_row(&mut cells.bits, cells.histograms) } else { Vec::new() };

@@ -8,11 +8,14 @@ pub(crate) mod scenario;
 pub(crate) mod witness;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use model::seams::{Append, AppendError, AppendReport, ColumnId, ColumnSamples, GroupAppend, Row, Select, SelectRequest};
-use model::{LabelSet, ManualClock, MatchOp, Matcher, TimeRange, TimestampMs, is_absent};
+use model::seams::{
+    Append, AppendError, AppendReport, ColumnId, ColumnSamples, GroupAppend, GroupSamples, Row, Select, SelectRequest, SelectedGroup,
+};
+use model::{Histogram, LabelSet, ManualClock, MatchOp, Matcher, TimeRange, TimestampMs, is_absent};
 use tsdb::disk::{Disk, SimDisk};
 use tsdb::{Db, OpenError, Options, RecoveryReport};
 
@@ -104,6 +107,7 @@ pub(crate) fn read(db: &Db, matchers: &[Matcher], range: TimeRange) -> Stored {
         assert!(samples.times.is_sorted_by(|a, b| a < b), "ascending, each once");
         assert_eq!(group.labels().len(), samples.columns.len());
         assert!(samples.times.len() * samples.columns.len() <= group.samples_max());
+        newest_agree(group.as_ref(), &samples, range);
         for (labels, column) in group.labels().iter().zip(samples.columns) {
             let ColumnSamples::Floats(values) = column else { panic!("only floats were written") };
             assert_eq!(values.len(), samples.times.len());
@@ -117,6 +121,33 @@ pub(crate) fn read(db: &Db, matchers: &[Matcher], range: TimeRange) -> Stored {
     }
     stored.retain(|_, rows| !rows.is_empty());
     stored
+}
+
+/// The newest samples, asked for alone, are the newest of all.
+#[track_caller]
+pub(crate) fn newest_agree(group: &dyn SelectedGroup, samples: &GroupSamples, range: TimeRange) {
+    let newest = |times: &[TimestampMs], floats: &[f64], histograms: &[Option<Arc<Histogram>>]| {
+        let there = |at: &usize| range.start <= times[*at] && times[*at] <= range.end;
+        let samples = (0..times.len()).rev().filter(there);
+        let mut samples = samples.map(|at| (times[at], floats[at].to_bits(), histograms.get(at).cloned().flatten()));
+        samples.find(|(_, bits, histogram)| histogram.is_some() || !is_absent(f64::from_bits(*bits)))
+    };
+    let mut found = vec![None; samples.columns.len()];
+    let mut last = None;
+    let warnings = group.each_newest(&mut |column| {
+        assert!(last < Some(column.series), "in their order, each once");
+        last = Some(column.series);
+        if !column.gaps {
+            assert!(column.floats.iter().all(|value| !is_absent(*value) && !model::is_stale(*value)), "there are gaps");
+        }
+        found[column.series] = newest(column.times, column.floats, column.histograms);
+        ControlFlow::Continue(())
+    });
+    assert_eq!(warnings.expect("it decodes"), samples.warnings);
+    for (at, column) in samples.columns.iter().enumerate() {
+        let histograms = if let ColumnSamples::Mixed { histograms, .. } = column { histograms.as_slice() } else { &[] };
+        assert_eq!(found[at], newest(&samples.times, column.floats(), histograms), "{:?}", group.labels().get(at));
+    }
 }
 
 #[track_caller]

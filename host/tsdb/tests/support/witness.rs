@@ -39,6 +39,7 @@ pub(crate) fn collect(groups: &[Box<dyn SelectedGroup>], shown: &mut Shown, warn
                 continue;
             }
         };
+        super::newest_agree(group.as_ref(), &samples, ALWAYS);
         warnings.extend(samples.warnings);
         assert!(samples.times.is_sorted_by(|a, b| a < b), "times ascend, each once");
         assert_eq!(group.labels().len(), samples.columns.len());

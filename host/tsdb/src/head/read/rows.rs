@@ -63,7 +63,7 @@ impl<'a> Rows<'a> {
             let joined = if exact { page.joined().ok_or(PageDamaged)? } else { Vec::new() };
             pages.push(PageRows { page, rows: start..end, first, slots: slots.len() - 1, joined });
         }
-        let open = OpenTable::read(&view.open, &find_slots(&view.layout, &view.wanted), view.range, exact).ok_or(PageDamaged)?;
+        let open = OpenTable::read(&view.open, &view.slots, view.range, exact).ok_or(PageDamaged)?;
         if open.stopped {
             return Err(NotRead::Stopped);
         }
