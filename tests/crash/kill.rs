@@ -50,8 +50,7 @@ fn raw_samples(skopos: &Skopos) -> Option<Shown> {
 #[test]
 fn f1_kill9_loses_nothing_that_was_shown() {
     let kills: u32 = std::env::var("SKOPOS_KILLS").ok().and_then(|t| t.parse().ok()).unwrap_or(50);
-    let seed: u64 = std::env::var("SKOPOS_SEED").ok().and_then(|t| t.parse().ok()).unwrap_or_else(|| u64::from(std::process::id()) << 20);
-    println!("seed {seed}: SKOPOS_SEED={seed} repeats this run");
+    let seed = test_support::seed("kills");
     let mut random = Random(seed);
 
     let targets: Vec<Server> = (0..TARGETS)

@@ -224,8 +224,7 @@ fn random_expressions_go_through_the_binary() {
     let data = data::dataset();
     data.write_to(&theirs_address);
     data.write_to(ours.address());
-    let seed = std::env::var("SKOPOS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| u64::from(std::process::id()) << 20);
-    println!("seed {seed}: SKOPOS_SEED={seed} repeats this run");
+    let seed = test_support::seed("random expressions through the binary");
     let (mut their_side, mut our_side) = (KeepAlive::connect(&theirs_address), KeepAlive::connect(ours.address()));
     let (mut same, mut known, mut failures) = (0, 0, Vec::new());
     let count = 2000;

@@ -134,9 +134,8 @@ fn c13_random_expressions_are_answered_as_prometheus_does() {
     let roughly = [2e-15, -2e-15].map(|by| memory(&data, |value| off(value, by)));
     let sides = Sides { address, memory: memory(&data, |value| value), nearly, roughly };
 
-    let seed = variable("SKOPOS_SEED").unwrap_or_else(|| u64::from(std::process::id()) << 20);
+    let seed = test_support::seed("random expressions");
     let count = variable("SKOPOS_EXPRESSIONS").unwrap_or(20_000);
-    println!("seed {seed}: SKOPOS_SEED={seed} repeats this run");
     let begun = std::time::Instant::now();
     let (next, tally, failures) = (AtomicU64::new(0), Mutex::new(BTreeMap::<&str, u64>::new()), Mutex::new(Vec::new()));
     let verbose = std::env::var_os("SKOPOS_VERBOSE").is_some();

@@ -246,9 +246,8 @@ async fn ask(client: &Client, address: SocketAddr, number: usize, limit: u64, tr
 #[tokio::test]
 async fn a17_both_readers_answer_the_same() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let seed = number("SKOPOS_SEED").unwrap_or_else(|| std::process::id().into());
+    let seed = test_support::seed("two readers");
     let cases = number("SKOPOS_CASES").unwrap_or(600) as usize;
-    println!("SKOPOS_SEED={seed} SKOPOS_CASES={cases}");
     let mut random = Random(seed);
     let scripts: Arc<Vec<Script>> = Arc::new((0..cases).map(|_| script(&mut random)).collect());
     let (ours_to, theirs_to) = (Player::new(Arc::clone(&scripts)), Player::new(Arc::clone(&scripts)));

@@ -33,10 +33,8 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-#[expect(clippy::print_stdout, reason = "a seed that nobody sees cannot be repeated")]
 fn random(test: &str) -> (Random, u64) {
-    let seed = number("SKOPOS_SEED").unwrap_or_else(|| u64::from(std::process::id()) << 16);
-    println!("{test}: SKOPOS_SEED={seed} repeats this run");
+    let seed = test_support::seed(test);
     (Random(seed), number("SKOPOS_CASES").unwrap_or(150))
 }
 

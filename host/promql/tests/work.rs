@@ -1,7 +1,5 @@
 //! How queries are worked through: by one thread or several, with what was read once. None of it changes an answer.
 
-#![expect(clippy::print_stdout, reason = "seeds of random tests")]
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -78,12 +76,8 @@ impl Select for Hosts {
 struct Random(u64);
 
 impl Random {
-    /// With the seed of `SKOPOS_SEED`, or one of the clock, which is printed.
     fn new() -> Self {
-        let clock = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |t| t.subsec_nanos().into());
-        let seed = std::env::var("SKOPOS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(clock);
-        println!("SKOPOS_SEED={seed}");
-        Self(seed)
+        Self(test_support::seed("work"))
     }
 
     fn next(&mut self, below: u64) -> u64 {

@@ -42,8 +42,7 @@ fn child() {
 #[test]
 fn f1_kill9_of_a_process_that_appends_loses_nothing() {
     let dir = std::env::temp_dir().join(format!("skopos-tsdb-kill-{}", std::process::id()));
-    let mut dice = Dice(u64::from(std::process::id()));
-    println!("seed {}", dice.0);
+    let mut dice = Dice(test_support::seed("kills of a process that appends"));
     for _ in 0..10 {
         let mut child = Command::new(std::env::current_exe().expect("it runs"))
             .args(["--exact", "child", "--nocapture"])

@@ -165,7 +165,7 @@ fn float_text(bits: u64) -> String {
 
 #[test]
 fn promtool_reads_what_is_exported() {
-    let seed = Dice::seed();
+    let seed = test_support::seed("promtool_reads_what_is_exported");
     let (mut dice, folder) = (Dice(seed), TempFolder::new("export"));
     let data = data(&mut dice, false);
     export(&data, folder.path(), &mut dice);
@@ -197,7 +197,7 @@ fn promtool_reads_what_is_exported() {
 
 #[test]
 fn what_is_exported_is_read() {
-    let seed = Dice::seed();
+    let seed = test_support::seed("what_is_exported_is_read");
     let (mut dice, folder) = (Dice(seed), TempFolder::new("read"));
     let data = data(&mut dice, true);
     let path = export(&data, folder.path(), &mut dice);
@@ -275,7 +275,7 @@ fn read_block(path: &Path) -> Result<Data, String> {
 
 #[test]
 fn a_bit_flipped_or_a_file_cut_is_said_with_file_and_byte() {
-    let seed = Dice::seed();
+    let seed = test_support::seed("a_bit_flipped_or_a_file_cut_is_said_with_file_and_byte");
     let (mut dice, folder) = (Dice(seed), TempFolder::new("damage"));
     let (path, data) = small(&mut dice, folder.path());
     let good = comparable(&data);
@@ -311,7 +311,7 @@ fn a_bit_flipped_or_a_file_cut_is_said_with_file_and_byte() {
 
 #[test]
 fn nothing_panics_whatever_the_bytes() {
-    let seed = Dice::seed();
+    let seed = test_support::seed("nothing_panics_whatever_the_bytes");
     let (mut dice, folder) = (Dice(seed), TempFolder::new("fuzz"));
     let (path, _) = small(&mut dice, folder.path());
     let index = fs::read(path.join("index")).expect("it is there");

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "what a test skips and measures belongs into its output")]
 
 mod beside;
+mod chance;
 mod corpus;
 mod dataset;
 mod folder;
@@ -17,6 +18,7 @@ mod server;
 mod skopos;
 
 pub use beside::Beside;
+pub use chance::seed;
 pub use corpus::replay;
 pub use dataset::{Dataset, KeepAlive, Labels};
 pub use folder::{TempFolder, conformance, workspace_root};

@@ -86,9 +86,8 @@ fn seeds() -> [Vec<u8>; 2] {
 
 #[test]
 fn changed_messages_break_nothing() {
-    let seed = std::env::var("SKOPOS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| u64::from(std::process::id()) << 20);
+    let seed = test_support::seed("changed messages");
     let turns: u64 = std::env::var("SKOPOS_TURNS").ok().and_then(|text| text.parse().ok()).unwrap_or(3000);
-    println!("seed {seed}: SKOPOS_SEED={seed} repeats this run");
     let mut random = Random(seed);
     let (seeds, otlp) = (seeds(), crate::otlp::seed());
     for _ in 0..turns {

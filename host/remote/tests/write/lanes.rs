@@ -85,9 +85,7 @@ fn a_connection_that_is_behind_by_several_times_in_one_request_loses_nothing_ove
 /// killed now and then, and each connection sends again what was not answered, as a queue of Prometheus does.
 #[test]
 fn many_connections_each_behind_by_chance_lose_nothing_across_kills() {
-    let seed =
-        std::env::var("SKOPOS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| u64::from(std::process::id()) << 20 | 1);
-    println!("SKOPOS_SEED={seed} repeats this run");
+    let seed = test_support::seed("connections behind by chance") | 1;
     let mut random = Random(seed);
     const CONNECTIONS: usize = 60;
     const SERIES: usize = 2;

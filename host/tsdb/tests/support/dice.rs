@@ -4,13 +4,6 @@
 pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    /// Of `SKOPOS_SEED`, or of the clock.
-    pub(crate) fn seed() -> u64 {
-        let given = std::env::var("SKOPOS_SEED").ok().and_then(|text| text.parse().ok());
-        let now = std::time::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_nanos() as u64);
-        given.unwrap_or(now)
-    }
-
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
