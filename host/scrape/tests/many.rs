@@ -17,8 +17,15 @@ fn threads() -> usize {
     status.lines().find_map(|line| line.strip_prefix("Threads:")?.trim().parse().ok()).unwrap_or(0)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_targets_have_no_thread_each_and_no_more_sockets_than_targets() {
+/// Few threads may block. With as many as it likes the runtime starts one more whenever another one that is done was kept by a busy
+/// machine from saying so.
+#[test]
+fn a_thousand_targets_have_no_thread_each_and_no_more_sockets_than_targets() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(16).enable_all().build();
+    runtime.expect("a runtime").block_on(a_thousand_targets());
+}
+
+async fn a_thousand_targets() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let (accepted, open, open_max) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -43,7 +50,8 @@ async fn a_thousand_targets_have_no_thread_each_and_no_more_sockets_than_targets
     });
     let before = threads();
     let rig = Rig::new();
-    let mut config = "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: j\n  static_configs:\n".to_owned();
+    // A timeout that a busy machine keeps.
+    let mut config = "global: {scrape_interval: 5s, scrape_timeout: 5s}\nscrape_configs:\n- job_name: j\n  static_configs:\n".to_owned();
     for target in 0..TARGETS {
         config.push_str(&format!("  - {{targets: ['{address}'], labels: {{instance: i{target}, __metrics_path__: /t/{target}}}}}\n"));
     }
@@ -51,7 +59,9 @@ async fn a_thousand_targets_have_no_thread_each_and_no_more_sockets_than_targets
     let mut most = 0;
     rig.until("each was scraped twice", |rig| {
         most = most.max(threads());
-        rig.scraper.stats().scrapes >= 3 * TARGETS as u64
+        // Rows are looked at only when there may be enough of them.
+        let twice = |rig: &Rig| rig.store.series("fine{").values().filter(|samples| samples.len() >= 2).count();
+        rig.scraper.stats().scrapes >= 2 * TARGETS as u64 && twice(rig) == TARGETS
     })
     .await;
     tokio::time::sleep(Duration::from_millis(10)).await;
@@ -73,7 +83,7 @@ async fn a_thousand_targets_have_no_thread_each_and_no_more_sockets_than_targets
     assert!(most - before <= 32, "{} threads more", most - before);
     assert_eq!(stats.lateness.count, stats.lateness.buckets.last().map_or(0, |(_, count)| *count));
     let (interval_ms, lengths) = &stats.interval_lengths[0];
-    assert_eq!(*interval_ms, 1000);
+    assert_eq!(*interval_ms, 5000);
     assert!(lengths.count >= TARGETS as u64);
     rig.scraper.stop().await;
 }
