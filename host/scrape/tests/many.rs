@@ -25,6 +25,7 @@ fn a_thousand_targets_have_no_thread_each_and_no_more_sockets_than_targets() {
     runtime.expect("a runtime").block_on(a_thousand_targets());
 }
 
+#[expect(clippy::print_stdout, reason = "what was measured")]
 async fn a_thousand_targets() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
