@@ -3,6 +3,7 @@
 mod cursor;
 mod firsts;
 mod head;
+mod keyed;
 mod selected;
 mod table;
 #[cfg(test)]
@@ -10,7 +11,6 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use model::seams::{
     Exemplar, KeyedGroups, LabelKey, Select, SelectError, SelectRequest, SelectedGroup, SeriesExemplars, TYPE_LABEL, UNIT_LABEL,
@@ -19,7 +19,7 @@ use model::{LabelSet, Matcher, TimeRange, stop};
 
 use self::firsts::Firsts;
 use self::selected::{Part, Selected};
-use self::table::{Source, columns_in, present_in};
+use self::table::{columns_in, present_in};
 use crate::block::BlockDamage;
 use crate::db::Db;
 use crate::head::read::View;
@@ -107,14 +107,8 @@ impl Select for Db {
         let mut selected: Vec<Box<dyn SelectedGroup>> = Vec::new();
         for (parts, labels, columns) in table.into_groups()? {
             worked(labels.len())?;
-            let parts = parts.iter().zip(columns).map(|(part, columns)| match &sources[*part as usize] {
-                Source::Block(loaded, group, ids) => {
-                    let ids = columns.iter().map(|at| ids[*at]).collect();
-                    Part::Block { loaded: Arc::clone(loaded), group: *group, ids, tombstones: loaded.tombstones() }
-                }
-                Source::Head(view) => Part::Head(view.subset(&columns)),
-            });
-            selected.push(Box::new(Selected { parts: parts.collect(), labels, range }));
+            let parts = parts.iter().zip(columns).map(|(part, columns)| sources[*part as usize].part(&columns)).collect();
+            selected.push(Box::new(Selected { parts, labels, range }));
         }
         Ok(selected)
     }
@@ -126,7 +120,8 @@ impl Select for Db {
         }
         // As in `select`.
         let _pin = self.0.pins.pin();
-        if self.0.blocks.within(range).is_empty() {
+        let blocks = self.0.blocks.within(range);
+        if blocks.is_empty() {
             let (head, apart, _gate) = self.head(request)?;
             if apart {
                 let (index, mut keys, mut keyed) = (self.0.index(), Keys::new(key), KeyedGroups::default());
@@ -140,8 +135,7 @@ impl Select for Db {
                 return Ok(keyed);
             }
         }
-        let groups = self.select(request)?;
-        Ok(KeyedGroups::of(groups, key))
+        self.keyed_with_blocks(request, &blocks, key)
     }
 
     fn label_names(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<String>, SelectError> {

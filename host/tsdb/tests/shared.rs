@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use model::seams::{Append, GroupAppend, GroupRow, Row};
 use model::{Clock, LabelSet, MatchOp, TimeRange, TimestampMs, stale};
+use support::keyed::{COMPARED, same_keyed};
 use support::life::{H, Life, MIN, NOON};
 use support::{ALWAYS, DIR, Dice, Feeder, Stored, labels, matcher, read, read_all, stored};
 use tsdb::Db;
@@ -331,7 +332,8 @@ impl Run {
         let mut samples: BTreeMap<LabelSet, f64> = BTreeMap::new();
         for _ in 0..1 + self.dice.below(4) {
             let value = if self.dice.below(14) == 0 { stale() } else { self.dice.below(1000) as f64 };
-            samples.insert(labels(&format!("s={}", self.dice.below(9))), value);
+            let series = self.dice.below(9);
+            samples.insert(labels(&format!("s={series},t={}", series % 3)), value);
         }
         (time, samples.into_iter().collect())
     }
@@ -433,6 +435,9 @@ impl Run {
             assert_eq!(more, None, "{what}: {labels} has more");
         }
         assert!(found.keys().all(|labels| self.naive.contains_key(labels)), "{what}");
+        for nth in 0..3 {
+            same_keyed(db, self.dice.0 ^ nth, self.life.clock.now(), what);
+        }
     }
 
     /// Through all that may come.
@@ -477,5 +482,5 @@ fn what_was_written_first_counts_in_every_stage() {
         all.snapshots += counts.snapshots;
         all.compared += counts.compared;
     }
-    println!("{all:?}");
+    println!("{all:?}; {} series asked for by keys", COMPARED.load(std::sync::atomic::Ordering::Relaxed));
 }

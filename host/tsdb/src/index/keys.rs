@@ -9,23 +9,69 @@ use model::seams::LabelKey;
 use super::Index;
 use crate::pace;
 
-/// Numbers for what series have of the labels that count.
-pub(crate) struct Keys<'k> {
-    key: LabelKey<'k>,
-    /// The pairs of each number, one after the other, and where each ends.
-    pairs: Vec<u32>,
+/// Numbers for lists of numbers, each different list once.
+#[derive(Default)]
+pub(crate) struct Lists {
+    /// All lists, one after the other, and where each ends.
+    numbers: Vec<u32>,
     ends: Vec<usize>,
     table: HashTable<u32>,
     hasher: DefaultHashBuilder,
-    /// The last number: neighbours often have the same.
+    /// The last number that was given: neighbours often have the same.
     last: Option<u32>,
+}
+
+impl Lists {
+    /// The number of a list, which is the next one if the list is new.
+    pub(crate) fn number(&mut self, list: &[u32]) -> u32 {
+        let Self { numbers, ends, table, hasher, last } = self;
+        if let Some(last) = *last
+            && part(numbers, ends, last) == list
+        {
+            return last;
+        }
+        let hash = hasher.hash_one(list);
+        let number = match table.find(hash, |number| part(numbers, ends, *number) == list) {
+            Some(number) => *number,
+            None => {
+                let number = ends.len() as u32;
+                numbers.extend_from_slice(list);
+                ends.push(numbers.len());
+                table.insert_unique(hash, number, |number| hasher.hash_one(part(numbers, ends, *number)));
+                number
+            }
+        };
+        *last = Some(number);
+        number
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The list of a number that was given.
+    pub(crate) fn get(&self, number: u32) -> &[u32] {
+        part(&self.numbers, &self.ends, number)
+    }
+
+    /// Numbers of all lists.
+    pub(crate) fn all(&self) -> &[u32] {
+        &self.numbers
+    }
+}
+
+/// Numbers for what series have of the labels that count.
+pub(crate) struct Keys<'k> {
+    key: LabelKey<'k>,
+    /// The pairs of each number.
+    lists: Lists,
     found: Vec<u32>,
 }
 
 impl<'k> Keys<'k> {
     pub(crate) fn new(key: LabelKey<'k>) -> Self {
-        let (table, hasher) = (HashTable::new(), DefaultHashBuilder::default());
-        Self { key, pairs: Vec::new(), ends: Vec::new(), table, hasher, last: None, found: Vec::new() }
+        Self { key, lists: Lists::default(), found: Vec::new() }
     }
 
     /// The number for each of the series; fewer if it is time to stop.
@@ -43,31 +89,9 @@ impl<'k> Keys<'k> {
             }
             self.found.clear();
             self.found.extend(index.pairs_of(id).iter().copied().filter(|pair| counts(*pair)));
-            numbers.push(self.number());
+            numbers.push(self.lists.number(&self.found));
         }
         numbers
-    }
-
-    fn number(&mut self) -> u32 {
-        let Self { pairs, ends, table, hasher, last, found, .. } = self;
-        if let Some(last) = *last
-            && part(pairs, ends, last) == found.as_slice()
-        {
-            return last;
-        }
-        let hash = hasher.hash_one(found.as_slice());
-        let number = match table.find(hash, |number| part(pairs, ends, *number) == found.as_slice()) {
-            Some(number) => *number,
-            None => {
-                let number = ends.len() as u32;
-                pairs.extend_from_slice(found);
-                ends.push(pairs.len());
-                table.insert_unique(hash, number, |number| hasher.hash_one(part(pairs, ends, *number)));
-                number
-            }
-        };
-        *last = Some(number);
-        number
     }
 
     /// The labels of all numbers. Nothing left the index since they were given.
@@ -76,11 +100,11 @@ impl<'k> Keys<'k> {
             let (name, value) = index.pair_symbols(*pair);
             (index.symbol(name), index.symbol(value))
         };
-        (0..self.ends.len() as u32).map(|number| LabelSet::from_sorted(part(&self.pairs, &self.ends, number).iter().map(texts))).collect()
+        (0..self.lists.len() as u32).map(|number| LabelSet::from_sorted(self.lists.get(number).iter().map(texts))).collect()
     }
 }
 
-fn part<'p>(pairs: &'p [u32], ends: &[usize], number: u32) -> &'p [u32] {
+fn part<'p>(numbers: &'p [u32], ends: &[usize], number: u32) -> &'p [u32] {
     let at = number as usize;
-    &pairs[if at == 0 { 0 } else { ends[at - 1] }..ends[at]]
+    &numbers[if at == 0 { 0 } else { ends[at - 1] }..ends[at]]
 }

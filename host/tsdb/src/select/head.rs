@@ -56,6 +56,16 @@ impl Inner {
         Ok((views, apart))
     }
 
+    /// Whether a group has rows in the range.
+    pub(super) fn head_has(&self, range: TimeRange) -> bool {
+        self.groups().iter().any(|group| {
+            let head = group.head();
+            head.newest >= range.start && head.open.first_time().is_some_and(|first| first <= range.end)
+                || head.pages_in(range).next().is_some()
+                || head.late.within(range).next().is_some()
+        })
+    }
+
     /// The index, if nobody changes it now and no block has samples of the range.
     pub(super) fn index_at_once(&self, range: TimeRange) -> Option<RwLockReadGuard<'_, Index>> {
         if !self.blocks.within(range).is_empty() {

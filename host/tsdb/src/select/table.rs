@@ -8,6 +8,7 @@ use model::seams::{SelectError, SelectRequest};
 use model::{LabelSet, Matcher, TimeRange, stop};
 use roaring::RoaringBitmap;
 
+use super::selected::Part;
 use super::{LABELS_AT_ONCE, SERIES_BYTES, failed, go_on, worked};
 use crate::db::Db;
 use crate::head::read::View;
@@ -74,37 +75,73 @@ pub(super) fn present_in(loaded: &Loaded, range: TimeRange) -> Result<RoaringBit
     Ok(present)
 }
 
-/// The series of a selection, and in which parts each is.
+/// The series of a selection, and in which parts each is. Of each series its labels, or what else is to be known of it.
+pub(super) struct Table<T> {
+    series: Vec<(T, Places)>,
+}
+
+/// Part, and place among the part's series. Mostly there is one.
 #[derive(Default)]
-pub(super) struct Table {
-    /// Part, and place among the part's series.
-    series: Vec<(LabelSet, Vec<(u32, u32)>)>,
+struct Places {
+    first: Option<(u32, u32)>,
+    more: Vec<(u32, u32)>,
+}
+
+impl Places {
+    fn iter(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.first.iter().chain(&self.more).copied()
+    }
 }
 
 /// Parts, the series that are in all of them, and of each part their columns.
-pub(super) type Together = (Vec<u32>, Vec<LabelSet>, Vec<Vec<usize>>);
+pub(super) type Together<T> = (Vec<u32>, Vec<T>, Vec<Vec<usize>>);
 
-impl Table {
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { series: Vec::new() }
+    }
+}
+
+impl<T> Table<T> {
+    /// How many series there are.
+    pub(super) fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Adds a series, whose number is how many there were before.
+    pub(super) fn add(&mut self, what: T) {
+        self.series.push((what, Places::default()));
+    }
+
+    /// Notes that a series is in a part, and its place there.
+    pub(super) fn place(&mut self, series: u32, place: (u32, u32)) {
+        let places = &mut self.series[series as usize].1;
+        match places.first {
+            None => places.first = Some(place),
+            Some(_) => places.more.push(place),
+        }
+    }
+
     /// Series with the same parts become one group.
-    pub(super) fn into_groups(self) -> Result<Vec<Together>, SelectError> {
-        let mut groups: Vec<Together> = Vec::new();
+    pub(super) fn into_groups(self) -> Result<Vec<Together<T>>, SelectError> {
+        let mut groups: Vec<Together<T>> = Vec::new();
         let mut group_of: HashMap<Vec<u32>, usize> = HashMap::new();
         let mut last: Option<usize> = None;
-        for (labels, places) in self.series {
+        for (what, places) in self.series {
             worked(pace::SERIES * 2)?;
             // Neighbours mostly have the same parts.
-            let same = |at: &usize| groups[*at].0.iter().eq(places.iter().map(|(part, _)| part));
+            let same = |at: &usize| groups[*at].0.iter().copied().eq(places.iter().map(|(part, _)| part));
             let at = last.filter(same).unwrap_or_else(|| {
-                let parts: Vec<u32> = places.iter().map(|(part, _)| *part).collect();
+                let parts: Vec<u32> = places.iter().map(|(part, _)| part).collect();
                 *group_of.entry(parts).or_insert_with_key(|parts| {
                     groups.push((parts.clone(), Vec::new(), vec![Vec::new(); parts.len()]));
                     groups.len() - 1
                 })
             });
             last = Some(at);
-            let (_, all_labels, columns) = &mut groups[at];
-            all_labels.push(labels);
-            for (column, (_, of)) in columns.iter_mut().zip(places) {
+            let (_, all, columns) = &mut groups[at];
+            all.push(what);
+            for (column, (_, of)) in columns.iter_mut().zip(places.iter()) {
                 column.push(of as usize);
             }
         }
@@ -118,6 +155,19 @@ pub(super) enum Source {
     Head(View),
 }
 
+impl Source {
+    /// Some of its series, by their places.
+    pub(super) fn part(&self, columns: &[usize]) -> Part {
+        match self {
+            Self::Block(loaded, group, ids) => {
+                let ids = columns.iter().map(|at| ids[*at]).collect();
+                Part::Block { loaded: Arc::clone(loaded), group: *group, ids, tombstones: loaded.tombstones() }
+            }
+            Self::Head(view) => Part::Head(view.subset(columns)),
+        }
+    }
+}
+
 /// The head's part of a selection, whether each series is in one group alone, and what keeps its series from being removed.
 pub(super) type HeadParts<'a> = (Vec<View>, bool, RwLockReadGuard<'a, ()>);
 
@@ -128,10 +178,10 @@ impl Db {
         request: &SelectRequest<'_>,
         blocks: &[Arc<Loaded>],
         places: &mut Vec<Source>,
-    ) -> Result<(Table, RwLockReadGuard<'_, ()>), SelectError> {
+    ) -> Result<(Table<LabelSet>, RwLockReadGuard<'_, ()>), SelectError> {
         let range = request.range;
         let mut table = Table::default();
-        let mut by_labels: HashMap<LabelSet, usize> = HashMap::new();
+        let mut by_labels: HashMap<LabelSet, u32> = HashMap::new();
         for loaded in blocks {
             let mut texts = loaded.block.texts();
             for (group, ids) in columns_in(loaded, &[request.matchers], range)? {
@@ -145,10 +195,10 @@ impl Db {
                     for labels in labels {
                         worked(pace::LABELS)?;
                         let at = *by_labels.entry(labels).or_insert_with_key(|labels| {
-                            table.series.push((labels.clone(), Vec::new()));
-                            table.series.len() - 1
+                            table.add(labels.clone());
+                            table.len() as u32 - 1
                         });
-                        table.series[at].1.push((part, at_part));
+                        table.place(at, (part, at_part));
                         at_part += 1;
                     }
                 }
@@ -157,7 +207,7 @@ impl Db {
         }
         // Taken once blocks were read: who waits to remove series keeps all others from adding any.
         let (head, _, gate) = self.head(request)?;
-        let mut by_id: HashMap<u32, usize> = HashMap::new();
+        let mut by_id: HashMap<u32, u32> = HashMap::new();
         for view in head {
             let part = places.len() as u32;
             let labels = self.0.labels_of(view.wanted().iter().map(|(id, _)| *id))?;
@@ -165,11 +215,11 @@ impl Db {
                 worked(pace::LABELS)?;
                 let at = *by_id.entry(wanted.0).or_insert_with(|| {
                     by_labels.get(&labels).copied().unwrap_or_else(|| {
-                        table.series.push((labels, Vec::new()));
-                        table.series.len() - 1
+                        table.add(labels);
+                        table.len() as u32 - 1
                     })
                 });
-                table.series[at].1.push((part, at_part as u32));
+                table.place(at, (part, at_part as u32));
             }
             places.push(Source::Head(view));
         }

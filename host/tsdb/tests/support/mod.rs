@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod keyed;
 pub(crate) mod life;
 pub(crate) mod naive;
 pub(crate) mod scenario;

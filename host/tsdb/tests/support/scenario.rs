@@ -341,6 +341,8 @@ impl Scenario {
     pub(crate) fn check(&self, what: &str) {
         let (shown, warnings) = look(self.db());
         assert_eq!(warnings, Vec::<String>::new(), "{what}");
+        let samples: usize = shown.values().map(BTreeMap::len).sum();
+        super::keyed::same_keyed(self.db(), self.dice.0 ^ samples as u64, self.now(), what);
         self.check_shown(&shown, what);
     }
 
