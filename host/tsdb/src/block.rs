@@ -38,6 +38,7 @@ use model::{Histogram, LabelSet, StartTimestampMs, TimestampMs};
 
 pub(crate) use fuzz::{parts as fuzz_parts, sealed};
 pub(crate) use meta::{BlockMeta, BlockSource};
+pub(crate) use read::{Columns, Reading};
 pub(crate) use reader::Block;
 pub(crate) use symbols::PairTexts;
 pub(crate) use writer::BlockWriter;

@@ -1,11 +1,12 @@
 //! The samples of one column in one piece of rows.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use model::{ABSENT_BITS, HISTOGRAM_BITS, Histogram, STALE_BITS};
 
 use super::histograms;
-use super::page::{Pattern, State};
+use super::page::State;
 use super::values::{EMPTY, Reference, ValueEncoder};
 use crate::column::bytes::{Reader, put_varint, put_zigzag};
 
@@ -93,27 +94,27 @@ fn encode_starts(starts: &[(u32, i64)], first: u32, out: &mut Vec<u8>) {
     }
 }
 
-fn decode_starts(bytes: &[u8], rows: usize, first: u32, out: &mut Vec<(u32, i64)>) -> Option<()> {
+/// Appends the starts of some of a piece's `all` rows, the first of which has the number `first`.
+pub(super) fn decode_starts(bytes: &[u8], all: usize, rows: &Range<usize>, first: u32, out: &mut Vec<(u32, i64)>) -> Option<()> {
     let mut reader = Reader::new(bytes);
     let (mut next, mut start) = (0_usize, 0_i64);
     while !reader.is_empty() {
         let from = next.checked_add(usize::try_from(reader.varint()?).ok()?)?;
         next = from.checked_add(usize::try_from(reader.varint()?).ok()?)?;
         start = start.wrapping_add(reader.zigzag()?);
-        if next > rows || from == next {
+        if next > all || from == next {
             return None;
         }
-        out.extend((from..next).map(|row| (first + row as u32, start)));
+        out.extend((from.max(rows.start)..next.min(rows.end)).map(|row| (first + (row - rows.start) as u32, start)));
     }
     Some(())
 }
 
-/// What a body is decoded into.
-#[derive(Default)]
-pub(super) struct Decoded {
-    pub(super) bits: Vec<u64>,
-    pub(super) histograms: Vec<(u32, Arc<Histogram>)>,
-    pub(super) starts: Vec<(u32, i64)>,
+/// What is decoded of a column beside its bits: rows with what they have, ascending.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extras {
+    pub(crate) histograms: Vec<(u32, Arc<Histogram>)>,
+    pub(crate) starts: Vec<(u32, i64)>,
 }
 
 /// A body, taken apart.
@@ -144,22 +145,5 @@ impl<'a> Body<'a> {
     /// Whether there are no values.
     pub(super) fn is_empty(&self) -> bool {
         self.codec == EMPTY
-    }
-
-    /// Puts what is not a value into the rows from `from` on, whose values are there. `first` is what the rows of histograms and starts
-    /// are counted from.
-    pub(super) fn finish(&self, pattern: Option<&Pattern>, rows: usize, (from, first): (usize, u32), out: &mut Decoded) -> Option<()> {
-        if let Some(pattern) = pattern {
-            pattern.spread(&mut out.bits, from);
-        }
-        let histograms = pattern.map_or(0, |pattern| pattern.histograms);
-        if histograms > 0 {
-            let found = histograms::decode(self.histograms, histograms)?;
-            let at = out.bits[from..].iter().zip(first..).filter(|(bits, _)| **bits == HISTOGRAM_BITS).map(|(_, row)| row);
-            out.histograms.extend(at.zip(found));
-        } else if !self.histograms.is_empty() {
-            return None;
-        }
-        decode_starts(self.starts, rows, first, &mut out.starts)
     }
 }

@@ -2,6 +2,8 @@
 //! "Decoding billions of integers per second through vectorization", 2015), divided by what divides them all, and steps of zero apart
 //! where there are many. Or told by another column that grows with this one, as the buckets of a histogram do, and what is left.
 
+use std::ops::Range;
+
 use super::packed::width_for;
 use super::packing::{Packing, places_are_listed, places_bits, put_places, unpack};
 use crate::column::bits::{bytes_for, get};
@@ -219,55 +221,91 @@ pub(super) fn distance(reader: &mut Reader<'_>) -> Option<usize> {
     usize::try_from(reader.varint()?).ok().filter(|distance| *distance > 0)
 }
 
-/// Turns the reference's integers into those of the column it tells; the distance was read. Returns the scale.
-pub(super) fn decode_like(reader: &mut Reader<'_>, integers: &mut [i64], rest: &mut Vec<i64>, numbers: &mut Vec<u64>) -> Option<u8> {
+/// Where a column of integers is, and how it begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Read {
+    /// Its scale.
+    pub(super) scale: u8,
+    /// Its first integer.
+    pub(super) first: i64,
+}
+
+/// Turns some of the reference's integers, all of which are `count` and begin with `base`, into those of the column it tells; the distance
+/// was read.
+pub(super) fn decode_like(
+    reader: &mut Reader<'_>,
+    (count, wanted): (usize, &Range<usize>),
+    (integers, base): (&mut [i64], i64),
+    rest: &mut Vec<i64>,
+    numbers: &mut Vec<u64>,
+) -> Option<Read> {
     let ratio = reader.zigzag()?.checked_add(ONE)?;
     let first = reader.zigzag()?;
-    let scale = decode(reader, integers.len(), rest, numbers)?;
-    let base = *integers.first()?;
+    let read = decode(reader, (count, wanted), rest, numbers)?;
     if ratio == ONE {
         let shift = first.wrapping_sub(base);
         integers.iter_mut().zip(rest).for_each(|(integer, rest)| *integer = integer.wrapping_add(shift).wrapping_add(*rest));
     } else {
         integers.iter_mut().zip(rest).for_each(|(integer, rest)| *integer = told(first, base, ratio, *integer).wrapping_add(*rest));
     }
-    Some(scale)
+    Some(Read { first: first.wrapping_add(read.first), ..read })
 }
 
-/// Reads what [`Integers::put`] wrote into `out`, and returns the scale. None if it is malformed. `numbers` is a buffer.
-pub(super) fn decode(reader: &mut Reader<'_>, count: usize, out: &mut Vec<i64>, numbers: &mut Vec<u64>) -> Option<u8> {
+/// Reads what [`Integers::put`] wrote into `out`: of `count` integers those that are wanted, one at least. None if it is malformed.
+/// `numbers` is a buffer.
+pub(super) fn decode(
+    reader: &mut Reader<'_>,
+    (count, wanted): (usize, &Range<usize>),
+    out: &mut Vec<i64>,
+    numbers: &mut Vec<u64>,
+) -> Option<Read> {
+    if wanted.is_empty() || wanted.end > count {
+        return None;
+    }
     let shape = reader.u8()?;
     let factor = if shape & FACTOR == 0 { 1 } else { i64::try_from(reader.varint()?).ok()? };
-    let first = reader.zigzag()?;
+    let mut first = reader.zigzag()?;
     numbers.clear();
     out.clear();
     match shape & !(SCALE_MAX | FACTOR) {
         0 => {
-            Packing::read(reader, count, numbers)?;
-            out.extend(numbers.iter().map(|n| first.wrapping_add(factor.wrapping_mul(*n as i64))));
+            let least = first;
+            let of = |n: u64| least.wrapping_add(factor.wrapping_mul(n as i64));
+            if wanted.start > 0 {
+                Packing::read(&mut reader.clone(), count, &(0..1), numbers)?;
+                first = of(*numbers.first()?);
+                numbers.clear();
+            }
+            Packing::read(reader, count, wanted, numbers)?;
+            out.extend(numbers.iter().map(|n| of(*n)));
+            if wanted.start == 0 {
+                first = *out.first()?;
+            }
         }
         STEPS => {
             let least = reader.zigzag()?.wrapping_mul(factor);
-            Packing::read(reader, count.checked_sub(1)?, numbers)?;
-            let mut last = first;
-            out.push(first);
-            out.extend(numbers.iter().map(|n| {
+            Packing::read(reader, count.checked_sub(1)?, &(0..wanted.end - 1), numbers)?;
+            let (before, steps) = numbers.split_at_checked(wanted.start)?;
+            let sum = before.iter().fold(0_u64, |sum, n| sum.wrapping_add(*n)) as i64;
+            let mut last = first.wrapping_add(least.wrapping_mul(wanted.start as i64)).wrapping_add(factor.wrapping_mul(sum));
+            out.push(last);
+            out.extend(steps.iter().map(|n| {
                 last = last.wrapping_add(least).wrapping_add(factor.wrapping_mul(*n as i64));
                 last
             }));
         }
         both if both == STEPS | SPARSE => {
             let least = reader.zigzag()?;
-            decode_sparse(reader, count, (first, least, factor), numbers, out)?;
+            decode_sparse(reader, (count, wanted), (first, least, factor), numbers, out)?;
         }
         _ => return None,
     }
-    Some(shape & SCALE_MAX)
+    Some(Read { scale: shape & SCALE_MAX, first })
 }
 
 fn decode_sparse(
     reader: &mut Reader<'_>,
-    count: usize,
+    (count, wanted): (usize, &Range<usize>),
     (first, least, factor): (i64, i64, i64),
     numbers: &mut Vec<u64>,
     out: &mut Vec<i64>,
@@ -278,17 +316,20 @@ fn decode_sparse(
     if reader.u8()? == 1 {
         let set = usize::try_from(reader.varint()?).ok().filter(|set| *set <= steps)?;
         let mut places = Vec::new();
-        unpack(reader, set, width_for(steps), &mut places)?;
-        Packing::read(reader, set, numbers)?;
+        unpack(reader, set, width_for(steps), &(0..set), &mut places)?;
+        Packing::read(reader, set, &(0..set), numbers)?;
+        let mut last = 0;
         for (place, n) in places.iter().zip(&*numbers) {
             let at = usize::try_from(*place).ok()?.checked_add(1)?;
-            if at < out.len() || at >= count {
+            if at < last || at >= count {
                 return None;
             }
-            out.resize(at, value);
+            last = at;
+            // Up to there it stands.
+            out.resize(out.len().max(at.min(wanted.end).saturating_sub(wanted.start)), value);
             value = next(n, value);
         }
-        out.resize(count, value);
+        out.resize(wanted.len(), value);
         return Some(());
     }
     let bitmap = reader.take(bytes_for(steps))?;
@@ -296,12 +337,18 @@ fn decode_sparse(
     if set > steps {
         return None;
     }
-    Packing::read(reader, set, numbers)?;
-    let mut rest = numbers.iter();
+    Packing::read(reader, set, &(0..set), numbers)?;
+    let (whole, rest) = (wanted.start / 8, wanted.start % 8);
+    let partly = bitmap.get(whole).map_or(0, |byte| (byte & ((1 << rest) - 1)).count_ones() as usize);
+    let before = bitmap.get(..whole)?.iter().map(|byte| byte.count_ones() as usize).sum::<usize>() + partly;
+    let (before, after) = numbers.split_at_checked(before)?;
+    let sum = before.iter().fold(0_u64, |sum, n| sum.wrapping_add(*n)) as i64;
+    value = value.wrapping_add(least.wrapping_mul(before.len() as i64).wrapping_add(sum).wrapping_mul(factor));
+    let mut after = after.iter();
     out.push(value);
-    for at in 0..steps {
+    for at in wanted.start..wanted.end - 1 {
         if get(bitmap, at) {
-            value = next(rest.next()?, value);
+            value = next(after.next()?, value);
         }
         out.push(value);
     }

@@ -1,5 +1,7 @@
 //! Small numbers as bits: each in as many as the largest needs, or several in one word where the largest is far from a power of two.
 
+use std::ops::Range;
+
 use super::packed::width_for;
 use crate::column::bits::{bytes_for, pack, width_of};
 use crate::column::bytes::{Reader, put_varint, put_zigzag};
@@ -68,11 +70,11 @@ impl Packing {
         }
     }
 
-    /// Reads what [`Packing::put`] wrote: `count` numbers, appended to `out`. None if they are not there.
-    pub(super) fn read(reader: &mut Reader<'_>, count: usize, out: &mut Vec<u64>) -> Option<()> {
+    /// Reads what [`Packing::put`] wrote: of `count` numbers those that are wanted, appended to `out`. None if they are not there.
+    pub(super) fn read(reader: &mut Reader<'_>, count: usize, wanted: &Range<usize>, out: &mut Vec<u64>) -> Option<()> {
         let kind = reader.u8()?;
         if kind <= RADIX {
-            return unpack(reader, count, kind.into(), out);
+            return unpack(reader, count, kind.into(), wanted, out);
         }
         let group = usize::from(kind - RADIX);
         let radix = reader.varint()?;
@@ -81,8 +83,10 @@ impl Packing {
             return None;
         }
         let from = out.len();
-        unpack(reader, count.div_ceil(group), width_of(power - 1), out)?;
-        spread_digits(out, from, count, group, radix);
+        let words = wanted.start / group..wanted.end.div_ceil(group);
+        unpack(reader, count.div_ceil(group), width_of(power - 1), &words, out)?;
+        spread_digits(out, from, wanted.end - words.start * group, group, radix);
+        out.drain(from..from + (wanted.start - words.start * group));
         Some(())
     }
 }
@@ -110,18 +114,19 @@ fn spread_digits(out: &mut Vec<u64>, from: usize, count: usize, group: usize, ra
     out.truncate(from + count);
 }
 
-/// Appends `count` numbers of `width` bits.
-pub(super) fn unpack(reader: &mut Reader<'_>, count: usize, width: u32, out: &mut Vec<u64>) -> Option<()> {
-    if width > 64 {
+/// Appends those that are wanted of `count` numbers of `width` bits.
+pub(super) fn unpack(reader: &mut Reader<'_>, count: usize, width: u32, wanted: &Range<usize>, out: &mut Vec<u64>) -> Option<()> {
+    if width > 64 || wanted.start > wanted.end || wanted.end > count {
         return None;
     }
     let bytes = reader.take(bytes_for(count.checked_mul(width as usize)?))?;
     let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
-    let mut bit = 0;
+    let mut bit = wanted.start * width as usize;
     // A number that begins anywhere in a byte lies in eight bytes if it has up to 57 bits.
-    let fast = if width == 0 || width > 57 || bytes.len() < 8 { 0 } else { count.min((bytes.len() - 8) * 8 / width as usize) };
-    out.reserve(count);
-    out.extend((0..fast).map(|_| {
+    let fast = if width == 0 || width > 57 || bytes.len() < 8 { 0 } else { (bytes.len() - 8) * 8 / width as usize };
+    let fast = fast.clamp(wanted.start, wanted.end);
+    out.reserve(wanted.len());
+    out.extend((wanted.start..fast).map(|_| {
         let at = bit >> 3;
         let mut word = [0; 8];
         word.copy_from_slice(&bytes[at..at + 8]);
@@ -129,7 +134,7 @@ pub(super) fn unpack(reader: &mut Reader<'_>, count: usize, width: u32, out: &mu
         bit += width as usize;
         value
     }));
-    for _ in fast..count {
+    for _ in fast..wanted.end {
         let mut wide = [0; 16];
         let rest = &bytes[(bit >> 3).min(bytes.len())..];
         let len = rest.len().min(9);
@@ -154,7 +159,8 @@ pub(super) fn put_steps(out: &mut Vec<u8>, values: &[i64]) {
 pub(super) fn read_steps(reader: &mut Reader<'_>, count: usize, out: &mut Vec<i64>) -> Option<()> {
     let (mut last, least) = (reader.zigzag()?, reader.zigzag()?);
     let mut numbers = Vec::new();
-    Packing::read(reader, count.checked_sub(1)?, &mut numbers)?;
+    let steps = count.checked_sub(1)?;
+    Packing::read(reader, steps, &(0..steps), &mut numbers)?;
     out.push(last);
     out.extend(numbers.iter().map(|number| {
         last = last.wrapping_add(least).wrapping_add(*number as i64);
@@ -199,8 +205,13 @@ mod tests {
             packing.put(&mut out, &numbers);
             prop_assert!(out.len() * 8 <= packing.total_bits(numbers.len()) + 16 + 48);
             let (mut back, mut reader) = (vec![7], Reader::new(&out));
-            prop_assert_eq!(Packing::read(&mut reader, numbers.len(), &mut back), Some(()));
+            prop_assert_eq!(Packing::read(&mut reader, numbers.len(), &(0..numbers.len()), &mut back), Some(()));
             prop_assert_eq!(&back[1..], &numbers);
+            prop_assert!(reader.is_empty());
+            let some = numbers.len() / 3..numbers.len() - numbers.len() / 4;
+            let (mut part, mut reader) = (vec![7], Reader::new(&out));
+            prop_assert_eq!(Packing::read(&mut reader, numbers.len(), &some, &mut part), Some(()));
+            prop_assert_eq!(&part[1..], &numbers[some]);
             prop_assert!(reader.is_empty());
         }
 
@@ -215,7 +226,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_without_panic(bytes: Vec<u8>, count in 0..100_usize) {
-            let _ = Packing::read(&mut Reader::new(&bytes), count, &mut Vec::new());
+            let _ = Packing::read(&mut Reader::new(&bytes), count, &(count / 3..count - count / 4), &mut Vec::new());
         }
     }
 

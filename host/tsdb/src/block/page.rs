@@ -1,8 +1,10 @@
 //! Pages: some rows of some columns, with one checksum.
 
+use std::ops::Range;
+
 use model::{ABSENT_BITS, HISTOGRAM_BITS, STALE_BITS};
 
-use super::body::{Body, BodyEncoder, Decoded, Rows, state_of};
+use super::body::{Body, BodyEncoder, Extras, Rows, decode_starts, state_of};
 use super::integers::{self, distance};
 use super::values::{self, Buffers, INTEGERS, LIKE, LIKE_DEPTH_MAX, put_values};
 use crate::column::bits::{bytes_for, pack, unpack};
@@ -120,25 +122,33 @@ impl Pattern {
         (total == rows).then_some(Self { runs, values, histograms })
     }
 
-    /// Moves the values from `from` on to their rows and fills the others.
-    pub(super) fn spread(&self, bits: &mut Vec<u64>, from: usize) {
-        let mut dense = bits.len();
-        let rows: usize = self.runs.iter().map(|(len, _)| len).sum();
-        bits.resize(from + rows, ABSENT_BITS);
-        let mut end = from + rows;
-        for (len, state) in self.runs.iter().rev() {
-            let start = end - len;
+    /// Which of the values are in `rows`.
+    fn values_within(&self, rows: &Range<usize>) -> Range<usize> {
+        let mut stretches = self.within(rows).filter(|(state, ..)| *state == State::Value).map(|(_, of, at)| at..at + of.len());
+        let Some(first) = stretches.next() else { return 0..0 };
+        first.start..stretches.last().map_or(first.end, |last| last.end)
+    }
+
+    /// The stretches of rows that lie in `rows`: their state, their rows, and of values and histograms which they are.
+    fn within(&self, rows: &Range<usize>) -> impl Iterator<Item = (State, Range<usize>, usize)> {
+        let (mut row, mut values, mut histograms) = (0, 0, 0);
+        let rows = rows.clone();
+        self.runs.iter().filter_map(move |(len, state)| {
+            let (start, end) = (row.max(rows.start), (row + len).min(rows.end));
+            let skipped = start.saturating_sub(row);
+            let at = match state {
+                State::Value => values,
+                State::Histogram => histograms,
+                State::Absent | State::Stale => 0,
+            };
+            row += len;
             match state {
-                State::Value => {
-                    dense -= len;
-                    bits.copy_within(dense..dense + len, start);
-                }
-                State::Absent => bits[start..end].fill(ABSENT_BITS),
-                State::Stale => bits[start..end].fill(STALE_BITS),
-                State::Histogram => bits[start..end].fill(HISTOGRAM_BITS),
+                State::Value => values += len,
+                State::Histogram => histograms += len,
+                State::Absent | State::Stale => {}
             }
-            end = start;
-        }
+            (start < end).then_some((*state, start..end, at + skipped))
+        })
     }
 }
 
@@ -148,10 +158,12 @@ pub(super) struct Page<'a> {
     patterns_bytes: usize,
     bodies: Vec<&'a [u8]>,
     rows: usize,
-    /// The column whose integers are in `buffers`, with their scale.
-    held: Option<(usize, u8)>,
+    /// What integers are in `buffers`.
+    held: Option<Held>,
     buffers: Buffers,
     rest: Vec<i64>,
+    /// Values that are no integers.
+    dense: Vec<u64>,
 }
 
 impl<'a> Page<'a> {
@@ -168,7 +180,16 @@ impl<'a> Page<'a> {
         let lengths = (0..columns).map(|_| reader.count(1)).collect::<Option<Vec<_>>>()?;
         let bodies = lengths.into_iter().map(|len| reader.take(len)).collect::<Option<Vec<_>>>()?;
         let whole = reader.is_empty();
-        whole.then(|| Self { patterns, patterns_bytes, bodies, rows, held: None, buffers: Buffers::default(), rest: Vec::new() })
+        whole.then(|| Self {
+            patterns,
+            patterns_bytes,
+            bodies,
+            rows,
+            held: None,
+            buffers: Buffers::default(),
+            rest: Vec::new(),
+            dense: Vec::new(),
+        })
     }
 
     /// Bytes that say which rows have samples.
@@ -181,23 +202,67 @@ impl<'a> Page<'a> {
         Body::read(self.bodies.get(column)?)
     }
 
-    /// Appends the rows of one of the page's columns. `first` is what the rows of histograms and starts are counted from. None if it is
-    /// malformed; then `out` may have grown.
-    pub(super) fn decode(&mut self, column: usize, first: u32, out: &mut Decoded) -> Option<()> {
+    /// Decodes some rows of one of the page's columns into `bits`, which has a place for each. `first` is the number of the first of these
+    /// rows, where histograms and starts are told. Returns whether a row may be something else than a value. None if it is malformed.
+    pub(super) fn decode(&mut self, column: usize, rows: Range<usize>, bits: &mut [u64], first: u32, extras: &mut Extras) -> Option<bool> {
         let body = Body::read(self.bodies.get(column)?)?;
         let values = self.values_of(&body)?;
-        let from = out.bits.len();
-        if matches!(body.codec, INTEGERS | LIKE) {
-            let scale = self.integers(column, 0)?;
-            put_values(&mut out.bits, scale, &self.buffers.integers);
-        } else {
-            values::decode(body.codec, body.values, values, &mut self.buffers, &mut out.bits)?;
-        }
         let pattern = match body.pattern {
             Some(pattern) => Some(self.patterns.get(pattern)?),
             None => None,
         };
-        body.finish(pattern, self.rows, (from, first), out)
+        // Which of the values are in these rows.
+        let wanted = pattern.map_or(rows.clone(), |pattern| pattern.values_within(&rows));
+        let integers = matches!(body.codec, INTEGERS | LIKE);
+        let mut scale = 0;
+        if integers && !wanted.is_empty() {
+            scale = self.integers(column, &wanted, 0)?.read.scale;
+        } else if !integers {
+            self.dense.clear();
+            values::decode(body.codec, body.values, values, &mut self.buffers, &mut self.dense)?;
+        }
+        let (dense, buffers) = (&self.dense, &self.buffers);
+        let put = |from: usize, bits: &mut [u64]| -> Option<()> {
+            if integers {
+                let from = from.checked_sub(wanted.start)?;
+                put_values(bits, scale, buffers.integers.get(from..from + bits.len())?);
+            } else {
+                bits.copy_from_slice(dense.get(from..from + bits.len())?);
+            }
+            Some(())
+        };
+        let mut gaps = body.pattern.is_some();
+        let mut histograms = 0;
+        match body.pattern {
+            None => {
+                put(wanted.start, bits)?;
+                // What no writer of ours makes: such bits among the values.
+                gaps |= !integers && bits.iter().any(|bits| state_of(*bits) != State::Value);
+            }
+            Some(pattern) => {
+                let pattern = self.patterns.get(pattern)?;
+                histograms = pattern.histograms;
+                let found = if histograms > 0 { super::histograms::decode(body.histograms, histograms)? } else { Vec::new() };
+                for (state, of, at) in pattern.within(&rows) {
+                    let bits = bits.get_mut(of.start - rows.start..of.end - rows.start)?;
+                    match state {
+                        State::Value => put(at, bits)?,
+                        State::Absent => bits.fill(ABSENT_BITS),
+                        State::Stale => bits.fill(STALE_BITS),
+                        State::Histogram => {
+                            bits.fill(HISTOGRAM_BITS);
+                            let numbers = (first + (of.start - rows.start) as u32)..;
+                            extras.histograms.extend(numbers.zip(found.get(at..at + bits.len())?.iter().cloned()));
+                        }
+                    }
+                }
+            }
+        }
+        if histograms == 0 && !body.histograms.is_empty() {
+            return None;
+        }
+        decode_starts(body.starts, self.rows, &rows, first, &mut extras.starts)?;
+        Some(gaps)
     }
 
     /// How many values a column has.
@@ -209,33 +274,46 @@ impl<'a> Page<'a> {
         ((values == 0) == body.is_empty()).then_some(values)
     }
 
-    /// Makes sure that the integers of a column are in the buffer, and returns their scale.
-    fn integers(&mut self, column: usize, depth: usize) -> Option<u8> {
-        if let Some((held, scale)) = self.held
-            && held == column
+    /// Makes sure that those integers of a column that are wanted are in the buffer.
+    fn integers(&mut self, column: usize, wanted: &Range<usize>, depth: usize) -> Option<Held> {
+        if let Some(held) = &self.held
+            && held.column == column
+            && held.wanted == *wanted
         {
-            return Some(scale);
+            return Some(held.clone());
         }
         let body = Body::read(self.bodies.get(column)?)?;
-        let values = self.values_of(&body)?;
+        let count = self.values_of(&body)?;
         let mut reader = Reader::new(body.values);
-        let scale = match body.codec {
+        let read = match body.codec {
             INTEGERS => {
                 self.held = None;
-                integers::decode(&mut reader, values, &mut self.buffers.integers, &mut self.buffers.numbers)?
+                integers::decode(&mut reader, (count, wanted), &mut self.buffers.integers, &mut self.buffers.numbers)?
             }
             LIKE if depth <= LIKE_DEPTH_MAX => {
                 let reference = column.checked_sub(distance(&mut reader)?)?;
-                self.integers(reference, depth + 1)?;
+                let base = self.integers(reference, wanted, depth + 1)?;
                 self.held = None;
-                if self.buffers.integers.len() != values {
+                if base.count != count {
                     return None;
                 }
-                integers::decode_like(&mut reader, &mut self.buffers.integers, &mut self.rest, &mut self.buffers.numbers)?
+                let Buffers { integers, numbers } = &mut self.buffers;
+                integers::decode_like(&mut reader, (count, wanted), (integers, base.read.first), &mut self.rest, numbers)?
             }
             _ => return None,
         };
-        self.held = Some((column, scale));
-        reader.is_empty().then_some(scale)
+        let held = Held { column, wanted: wanted.clone(), count, read };
+        self.held = Some(held.clone());
+        reader.is_empty().then_some(held)
     }
+}
+
+/// Integers that are in the buffer.
+#[derive(Clone)]
+struct Held {
+    column: usize,
+    /// Which of so many.
+    wanted: Range<usize>,
+    count: usize,
+    read: integers::Read,
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use model::TimeRange;
 
-use super::body::Decoded;
+use super::body::Extras;
 use super::packing::read_steps;
 use super::page::Page;
 use super::reader::Block;
@@ -21,30 +21,27 @@ impl Block {
     /// The rows in the range of columns of a group, which are given by their ids in any order. A piece of others that is damaged
     /// does not matter.
     pub(crate) fn read(&self, group: u32, ids: &[u32], range: TimeRange) -> Result<BlockRows, BlockDamage> {
+        let reading = self.reading(group, range)?;
+        let mut columns = Columns::default();
+        reading.columns(ids, &mut columns)?;
+        let column = |at: usize| {
+            let (bits, extras, _) = columns.get(at);
+            BlockColumn { bits: bits.to_vec(), histograms: extras.histograms.clone(), starts: extras.starts.clone() }
+        };
+        let read = (0..ids.len()).map(column).collect();
+        Ok(BlockRows { times: reading.times, columns: read })
+    }
+
+    /// Begins to read rows in the range of a group.
+    pub(crate) fn reading(&self, group: u32, range: TimeRange) -> Result<Reading<'_>, BlockDamage> {
         let record = self.record(group)?;
         let pieces = pieces_in(&record, range);
-        let mut rows = BlockRows { times: Vec::new(), columns: ids.iter().map(|_| BlockColumn::default()).collect() };
-        if pieces.is_empty() {
-            return Ok(rows);
-        }
-        rows.times = self.times(&record, pieces.clone())?;
-        let from = rows.times.partition_point(|time| *time < range.start);
-        let to = rows.times.partition_point(|time| *time <= range.end);
-        rows.times.truncate(to);
-        rows.times.drain(..from);
-        if rows.times.is_empty() {
-            return Ok(rows);
-        }
-        let mut wanted = Vec::with_capacity(ids.len());
-        for (at, id) in ids.iter().enumerate() {
-            let column = id.checked_sub(record.group.columns.start).filter(|_| record.group.columns.contains(id));
-            let stored = column.and_then(|column| record.stored_of(column as usize));
-            let stored = stored.ok_or_else(|| self.damage(0..0, &format!("column {id} is not in group {group}")))?;
-            wanted.push((stored, at));
-        }
-        wanted.sort_unstable();
-        self.columns_of(&record, pieces, &wanted, from..to, &mut rows.columns)?;
-        Ok(rows)
+        let mut times = if pieces.is_empty() { Vec::new() } else { self.times(&record, pieces.clone())? };
+        let from = times.partition_point(|time| *time < range.start);
+        let to = times.partition_point(|time| *time <= range.end).max(from);
+        times.truncate(to);
+        times.drain(..from);
+        Ok(Reading { block: self, group, record, pieces, rows: from..to, times })
     }
 
     /// The times in the pieces of some rows.
@@ -64,49 +61,6 @@ impl Block {
             }
         }
         Ok(times)
-    }
-
-    /// Decodes stored columns, which ascend, into their places in `out`; of the rows in the pieces those in `rows`.
-    fn columns_of(
-        &self,
-        record: &Record<'_>,
-        pieces: Range<usize>,
-        wanted: &[(usize, usize)],
-        rows: Range<usize>,
-        out: &mut [BlockColumn],
-    ) -> Result<(), BlockDamage> {
-        let all_pieces = record.times.len();
-        let run_of = |stored: usize| record.runs.partition_point(|first| *first <= stored) - 1;
-        let by_run: Vec<&[(usize, usize)]> = wanted.chunk_by(|a, b| run_of(a.0) == run_of(b.0)).collect();
-        let page = |run: usize, piece: usize| record.pages.get(run * all_pieces + piece).copied().unwrap_or_default();
-        let entries: Vec<Entry> = by_run.iter().flat_map(|columns| pieces.clone().map(|piece| page(run_of(columns[0].0), piece))).collect();
-        let mut bytes = Fetched::default();
-        let mut next = 0;
-        for columns in by_run {
-            let run = run_of(columns[0].0);
-            let mut decoded: Vec<Decoded> = columns.chunk_by(|a, b| a.0 == b.0).map(|_| Decoded::default()).collect();
-            let mut first = 0;
-            for piece in pieces.clone() {
-                let entry = page(run, piece);
-                let malformed = || self.malformed(entry, "samples");
-                let content = self.piece(&mut bytes, entry, &entries[next..])?;
-                let count = record.rows_in(piece);
-                let mut page = Page::open(content, count, record.runs[run + 1] - record.runs[run]).ok_or_else(malformed)?;
-                for (same, into) in columns.chunk_by(|a, b| a.0 == b.0).zip(&mut decoded) {
-                    page.decode(same[0].0 - record.runs[run], first, into).ok_or_else(malformed)?;
-                }
-                first += count as u32;
-                next += 1;
-            }
-            for (same, found) in columns.chunk_by(|a, b| a.0 == b.0).zip(decoded) {
-                let column = cut(found, &rows);
-                if let Some(((_, last), others)) = same.split_last() {
-                    others.iter().for_each(|(_, at)| out[*at] = column.clone());
-                    out[*last] = column;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// The exemplars in the range of columns of a group; `ids` ascend.
@@ -172,6 +126,111 @@ impl Block {
     }
 }
 
+/// Rows of a group that are being read.
+pub(crate) struct Reading<'b> {
+    block: &'b Block,
+    group: u32,
+    record: Record<'b>,
+    pieces: Range<usize>,
+    /// Of the rows in the pieces.
+    rows: Range<usize>,
+    /// Ascending, each once.
+    pub(crate) times: Vec<i64>,
+}
+
+/// Columns that were read, in buffers that can be used again.
+#[derive(Default)]
+pub(crate) struct Columns {
+    rows: usize,
+    /// Stored columns, one after the other.
+    bits: Vec<u64>,
+    /// Of each, what it has beside, and whether a row may be something else than a value.
+    stored: Vec<(Extras, bool)>,
+    /// Of each column that was asked for, which it is.
+    of: Vec<usize>,
+}
+
+impl Columns {
+    /// The bits of a column, by its place among those that were asked for, what it has beside, and whether a row may be something else
+    /// than a value.
+    pub(crate) fn get(&self, at: usize) -> (&[u64], &Extras, bool) {
+        let stored = self.of[at];
+        let (extras, gaps) = &self.stored[stored];
+        (&self.bits[stored * self.rows..(stored + 1) * self.rows], extras, *gaps)
+    }
+}
+
+impl Reading<'_> {
+    /// Rows of a column that are decoded, more than there are times.
+    pub(crate) fn rows_decoded(&self) -> usize {
+        self.pieces.clone().map(|piece| self.record.rows_in(piece)).sum()
+    }
+
+    /// Decodes columns of the group, which are given by their ids in any order.
+    pub(crate) fn columns(&self, ids: &[u32], out: &mut Columns) -> Result<(), BlockDamage> {
+        let Self { block, record, rows, .. } = self;
+        let mut wanted = Vec::with_capacity(ids.len());
+        for (at, id) in ids.iter().enumerate() {
+            let column = id.checked_sub(record.group.columns.start).filter(|_| record.group.columns.contains(id));
+            let stored = column.and_then(|column| record.stored_of(column as usize));
+            let stored = stored.ok_or_else(|| block.damage(0..0, &format!("column {id} is not in group {}", self.group)))?;
+            wanted.push((stored, at));
+        }
+        wanted.sort_unstable();
+        out.of.clear();
+        out.of.resize(ids.len(), 0);
+        let mut stored: Vec<usize> = Vec::with_capacity(ids.len());
+        for (one, at) in wanted {
+            if stored.last() != Some(&one) {
+                stored.push(one);
+            }
+            out.of[at] = stored.len() - 1;
+        }
+        out.rows = rows.len();
+        out.bits.clear();
+        out.bits.resize(stored.len() * rows.len(), 0);
+        out.stored.clear();
+        out.stored.resize(stored.len(), (Extras::default(), false));
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let all_pieces = record.times.len();
+        let run_of = |stored: usize| record.runs.partition_point(|first| *first <= stored) - 1;
+        let by_run: Vec<&[usize]> = stored.chunk_by(|a, b| run_of(*a) == run_of(*b)).collect();
+        let page = |run: usize, piece: usize| record.pages.get(run * all_pieces + piece).copied().unwrap_or_default();
+        let entries: Vec<Entry> =
+            by_run.iter().flat_map(|columns| self.pieces.clone().map(|piece| page(run_of(columns[0]), piece))).collect();
+        let mut bytes = Fetched::default();
+        let (mut next, mut begun) = (0, 0);
+        for columns in by_run {
+            let run = run_of(columns[0]);
+            let mut first = 0;
+            for piece in self.pieces.clone() {
+                let (entry, count) = (page(run, piece), record.rows_in(piece));
+                let within = rows.start.max(first)..rows.end.min(first + count);
+                let of_piece = within.start.wrapping_sub(first)..within.end.wrapping_sub(first);
+                first += count;
+                next += 1;
+                if within.is_empty() {
+                    continue;
+                }
+                let malformed = || block.malformed(entry, "samples");
+                let content = block.piece(&mut bytes, entry, &entries[next - 1..])?;
+                let mut page = Page::open(content, count, record.runs[run + 1] - record.runs[run]).ok_or_else(malformed)?;
+                let (start, end) = (within.start - rows.start, within.end - rows.start);
+                for (at, column) in columns.iter().enumerate() {
+                    let from = (begun + at) * rows.len();
+                    let (bits, (extras, gaps)) = (&mut out.bits[from + start..from + end], &mut out.stored[begun + at]);
+                    let found = page.decode(column - record.runs[run], of_piece.clone(), bits, start as u32, extras);
+                    *gaps |= found.ok_or_else(malformed)?;
+                }
+            }
+            begun += columns.len();
+        }
+        Ok(())
+    }
+}
+
 /// Bytes of the file that were read ahead.
 #[derive(Default)]
 pub(super) struct Fetched {
@@ -186,15 +245,4 @@ fn pieces_in(record: &Record<'_>, range: TimeRange) -> Range<usize> {
     }
     let from = record.piece_firsts.partition_point(|first| *first <= range.start).saturating_sub(1);
     from..record.piece_firsts.partition_point(|first| *first <= range.end)
-}
-
-/// Of what was decoded the rows in `rows`, counted anew.
-fn cut(mut found: Decoded, rows: &Range<usize>) -> BlockColumn {
-    found.bits.truncate(rows.end);
-    found.bits.drain(..rows.start.min(found.bits.len()));
-    let inside = |row: u32| rows.contains(&(row as usize));
-    let start = rows.start as u32;
-    let histograms = found.histograms.into_iter().filter(|(row, _)| inside(*row)).map(|(row, h)| (row - start, h)).collect();
-    let starts = found.starts.into_iter().filter(|(row, _)| inside(*row)).map(|(row, s)| (row - start, s)).collect();
-    BlockColumn { bits: found.bits, histograms, starts }
 }

@@ -167,11 +167,7 @@ impl Block {
     }
 
     /// Hands on the numbers of the pairs that each of these columns has, in no particular order. Fastest if columns ascend.
-    pub(crate) fn each_pairs(
-        &self,
-        columns: impl IntoIterator<Item = u32>,
-        each: &mut dyn FnMut(&[u32]),
-    ) -> Result<(), BlockDamage> {
+    pub(crate) fn each_pairs(&self, columns: impl IntoIterator<Item = u32>, each: &mut dyn FnMut(&[u32])) -> Result<(), BlockDamage> {
         let malformed = || self.damaged(Kind::Groups, "the labels of a column are malformed");
         let mut pairs = Vec::new();
         let mut open: Option<(Record<'_>, TupleCache)> = None;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::BlockDamage;
-use super::body::Decoded;
+use super::body::Extras;
 use super::page::Page;
 use super::read::Fetched;
 use super::reader::Block;
@@ -73,12 +73,12 @@ impl Block {
             add("presence (absent, stale)", patterns);
             let mut bodies = 0;
             for column in 0..columns {
-                let mut decoded = Decoded::default();
-                page.decode(column, 0, &mut decoded).ok_or_else(malformed)?;
+                let mut bits = vec![0; record.rows_in(at % pieces)];
+                page.decode(column, 0..bits.len(), &mut bits, 0, &mut Extras::default()).ok_or_else(malformed)?;
                 let body = page.body(column).ok_or_else(malformed)?;
                 add("native histograms", body.histograms.len());
                 add("start timestamps", body.starts.len());
-                add(kind_of(&decoded.bits), body.values.len());
+                add(kind_of(&bits), body.values.len());
                 bodies += body.histograms.len() + body.starts.len() + body.values.len();
             }
             // How long each column is, how it is encoded, and its pattern of presence.

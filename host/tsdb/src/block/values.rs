@@ -154,8 +154,10 @@ pub(super) fn decode(codec: u8, bytes: &[u8], count: usize, buffers: &mut Buffer
             out.resize(out.len() + count, bits);
         }
         INTEGERS => {
-            let scale = integers::decode(&mut reader, count, integers, numbers)?;
-            put_values(out, scale, integers);
+            let read = integers::decode(&mut reader, (count, &(0..count)), integers, numbers)?;
+            let from = out.len();
+            out.resize(from + integers.len(), 0);
+            put_values(&mut out[from..], read.scale, integers);
         }
         XOR => {
             let (mut last, low, width) = (reader.u64()?, u32::from(reader.u8()?), u32::from(reader.u8()?));
@@ -163,7 +165,7 @@ pub(super) fn decode(codec: u8, bytes: &[u8], count: usize, buffers: &mut Buffer
                 return None;
             }
             numbers.clear();
-            unpack(&mut reader, count - 1, width, numbers)?;
+            unpack(&mut reader, count - 1, width, &(0..count - 1), numbers)?;
             out.push(last);
             out.extend(numbers.iter().map(|bits| {
                 last ^= bits << low;
@@ -174,7 +176,7 @@ pub(super) fn decode(codec: u8, bytes: &[u8], count: usize, buffers: &mut Buffer
             let len = usize::from(reader.u8()?);
             let table = (0..len).map(|_| reader.u64()).collect::<Option<Vec<u64>>>()?;
             numbers.clear();
-            unpack(&mut reader, count, width_for(len), numbers)?;
+            unpack(&mut reader, count, width_for(len), &(0..count), numbers)?;
             for at in &*numbers {
                 out.push(*table.get(usize::try_from(*at).ok()?)?);
             }
@@ -184,12 +186,12 @@ pub(super) fn decode(codec: u8, bytes: &[u8], count: usize, buffers: &mut Buffer
     reader.is_empty().then_some(())
 }
 
-/// Appends the values of these integers.
-pub(super) fn put_values(out: &mut Vec<u64>, scale: u8, integers: &[i64]) {
+/// The values of these integers, as many as there are places.
+pub(super) fn put_values(out: &mut [u64], scale: u8, integers: &[i64]) {
     if scale == 0 {
-        out.extend(integers.iter().map(|m| (*m as f64).to_bits()));
+        out.iter_mut().zip(integers).for_each(|(out, m)| *out = (*m as f64).to_bits());
     } else {
-        out.extend(integers.iter().map(|m| value_of(*m, scale)));
+        out.iter_mut().zip(integers).for_each(|(out, m)| *out = value_of(*m, scale));
     }
 }
 

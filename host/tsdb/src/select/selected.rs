@@ -7,7 +7,7 @@ use model::seams::{ColumnRef, ColumnSamples, GroupSamples, SelectError, Selected
 use model::{ABSENT_BITS, HISTOGRAM_BITS, Histogram, LabelSet, STALE_BITS, StartTimestampMs, TimeRange, TimestampMs};
 
 use super::worked;
-use crate::block::BlockDamage;
+use crate::block::{BlockDamage, Columns as BlockColumns, Reading};
 use crate::head::read::{Columns, NotRead, Rows, View};
 use crate::life::blocks::Loaded;
 use crate::life::tombstones::SharedTombstones;
@@ -16,6 +16,9 @@ use crate::pace;
 
 /// Ticks of decoding of a block at a time, about.
 const TICKS_AT_ONCE: usize = 2 * pace::EVERY;
+
+/// Columns of a block that are decoded before they are looked at.
+const COLUMNS_AT_ONCE: usize = 512;
 
 /// What decoding a column takes.
 fn column_ticks(rows: usize) -> usize {
@@ -268,6 +271,11 @@ impl SelectedGroup for Selected {
             }
             return Ok(Vec::new());
         }
+        if let [Part::Block { loaded, group, ids, tombstones }] = self.parts.as_slice()
+            && let Ok(reading) = loaded.block.reading(*group, self.range)
+        {
+            return each_of_block((loaded, *group, self.range), reading, ids, tombstones, visit);
+        }
         let mut floats = Vec::new();
         let (times, columns, warnings) = self.merged()?;
         for (series, mut cells) in columns.into_iter().enumerate() {
@@ -286,6 +294,59 @@ impl SelectedGroup for Selected {
         let of = |cells: Cells| cells.starts.iter().filter_map(|(row, start)| Some((*times.get(*row as usize)?, *start))).collect();
         Ok(columns.into_iter().map(of).collect())
     }
+}
+
+/// As [`SelectedGroup::each_column`], of columns of a block: so many at a time that they stay in the cache.
+fn each_of_block(
+    (loaded, group, range): (&Loaded, u32, TimeRange),
+    reading: Reading<'_>,
+    ids: &[u32],
+    tombstones: &SharedTombstones,
+    visit: &mut dyn FnMut(ColumnRef<'_>) -> ControlFlow<()>,
+) -> Result<Vec<String>, SelectError> {
+    let ticks = column_ticks(reading.rows_decoded());
+    let (mut columns, mut warnings, mut bits, mut floats) = (BlockColumns::default(), Vec::new(), Vec::new(), Vec::new());
+    let times = &reading.times;
+    let at_once = (TICKS_AT_ONCE / ticks).clamp(1, COLUMNS_AT_ONCE);
+    for (some, first) in ids.chunks(at_once).zip((0..).step_by(at_once)) {
+        let damaged = reading.columns(some, &mut columns).is_err();
+        // One at a time: what is readable is served.
+        let mut apart = if damaged { read_block(loaded, group, some, range) } else { Read::default() };
+        worked(some.len() * ticks)?;
+        for told in std::mem::take(&mut apart.warnings) {
+            if !warnings.contains(&told) {
+                warnings.push(told);
+            }
+        }
+        for (at, id) in some.iter().enumerate() {
+            let (mut found, mut gaps) = (Vec::new(), true);
+            bits.clear();
+            match apart.columns.get_mut(at) {
+                Some(cells) if cells.bits.len() == times.len() => {
+                    bits.append(&mut cells.bits);
+                    found = std::mem::take(&mut cells.histograms);
+                }
+                Some(_) => bits.resize(times.len(), ABSENT_BITS),
+                None => {
+                    let (of, extras, any) = columns.get(at);
+                    gaps = any || !tombstones.is_empty();
+                    bits.extend_from_slice(of);
+                    found.extend_from_slice(&extras.histograms);
+                }
+            }
+            if !tombstones.is_empty() {
+                tombstones.apply(*id, times, &mut bits);
+                found.retain(|(row, _)| bits.get(*row as usize) == Some(&HISTOGRAM_BITS));
+            }
+            let histograms = if gaps && bits.contains(&HISTOGRAM_BITS) { by_row(&mut bits, found) } else { Vec::new() };
+            floats.clear();
+            floats.extend(bits.iter().copied().map(f64::from_bits));
+            if visit(ColumnRef { series: first + at, times, floats: &floats, histograms: &histograms, gaps }).is_break() {
+                return Ok(warnings);
+            }
+        }
+    }
+    Ok(warnings)
 }
 
 /// Takes the marks of histograms out of a column. A mark without its histogram would be taken for a number.

@@ -16,7 +16,8 @@ pub(crate) static COMPARED: AtomicU64 = AtomicU64::new(0);
 #[track_caller]
 pub(crate) fn same_keyed(db: &Db, seed: u64, around: i64, what: &str) {
     let mut dice = Dice(seed);
-    let names: Vec<String> = ["s", "t", "n", "__name__", "none"].iter().filter(|_| dice.below(3) == 0).map(|&name| name.to_owned()).collect();
+    let names: Vec<String> =
+        ["s", "t", "n", "__name__", "none"].iter().filter(|_| dice.below(3) == 0).map(|&name| name.to_owned()).collect();
     let key = LabelKey { names: &names, without: dice.below(2) == 0 };
     let matchers: Vec<Matcher> = match dice.below(4) {
         0 => vec![matcher(["s", "n"][dice.below(2) as usize], MatchOp::Matches, "[1-5]?.?")],
