@@ -19,7 +19,8 @@ use crate::support::{Seen, ask_of, state};
 
 /// Works for minutes in little memory.
 const ENDLESS: &str = "max_over_time(quantile_over_time(0.5,up[10m:100ms])[10m:10ms])";
-const LONG: Duration = Duration::from_secs(30);
+/// A guard against hanging: forty megabytes are written without optimisation, on a machine that may be busy.
+const LONG: Duration = Duration::from_secs(150);
 
 /// A server over TCP until it is dropped.
 struct Server {
@@ -185,9 +186,8 @@ const WIDE: &str = "/api/v1/query_range?query=wide&start=0&end=600&step=0.06";
 async fn c8_slow_client_does_not_keep_a_querys_memory() {
     let mut state = state(&Seen::default());
     state.select = Arc::new(large());
-    state.limits.answer_stall = Duration::from_millis(700);
+    // One that reads gets all of it. It may be kept from that by a busy machine for longer than the slow one below is waited for.
     let server = Server::of(state.clone()).await;
-    // One that reads gets all of it.
     let begun = Instant::now();
     let mut quick = server.open(WIDE).await;
     let mut answer = Vec::new();
@@ -195,6 +195,9 @@ async fn c8_slow_client_does_not_keep_a_querys_memory() {
     println!("{} bytes in {:?} to a client that reads", answer.len(), begun.elapsed());
     assert!(answer.len() > 40 << 20 && answer.ends_with(b"0\r\n\r\n"), "{}", answer.len());
     until(&state.queries, &state, 0).await;
+    // So long that it is seen to be sending before it is dropped.
+    state.limits.answer_stall = Duration::from_secs(3);
+    let server = Server::of(state.clone()).await;
     // One that does not, but for a byte now and then.
     let mut slow = server.open(WIDE).await;
     until(&state.queries, &state, 1).await;
@@ -211,7 +214,7 @@ async fn c8_slow_client_does_not_keep_a_querys_memory() {
         let _ = tokio::time::timeout(Duration::from_millis(20), slow.read_u8()).await;
     }
     println!("the answer held {most} bytes at most, {last} when it was dropped after {:?}", begun.elapsed());
-    assert!(begun.elapsed() >= Duration::from_millis(600) && most > 10 << 20);
+    assert!(begun.elapsed() >= Duration::from_secs(2) && most > 10 << 20);
     // What is in the system's buffers comes, and then the connection ends within the answer.
     let mut rest = Vec::new();
     let ended = tokio::time::timeout(LONG, slow.read_to_end(&mut rest)).await.expect("the connection is closed");
