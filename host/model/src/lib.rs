@@ -5,6 +5,7 @@
 //! This crate does not know files, sockets, tasks, YAML or WebAssembly: a type that needs one of them belongs elsewhere.
 
 mod alert;
+mod compiled;
 pub mod config;
 mod family;
 mod histogram;

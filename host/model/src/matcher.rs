@@ -1,30 +1,47 @@
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
 use crate::LabelSet;
-use crate::re2::translate;
+use crate::compiled::{compile, compile_kept};
 use crate::shape::Shape;
 
-/// Most bytes a compiled pattern may take (faults C4).
-const PATTERN_BYTES_MAX: usize = 10 << 20;
+/// A pattern that needs no automaton is not compiled before somebody wants to know more of a match, unless it is longer than this.
+const UNCOMPILED_BYTES_MAX: usize = 64 << 10;
 
 /// A regular expression as Prometheus uses them: RE2 syntax, anchored at both ends, `.` matches newlines.
 #[derive(Clone)]
 pub struct Pattern {
     source: String,
-    regex: Regex,
+    regex: OnceLock<Arc<Regex>>,
     shape: Shape,
 }
 
 impl Pattern {
     /// Compiles the pattern. The error says what is wrong with it.
     pub fn new(source: &str) -> Result<Self, MatcherError> {
-        let regex = RegexBuilder::new(&format!("^(?s:{})$", translate(source)))
-            .size_limit(PATTERN_BYTES_MAX)
-            .build()
-            .map_err(|error| MatcherError { pattern: source.to_owned(), reason: last_line(&error) })?;
-        Ok(Self { source: source.to_owned(), regex, shape: Shape::of(source) })
+        Self::with(source, compile)
+    }
+
+    fn with(source: &str, compile: impl FnOnce(&str) -> Result<Arc<Regex>, regex::Error>) -> Result<Self, MatcherError> {
+        let (shape, regex) = (Shape::of(source), OnceLock::new());
+        // What has a shape is a pattern: literals with nothing but dots, stars, plus signs and bars between them.
+        if matches!(shape, Shape::Other) || source.len() > UNCOMPILED_BYTES_MAX {
+            let compiled = compile(source);
+            let compiled = compiled.map_err(|error| MatcherError { pattern: source.to_owned(), reason: last_line(&error) })?;
+            let _ = regex.set(compiled);
+        }
+        Ok(Self { source: source.to_owned(), regex, shape })
+    }
+
+    /// None if it does not compile, which [`Pattern::new`] has ruled out.
+    fn regex(&self) -> Option<&Regex> {
+        if let Some(regex) = self.regex.get() {
+            return Some(regex);
+        }
+        let compiled = compile(&self.source).ok()?;
+        Some(self.regex.get_or_init(|| compiled))
     }
 
     /// As the user wrote it.
@@ -36,7 +53,7 @@ impl Pattern {
     /// Whether the whole text matches.
     #[must_use]
     pub fn is_match(&self, text: &str) -> bool {
-        self.shape.matches(text).unwrap_or_else(|| self.regex.is_match(text))
+        self.shape.matches(text).unwrap_or_else(|| self.regex().is_some_and(|regex| regex.is_match(text)))
     }
 
     /// The only texts that match, sorted, if the pattern is a list of such.
@@ -53,14 +70,14 @@ impl Pattern {
 
     #[cfg(test)]
     pub(crate) fn automaton_matches(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+        self.regex().expect("it compiles").is_match(text)
     }
 
     /// The text of the replacement with `$1`, `${1}`, `${name}` filled in from a match of the whole `text`. None without a
     /// match.
     #[must_use]
     pub fn expand(&self, text: &str, replacement: &str) -> Option<String> {
-        let captures = self.regex.captures(text)?;
+        let captures = self.regex()?.captures(text)?;
         let mut out = String::new();
         captures.expand(replacement, &mut out);
         Some(out)
@@ -124,7 +141,7 @@ impl Matcher {
         let value = value.into();
         let pattern = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Matches | MatchOp::NotMatches => Some(Pattern::new(&value)?),
+            MatchOp::Matches | MatchOp::NotMatches => Some(Pattern::with(&value, compile_kept)?),
         };
         Ok(Self { name: name.into(), op, value, pattern })
     }

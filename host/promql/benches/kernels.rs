@@ -10,7 +10,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 use model::seams::{ColumnRef, ColumnSamples, GroupSamples, Select, SelectError, SelectRequest, SelectedGroup};
 use model::{LabelSet, MatchOp, Matcher, TimeRange};
-use promql::{Limits, Memory, Value};
+use promql::{Limits, Memory, Point, Value};
 
 const SERIES: usize = 2000;
 const SAMPLES: usize = 260;
@@ -205,6 +205,24 @@ fn json(c: &mut Criterion, fixed: &'static Fixed) {
             black_box(out.len())
         });
     });
+    group.finish();
+    let mut group = c.benchmark_group("write, samples");
+    group.throughput(Throughput::Elements((100 * SAMPLES) as u64));
+    let decimals: Vec<f64> = (0..SAMPLES).map(|at| 0.125 + at as f64 / 1000.0).collect();
+    for (name, values) in [("JSON of samples, integers", &fixed.columns[1]), ("JSON of samples, decimals", &decimals)] {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                out.clear();
+                let mut times = promql::json::TimeTexts::default();
+                for _ in 0..100 {
+                    for (at, (time, value)) in fixed.times.iter().zip(values).enumerate() {
+                        times.write_point(at, Point { time: 1_700_000_000_000 + time, value: *value }, &mut out);
+                    }
+                }
+                black_box(out.len())
+            });
+        });
+    }
     group.finish();
 }
 

@@ -18,6 +18,7 @@ mod footprint;
 mod functions;
 pub mod fuzzing;
 mod histogram;
+pub mod json;
 mod lex;
 mod limits;
 mod memory;

@@ -13,9 +13,10 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Body as HttpBody, Frame};
 use model::LabelSet;
+use promql::json::TimeTexts;
 use promql::{HistogramPoint, Hold, Point, Sample, Series, Value};
 
-use crate::encode::{float_plain, json, seconds_short, write_float, write_histogram, write_seconds};
+use crate::encode::{float_plain, json, seconds_short, write_histogram};
 use crate::error::ApiError;
 use crate::queries::Ticket;
 
@@ -39,13 +40,15 @@ pub(crate) struct Unsent {
 
 enum Rest {
     Nothing,
-    Vector { samples: IntoIter<Sample>, first: bool },
-    Matrix { series: IntoIter<Series>, open: Option<Open>, first: bool },
+    Vector { samples: IntoIter<Sample>, first: bool, times: TimeTexts },
+    Matrix { series: IntoIter<Series>, open: Option<Open>, first: bool, times: TimeTexts },
 }
 
 /// A series of which some points are written.
 struct Open {
     points: IntoIter<Point>,
+    /// How many of them are written.
+    written: usize,
     histograms: IntoIter<HistogramPoint>,
     /// What is written in front of the next float, and of the next histogram.
     before: [&'static [u8]; 2],
@@ -57,15 +60,16 @@ impl Open {
     fn new(series: Series) -> Self {
         let bytes = series.bytes();
         let before: [&[u8]; 2] = [br#","values":["#, br#","histograms":["#];
-        Self { points: series.points.into_iter(), histograms: series.histograms.into_iter(), before, bytes }
+        Self { points: series.points.into_iter(), written: 0, histograms: series.histograms.into_iter(), before, bytes }
     }
 
     /// Writes until there is enough for a piece. True once all of the series is written.
-    fn write(&mut self, out: &mut Vec<u8>) -> bool {
+    fn write(&mut self, out: &mut Vec<u8>, times: &mut TimeTexts) -> bool {
         while out.len() < PIECE_BYTES {
             let Some(point) = self.points.next() else { return self.write_histograms(out) };
             out.extend_from_slice(std::mem::replace(&mut self.before[0], b","));
-            write_point(out, point);
+            times.write_point(self.written, point, out);
+            self.written += 1;
         }
         false
     }
@@ -112,11 +116,11 @@ impl Unsent {
             }
             Value::Vector(samples) => {
                 out.extend_from_slice(br#""resultType":"vector","result":["#);
-                Rest::Vector { samples: samples.into_iter(), first: true }
+                Rest::Vector { samples: samples.into_iter(), first: true, times: TimeTexts::default() }
             }
             Value::Matrix(series) => {
                 out.extend_from_slice(br#""resultType":"matrix","result":["#);
-                Rest::Matrix { series: series.into_iter(), open: None, first: true }
+                Rest::Matrix { series: series.into_iter(), open: None, first: true, times: TimeTexts::default() }
             }
         };
         Ok((out, Self { rest, tail, hold, ticket }))
@@ -131,13 +135,13 @@ impl Unsent {
                     out.append(&mut self.tail);
                     return true;
                 }
-                Rest::Vector { samples, first } => match samples.next() {
+                Rest::Vector { samples, first, times } => match samples.next() {
                     Some(sample) => {
                         begin_item(out, first, &sample.labels);
                         match &sample.histogram {
                             None => {
                                 out.extend_from_slice(br#","value":"#);
-                                write_point(out, sample.point);
+                                times.write_point(0, sample.point, out);
                             }
                             Some(histogram) => {
                                 out.extend_from_slice(br#","histogram":"#);
@@ -149,9 +153,9 @@ impl Unsent {
                     }
                     None => self.end_list(out),
                 },
-                Rest::Matrix { series, open, first } => match open {
+                Rest::Matrix { series, open, first, times } => match open {
                     Some(part) => {
-                        if part.write(out) {
+                        if part.write(out, times) {
                             freed += part.bytes;
                             *open = None;
                         }
@@ -207,14 +211,6 @@ fn begin_item(out: &mut Vec<u8>, first: &mut bool, labels: &LabelSet) {
     }
     out.extend_from_slice(br#"{"metric":"#);
     labels.write_json(out);
-}
-
-fn write_point(out: &mut Vec<u8>, Point { time, value }: Point) {
-    out.push(b'[');
-    write_seconds(out, time);
-    out.extend_from_slice(b",\"");
-    write_float(out, value);
-    out.extend_from_slice(b"\"]");
 }
 
 /// An answer on its way, shared with whoever may end it.

@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use model::TimestampMs;
 use promql::FloatHistogram;
+pub(crate) use promql::json::{exponent, write_float, write_seconds};
 use serde::Serialize;
 
 use crate::error::ApiError;
@@ -97,19 +98,6 @@ pub(crate) fn seconds(time: TimestampMs) -> String {
     ascii(out)
 }
 
-/// The same to the end of `out`.
-pub(crate) fn write_seconds(out: &mut Vec<u8>, time: TimestampMs) {
-    if time < 0 {
-        out.push(b'-');
-    }
-    let ms = time.unsigned_abs();
-    out.extend_from_slice(itoa::Buffer::new().format(ms / 1000).as_bytes());
-    if !ms.is_multiple_of(1000) {
-        let digit = |n: u64| b'0' + u8::try_from(n % 10).unwrap_or(0);
-        out.extend_from_slice(&[b'.', digit(ms / 100), digit(ms / 10), digit(ms)]);
-    }
-}
-
 fn ascii(bytes: Vec<u8>) -> String {
     // What was written is digits, signs and letters.
     String::from_utf8(bytes).unwrap_or_default()
@@ -157,73 +145,6 @@ pub(crate) fn float(value: f64) -> String {
     let mut out = Vec::with_capacity(24);
     write_float(&mut out, value);
     ascii(out)
-}
-
-/// The same to the end of `out`.
-pub(crate) fn write_float(out: &mut Vec<u8>, value: f64) {
-    /// Integers up to here are exact.
-    const WHOLE: f64 = 9_007_199_254_740_992.0;
-    if value.is_nan() {
-        return out.extend_from_slice(b"NaN");
-    }
-    if value.is_infinite() {
-        return out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
-    }
-    let size = value.abs();
-    if size < WHOLE && value.trunc().to_bits() == value.to_bits() && value.to_bits() != (-0.0_f64).to_bits() {
-        #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
-        return out.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
-    }
-    if size != 0.0 && !(1e-6..1e21).contains(&size) {
-        return out.extend_from_slice(exponent(value).as_bytes());
-    }
-    let mut buffer = zmij::Buffer::new();
-    let text = buffer.format_finite(value);
-    if let Some((number, power)) = text.split_once('e') {
-        // Upstream has no exponent here.
-        write_decimal(out, number, power.parse().unwrap_or_default());
-    } else {
-        out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
-    }
-}
-
-/// `1.5` times ten to the power of `power`, without an exponent.
-fn write_decimal(out: &mut Vec<u8>, number: &str, power: i32) {
-    let (sign, number) = number.strip_prefix('-').map_or(("", number), |number| ("-", number));
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
-    let point = i64::try_from(whole.len()).unwrap_or(0) + i64::from(power);
-    out.extend_from_slice(sign.as_bytes());
-    match usize::try_from(point) {
-        Ok(point) if point > 0 => {
-            let (before, behind) = digits.split_at(point.min(digits.len()));
-            out.extend_from_slice(before);
-            out.extend(std::iter::repeat_n(b'0', point - before.len()));
-            if !behind.is_empty() {
-                out.push(b'.');
-                out.extend_from_slice(behind);
-            }
-        }
-        _ => {
-            out.extend_from_slice(b"0.");
-            out.extend(std::iter::repeat_n(b'0', usize::try_from(-point).unwrap_or(0)));
-            out.extend_from_slice(&digits);
-        }
-    }
-}
-
-/// Go's `e` form: the exponent has a sign and at least two digits.
-pub(crate) fn exponent(value: f64) -> String {
-    if !value.is_finite() {
-        return float(value);
-    }
-    let mut buffer = zmij::Buffer::new();
-    let shortest = buffer.format_finite(value);
-    let text = if shortest.contains('e') { shortest.to_owned() } else { format!("{value:e}") };
-    let Some((digits, power)) = text.split_once('e') else { return text };
-    let power = power.strip_prefix('+').unwrap_or(power);
-    let (sign, power) = power.strip_prefix('-').map_or(('+', power), |power| ('-', power));
-    format!("{digits}e{sign}{power:0>2}")
 }
 
 /// RFC 3339 in UTC with as many decimals as it takes; Go's zero time for none.

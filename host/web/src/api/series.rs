@@ -7,8 +7,7 @@ use axum::extract::{Path, Request, State as Shared};
 use axum::response::Response;
 use model::seams::{Select, SelectError};
 use model::stop::Stop;
-use model::{Matcher, TimeRange};
-use serde::Serialize;
+use model::{LabelSet, Matcher, TimeRange};
 
 use crate::error::ApiError;
 use crate::params::{Params, TIME_MS_MAX};
@@ -27,8 +26,27 @@ fn asked(limit: usize) -> usize {
 /// Said where the limit of the request was reached.
 const TRUNCATED: &str = "results truncated due to limit";
 
+/// What lists are of.
+trait Item {
+    /// As JSON.
+    fn write(&self, sink: &mut Sink) -> Result<(), ApiError>;
+}
+
+impl Item for String {
+    fn write(&self, sink: &mut Sink) -> Result<(), ApiError> {
+        sink.value(self)
+    }
+}
+
+impl Item for LabelSet {
+    fn write(&self, sink: &mut Sink) -> Result<(), ApiError> {
+        sink.labels(self);
+        Ok(())
+    }
+}
+
 /// Answers a list that `ask` hands on one by one. `items` is how many there are at most, if that is known.
-async fn answer<T: Serialize + 'static>(
+async fn answer<T: Item + 'static>(
     app: &App,
     (range, limit, items): (TimeRange, usize, Option<usize>),
     ask: impl Fn(&dyn Select, &mut dyn FnMut(&T) -> ControlFlow<()>) -> Result<(), SelectError> + Send + Sync + 'static,
@@ -52,7 +70,7 @@ async fn answer<T: Serialize + 'static>(
                 sink.raw(",");
             }
             at += 1;
-            match sink.value(item).and_then(|()| sink.flush()) {
+            match item.write(sink).and_then(|()| sink.flush()) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
                     broken = Some(error);
