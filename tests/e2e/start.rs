@@ -104,7 +104,9 @@ fn a_changed_file_is_taken_up_and_a_wrong_one_is_not() {
     skopos.folder().write("skopos.yml", config("4s"));
     skopos.signal("HUP");
     wait_for("SIGHUP to reload", LIMIT, || (interval().as_deref() == Some("4s")).then_some(()));
-    assert!(skopos.get("/metrics").body.contains("skopos_config_last_reload_successful 1"));
+    // Targets are the new ones a moment before all of it is taken up.
+    let successful = || skopos.get("/metrics").body.contains("skopos_config_last_reload_successful 1").then_some(());
+    wait_for("the reload to be called successful", LIMIT, successful);
 }
 
 #[test]
