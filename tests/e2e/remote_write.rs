@@ -95,10 +95,11 @@ fn prometheus_sends_and_both_answer_alike_across_a_kill() {
     }
     thread::sleep(Duration::from_millis(1500));
     let time = now_ms() - 500;
-    let sent = samples(&prometheus.url(""), selector, time);
     assert!(begun.elapsed() < Duration::from_secs(50), "the range still holds everything");
-    let mut received = Vec::new();
+    let (mut sent, mut received) = (Vec::new(), Vec::new());
     let same = || {
+        // Prometheus too stores a scrape some time after the time it gives it.
+        sent = samples(&prometheus.url(""), selector, time);
         received = samples(&skopos.url(""), selector, time);
         (received == sent).then_some(())
     };
@@ -350,10 +351,10 @@ fn b9_write_flood_puts_prometheus_off_and_it_loses_nothing() {
     drop(held);
     thread::sleep(Duration::from_millis(1500));
     let time = now_ms() - 500;
-    let sent = samples(&prometheus.url(""), selector, time);
-    let mut received = Vec::new();
+    let (mut sent, mut received) = (samples(&prometheus.url(""), selector, time), Vec::new());
     let done = Instant::now();
     while received != sent && done.elapsed() < Duration::from_secs(20) {
+        sent = samples(&prometheus.url(""), selector, time);
         received = samples(&skopos.url(""), selector, time);
         thread::sleep(Duration::from_millis(200));
     }
