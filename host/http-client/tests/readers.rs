@@ -294,8 +294,8 @@ async fn connections_are_kept_and_a_closed_one_is_replaced() {
 
 #[tokio::test]
 async fn a_connection_that_speaks_unasked_is_not_used_again() {
-    let connections = Arc::new(AtomicUsize::new(0));
-    let seen = Arc::clone(&connections);
+    let (connections, spoken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (seen, spoke) = (Arc::clone(&connections), Arc::clone(&spoken));
     let address = listen(move |mut stream: TcpStream| {
         seen.fetch_add(1, Ordering::Relaxed);
         let answer = |n: usize| format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{n}");
@@ -304,13 +304,19 @@ async fn a_connection_that_speaks_unasked_is_not_used_again() {
             std::thread::sleep(Duration::from_millis(20));
             // What would be taken for the answer to the next request.
             let _ = stream.write_all(answer(2).as_bytes());
+            spoke.fetch_add(1, Ordering::SeqCst);
             let _ = read_head(&mut stream);
         }
     });
     let client = client("{}");
-    for _ in 0..3 {
+    for asked in 1..=3 {
         let response = common::get(&client, format!("http://{address}/")).await.expect("an answer");
         assert_eq!(response.body, b"1");
+        let begun = std::time::Instant::now();
+        while spoken.load(Ordering::SeqCst) < asked {
+            assert!(begun.elapsed() < Duration::from_secs(20), "the server speaks");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(connections.load(Ordering::Relaxed), 3);
