@@ -37,6 +37,9 @@ pub(super) struct OpenTable {
     pub(super) stopped: bool,
 }
 
+/// Bytes of rows that are passed over in a tick ([`pace`]).
+const BYTES_PER_TICK: usize = 4;
+
 impl OpenTable {
     /// The rows in a range. `slots` are those of the wanted series. `exact`: also which samples joined rows later. None if the
     /// memory is damaged.
@@ -59,13 +62,18 @@ impl OpenTable {
         let picked = Picked::new(distinct.into_iter());
         let width = picked.len;
         let mut table = Self { places, width, gaps: vec![false; width], ..Self::default() };
+        // Likewise what the first of them builds on.
+        if pace::over(pace::COLUMN + open.packed_base().len() / BYTES_PER_TICK) {
+            return Some(Self { stopped: true, ..table });
+        }
         let mut walk = Walk::new(open, picked)?;
         for record in open.records() {
             let record = record?;
             if record.time > range.end {
                 break;
             }
-            if pace::over(pace::COLUMN + width) {
+            // However few are wanted, the row is walked over from its beginning.
+            if pace::over(pace::COLUMN + width + record.values().len() / BYTES_PER_TICK) {
                 table.stopped = true;
                 break;
             }

@@ -17,6 +17,9 @@ use crate::pace;
 /// Ticks of decoding of a block at a time, about.
 const TICKS_AT_ONCE: usize = 2 * pace::EVERY;
 
+/// What finding the pages of columns of a block takes, however few they are.
+const GROUP_TICKS: usize = 4 * pace::VALUE;
+
 /// Columns of a block that are decoded before they are looked at.
 const COLUMNS_AT_ONCE: usize = 512;
 
@@ -72,7 +75,7 @@ impl Part {
                 let rows_max = loaded.block.group(*group).map_or(1, |group| group.rows as usize).max(1);
                 for ids in ids.chunks((TICKS_AT_ONCE / column_ticks(rows_max)).max(1)) {
                     let mut some = read_block(loaded, *group, ids, range);
-                    worked(ids.len() * column_ticks(some.times.times.len()))?;
+                    worked(GROUP_TICKS + ids.len() * column_ticks(some.times.times.len()))?;
                     // Of what is damaged there are no times, and no samples at any.
                     if read.times.times.len() < some.times.times.len() {
                         read.times = some.times;
@@ -312,7 +315,7 @@ fn each_of_block(
         let damaged = reading.columns(some, &mut columns).is_err();
         // One at a time: what is readable is served.
         let mut apart = if damaged { read_block(loaded, group, some, range) } else { Read::default() };
-        worked(some.len() * ticks)?;
+        worked(GROUP_TICKS + some.len() * ticks)?;
         for told in std::mem::take(&mut apart.warnings) {
             if !warnings.contains(&told) {
                 warnings.push(told);
