@@ -284,12 +284,10 @@ pub(super) fn decode(
         }
         STEPS => {
             let least = reader.zigzag()?.wrapping_mul(factor);
-            Packing::read(reader, count.checked_sub(1)?, &(0..wanted.end - 1), numbers)?;
-            let (before, steps) = numbers.split_at_checked(wanted.start)?;
-            let sum = before.iter().fold(0_u64, |sum, n| sum.wrapping_add(*n)) as i64;
+            let sum = Packing::read_behind(reader, count.checked_sub(1)?, &(wanted.start..wanted.end - 1), numbers)? as i64;
             let mut last = first.wrapping_add(least.wrapping_mul(wanted.start as i64)).wrapping_add(factor.wrapping_mul(sum));
             out.push(last);
-            out.extend(steps.iter().map(|n| {
+            out.extend(numbers.iter().map(|n| {
                 last = last.wrapping_add(least).wrapping_add(factor.wrapping_mul(*n as i64));
                 last
             }));
@@ -337,14 +335,16 @@ fn decode_sparse(
     if set > steps {
         return None;
     }
-    Packing::read(reader, set, &(0..set), numbers)?;
-    let (whole, rest) = (wanted.start / 8, wanted.start % 8);
-    let partly = bitmap.get(whole).map_or(0, |byte| (byte & ((1 << rest) - 1)).count_ones() as usize);
-    let before = bitmap.get(..whole)?.iter().map(|byte| byte.count_ones() as usize).sum::<usize>() + partly;
-    let (before, after) = numbers.split_at_checked(before)?;
-    let sum = before.iter().fold(0_u64, |sum, n| sum.wrapping_add(*n)) as i64;
-    value = value.wrapping_add(least.wrapping_mul(before.len() as i64).wrapping_add(sum).wrapping_mul(factor));
-    let mut after = after.iter();
+    // How many of the first so many steps are set.
+    let ones = |steps: usize| {
+        let (whole, rest) = (steps / 8, steps % 8);
+        let partly = bitmap.get(whole).map_or(0, |byte| (byte & ((1 << rest) - 1)).count_ones() as usize);
+        Some(bitmap.get(..whole)?.iter().map(|byte| byte.count_ones() as usize).sum::<usize>() + partly)
+    };
+    let before = ones(wanted.start)?;
+    let sum = Packing::read_behind(reader, set, &(before..ones(wanted.end - 1)?), numbers)? as i64;
+    value = value.wrapping_add(least.wrapping_mul(before as i64).wrapping_add(sum).wrapping_mul(factor));
+    let mut after = numbers.iter();
     out.push(value);
     for at in wanted.start..wanted.end - 1 {
         if get(bitmap, at) {

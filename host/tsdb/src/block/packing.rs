@@ -89,6 +89,71 @@ impl Packing {
         out.drain(from..from + (wanted.start - words.start * group));
         Some(())
     }
+
+    /// Likewise, and returns the sum of those before, which are not written out.
+    pub(super) fn read_behind(reader: &mut Reader<'_>, count: usize, wanted: &Range<usize>, out: &mut Vec<u64>) -> Option<u64> {
+        let (mut again, from) = (reader.clone(), out.len());
+        let kind = again.u8()?;
+        if kind <= RADIX {
+            Self::read(reader, count, wanted, out)?;
+            return Some(sum(again.take(bytes_for(count.checked_mul(kind.into())?))?, kind.into(), wanted.start));
+        }
+        // Whole words are added up; of the one where it begins the digits before are looked at.
+        let group = usize::from(kind - RADIX);
+        let whole = wanted.start / group;
+        Self::read(reader, count, &(whole * group..wanted.end), out)?;
+        let radix = again.varint()?;
+        let power = (0..group).try_fold(1_u64, |power, _| power.checked_mul(radix))?;
+        let words_from = out.len();
+        unpack(&mut again, count.div_ceil(group), width_of(power - 1), &(0..whole), out)?;
+        let mut before = sum_of_digits(&mut out[words_from..], group, radix);
+        out.truncate(words_from);
+        before += out.drain(from..from + wanted.start - whole * group).sum::<u64>();
+        Some(before)
+    }
+}
+
+/// The sum of the first so many numbers of `width` bits; `bytes` has them.
+fn sum(bytes: &[u8], width: u32, count: usize) -> u64 {
+    let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
+    let (mut total, mut bit, mut left) = (0_u64, 0_usize, count);
+    while left > 0
+        && width <= 57
+        && let Some(eight) = bytes.get(bit / 8..).and_then(<[u8]>::first_chunk::<8>)
+    {
+        total = total.wrapping_add(u64::from_le_bytes(*eight) >> (bit % 8) & mask);
+        bit += width as usize;
+        left -= 1;
+    }
+    for _ in 0..left {
+        let mut wide = [0; 16];
+        let rest = bytes.get(bit / 8..).unwrap_or_default();
+        let len = rest.len().min(9);
+        wide[..len].copy_from_slice(&rest[..len]);
+        total = total.wrapping_add((u128::from_le_bytes(wide) >> (bit % 8)) as u64 & mask);
+        bit += width as usize;
+    }
+    total
+}
+
+/// The sum of all digits of words, from what is left of each when its lowest digits are cut off: one digit is that less the radix times
+/// what is left with one digit less. None of this waits for another, unlike digits that are split off one after the other.
+fn sum_of_digits(words: &mut [u64], group: usize, radix: u64) -> u64 {
+    // What no writer makes has more digits than count.
+    let end = radix.pow(group as u32);
+    words.iter_mut().filter(|word| **word >= end).for_each(|word| *word %= end);
+    let (mut total, mut power) = (words.iter().fold(0_u64, |sum, word| sum.wrapping_add(*word)), 1);
+    for _ in 1..group {
+        power *= radix;
+        let inverse = u128::from(u64::MAX / power);
+        let left = |word: &u64| {
+            let quotient = ((u128::from(*word) * inverse) >> 64) as u64;
+            quotient + u64::from(word - quotient * power >= power)
+        };
+        let left = words.iter().fold(0_u64, |sum, word| sum.wrapping_add(left(word)));
+        total = total.wrapping_sub(left.wrapping_mul(radix - 1));
+    }
+    total
 }
 
 /// Turns the words from `from` on into their digits, lowest first.
@@ -211,6 +276,11 @@ mod tests {
             let some = numbers.len() / 3..numbers.len() - numbers.len() / 4;
             let (mut part, mut reader) = (vec![7], Reader::new(&out));
             prop_assert_eq!(Packing::read(&mut reader, numbers.len(), &some, &mut part), Some(()));
+            prop_assert_eq!(&part[1..], &numbers[some.clone()]);
+            prop_assert!(reader.is_empty());
+            let (mut part, mut reader) = (vec![7], Reader::new(&out));
+            let before = numbers[..some.start].iter().fold(0_u64, |sum, n| sum.wrapping_add(*n));
+            prop_assert_eq!(Packing::read_behind(&mut reader, numbers.len(), &some, &mut part), Some(before));
             prop_assert_eq!(&part[1..], &numbers[some]);
             prop_assert!(reader.is_empty());
         }
@@ -226,7 +296,9 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_without_panic(bytes: Vec<u8>, count in 0..100_usize) {
-            let _ = Packing::read(&mut Reader::new(&bytes), count, &(count / 3..count - count / 4), &mut Vec::new());
+            let some = count / 3..count - count / 4;
+            let _ = Packing::read(&mut Reader::new(&bytes), count, &some, &mut Vec::new());
+            let _ = Packing::read_behind(&mut Reader::new(&bytes), count, &some, &mut Vec::new());
         }
     }
 

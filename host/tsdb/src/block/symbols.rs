@@ -253,6 +253,17 @@ impl Symbols {
                 while let Some((node, output, end)) = way.last()
                     && !(*output == wanted && node.is_final())
                 {
+                    if node.len() == 1 {
+                        // As most are.
+                        let (transition, end) = (node.transition(0), *end);
+                        let output = output.wrapping_add(transition.out.value());
+                        if output > wanted {
+                            return Err(Malformed);
+                        }
+                        key.push(transition.inp);
+                        way.push((self.fst.node(transition.addr), output, end));
+                        continue;
+                    }
                     let begins = |at: usize| output.wrapping_add(node.transition(at).out.value());
                     let (mut low, mut high) = (0, node.len());
                     while low < high {
