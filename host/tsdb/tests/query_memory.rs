@@ -209,3 +209,41 @@ fn c1_match_all_stops_at_the_byte_budget_and_when_it_is_canceled() {
     println!("canceled at nine moments of it: the slowest stopped after {slowest:?}");
     assert!(slowest < std::time::Duration::from_secs(1), "{slowest:?}");
 }
+
+/// C10: all label sets, of a million series with `SKOPOS_C10_SERIES=1000000`.
+#[test]
+fn c10_label_sets_that_are_handed_on_one_by_one_hold_little() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let series: usize = std::env::var("SKOPOS_C10_SERIES").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000);
+    let disk = SimDisk::new();
+    let (db, _) = open(&disk);
+    for target in 0..series / 1000 {
+        let mut writer = db.open_group(&format!("target-{target}")).expect("free");
+        let columns: Vec<_> = (0..1000)
+            .map(|at| {
+                let labels =
+                    [("__name__", format!("metric_{at}")), ("instance", format!("10.1.{target}:80")), ("path", "/a/path".repeat(9))];
+                writer.column(&LabelSet::from_pairs(labels.iter().map(|(name, value)| (*name, value.as_str())))).expect("new")
+            })
+            .collect();
+        writer.append(Row::floats(NOW - STEP, &columns, &vec![1.5; 1000])).expect("the disk is well");
+    }
+    let peak = |work: &mut dyn FnMut() -> usize| {
+        let (before, begun) = (NOW_HELD.load(Ordering::Relaxed), std::time::Instant::now());
+        MOST_HELD.store(before, Ordering::Relaxed);
+        (work(), MOST_HELD.load(Ordering::Relaxed) - before, begun.elapsed())
+    };
+    let at_once = peak(&mut || db.series(&[], support::ALWAYS, 0).expect("it is not stopped").len());
+    let one_by_one = peak(&mut || {
+        let mut found = 0;
+        let each = &mut |_: &LabelSet| {
+            found += 1;
+            std::ops::ControlFlow::Continue(())
+        };
+        db.each_series(&[], support::ALWAYS, 0, each).expect("it is not stopped");
+        found
+    });
+    println!("{series} series: at once {} bytes in {:?}, one by one {} bytes in {:?}", at_once.1, at_once.2, one_by_one.1, one_by_one.2);
+    assert_eq!((at_once.0, one_by_one.0), (series, series));
+    assert!(one_by_one.1 * 2 < at_once.1, "{} of {}", one_by_one.1, at_once.1);
+}
