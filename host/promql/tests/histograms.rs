@@ -259,3 +259,29 @@ fn no_histogram_brings_it_down() {
         let _ = range(&parse(text).expect("a query"), 0, end, STEP, &memory, &limits);
     }
 }
+
+/// A histogram counts by its size: 168 bytes, 8 for each span, bucket and bound, 8 for the time; by 16. Worked out from what upstream's
+/// source says.
+#[test]
+fn histograms_that_are_looked_at_count_by_their_size() {
+    let memory = Memory::new();
+    let native = "{{schema:1 count:9 sum:7.5 z_bucket:2 z_bucket_w:0.5 buckets:[3 0 1] n_buckets:[3]}}x3";
+    memory.load_text("h", native, 15_000).expect("good");
+    memory.load_text("c", "{{schema:-53 count:6 sum:4 custom_values:[1 2.5] buckets:[1 2 3]}}x3", 15_000).expect("good");
+    memory.load_text("x", "1x3", 15_000).expect("good");
+    for (text, expected) in [
+        ("h", 14),
+        ("c", (176 + 8 * (1 + 3 + 2)) / 16),
+        ("x", 1),
+        ("sum_over_time(h[1m])", 4 * 14),
+        ("sum_over_time(x[1m])", 4),
+        // Without buckets.
+        ("histogram_count(h)", 11),
+        ("timestamp(h)", 1),
+    ] {
+        let expr = parse(text).expect("good");
+        let limits = Limits { per_step: true, ..Limits::default() };
+        let result = instant(&expr, 45_000, &memory, &limits).expect("it evaluates");
+        assert_eq!((result.stats.samples_looked_at, result.samples_per_step), (expected, vec![(45_000, expected)]), "{text}");
+    }
+}

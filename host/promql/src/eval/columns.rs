@@ -75,9 +75,9 @@ impl Column {
         self.values.get(at).is_some_and(|v| !is_absent(*v)) || self.histogram(at).is_some()
     }
 
-    /// At how many steps anything stands.
-    pub(crate) fn count(&self) -> usize {
-        let histograms = self.histograms.as_ref().map_or(0, |h| h.iter().flatten().count());
+    /// Samples at all steps; a histogram counts by its size.
+    pub(crate) fn samples(&self) -> usize {
+        let histograms = self.histograms.as_ref().map_or(0, |h| h.iter().flatten().map(|h| h.samples()).sum());
         self.values.iter().filter(|v| !is_absent(**v)).count() + histograms
     }
 

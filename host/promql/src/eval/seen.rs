@@ -1,5 +1,5 @@
 //! Samples that selectors looked at, as upstream counts them (`totalQueryableSamples`): a sample of an instant vector once for each step
-//! at which it stands, one of a window once for each step whose window it is in. What is looked up once for all steps counts at each. What
+//! at which it stands, one of a window once for each step whose window it is in; a histogram by its size. What is looked up once for all steps counts at each. What
 //! a subquery looks at counts as the points in its windows, however many samples they were made of.
 
 use std::cell::{Cell, RefCell};
@@ -42,9 +42,9 @@ pub(super) struct Seen {
 
 impl Seen {
     pub(super) fn column(&mut self, column: &Column) {
-        self.total += column.count();
+        self.total += column.samples();
         for (at, seen) in self.steps.iter_mut().enumerate() {
-            *seen += usize::from(column.has(at));
+            *seen += column.histogram(at).map_or_else(|| usize::from(column.has(at)), |histogram| histogram.samples());
         }
     }
 
@@ -52,7 +52,7 @@ impl Seen {
         self.total += windows.looked_at();
         for (at, seen) in self.steps.iter_mut().enumerate() {
             let window = windows.at(at);
-            *seen += window.values.len() + window.histograms.len();
+            *seen += window.values.len() + window.histograms.iter().map(|point| point.histogram.samples()).sum::<usize>();
         }
     }
 }

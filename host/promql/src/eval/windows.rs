@@ -63,9 +63,19 @@ pub(crate) struct Frame {
 }
 
 impl<'a> Windows<'a> {
-    /// Samples in all windows together, each as often as it comes into one.
+    /// Samples in all windows together, each as often as it comes into one; a histogram counts by its size.
     pub(super) fn looked_at(&self) -> usize {
-        self.borders.iter().chain(self.histogram_borders).map(|(from, to)| to.saturating_sub(*from)).sum()
+        let floats: usize = self.borders.iter().map(|(from, to)| to.saturating_sub(*from)).sum();
+        if self.histograms.is_empty() {
+            return floats;
+        }
+        let mut before = Vec::with_capacity(self.histograms.len() + 1);
+        before.push(0);
+        for point in self.histograms {
+            before.push(before[before.len() - 1] + point.histogram.samples());
+        }
+        let histograms = self.histogram_borders.iter().map(|(from, to)| before[*to].saturating_sub(before[*from]));
+        floats + histograms.sum::<usize>()
     }
 
     /// Whether there are only floats of which nobody knows when they began to count, and nothing beyond the windows.
