@@ -149,6 +149,18 @@ fn check_knows_every_dialect() {
 
     folder.write("rules.yml", "groups: [{name: a, rules: [{record: b, expr: up}]}]");
     assert_eq!(run(folder.path(), &["check", "rules", "rules.yml"]).code, 0);
+    // What upstream keeps behind a flag is refused when rules are read, not when they are evaluated.
+    folder.write("odd.yml", "groups: [{name: a, rules: [{record: b, expr: 'mad_over_time(up[1m])'}]}]");
+    folder.write("with-odd.yml", "rule_files: [odd.yml]\n");
+    for command in [&["check", "rules", "odd.yml"][..], &["check", "config", "odd.yml"], &["check", "config", "with-odd.yml"]] {
+        let ran = run(folder.path(), command);
+        let text = "could not parse expression: 1:1: parse error: function \"mad_over_time\" is not enabled";
+        assert!(ran.code == 1 && ran.error.starts_with("odd.yml:1:46") && ran.error.contains(text), "{command:?} {ran:?}");
+        let allowed: Vec<&str> = command.iter().copied().chain(["--enable-feature=promql-experimental-functions"]).collect();
+        assert_eq!(run(folder.path(), &allowed).code, 0, "{command:?}");
+    }
+    let ran = run(folder.path(), &["--config.file=with-odd.yml", "--web.listen-address=127.0.0.1:0", "--storage.tsdb.path=data"]);
+    assert!(ran.code != 0 && format!("{ran:?}").contains("(it is allowed by --enable-feature)"), "{ran:?}");
     folder.write("page.txt", "# TYPE a counter\na 1\n");
     let ran = run(folder.path(), &["check", "metrics", "page.txt"]);
     assert!(ran.code == 3 && ran.error.contains("page.txt: a: no help text"), "{ran:?}");

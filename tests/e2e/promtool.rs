@@ -72,6 +72,12 @@ fn files(folder: &TempFolder) {
             "groups:\n- name: a\n  rules:\n  - {record: 'x:y', expr: 'sum(up'}\n  - {record: 'x:z', expr: 'up', for: 5m, annotations: {a: b}}\n  \
              - {alert: Odd, expr: 'mad_over_time(x[5m])'}\n- name: a\n  rules:\n  - {alert: Down}\n",
         ),
+        ("more.yml", "groups: [{name: a, partial_response_strategy: warn, rules: [{record: 'x:y', expr: up, note: 1}]}]\n"),
+        (
+            "tmore.yml",
+            "rule_files: [more.yml]\ntests:\n- name: a test\n  interval: 1m\n  input_series: [{series: up, values: '1x5'}]\n  promql_expr_test: \
+             [{expr: 'x:y', eval_time: 2m, exp_samples: [{labels: 'x:y', value: 1}]}]\n",
+        ),
         ("plong.yml", "scrape_configs: [{job_name: slow, scrape_interval: 5m, static_configs: [{targets: ['localhost:1']}]}]\n"),
         ("ralert.yml", "groups: [{name: a, rules: [{alert: Down, expr: up == 0, labels: {severity: ticket}}]}]\n"),
         (
@@ -203,6 +209,20 @@ fn what_newer_promtools_have() {
     assert!(wrong.err.lines().zip(expected).all(|(line, start)| line.starts_with(start)), "{}", wrong.err);
     let allowed = said(&["--enable-feature=promql-experimental-functions", "check", "rules", "wrong.yml"], "");
     assert_eq!(allowed.err.lines().count(), expected.len() - 1, "{allowed:?}");
+    // Rule files with more in them than promtool knows.
+    assert_eq!(said(&["check", "rules", "more.yml"], "").code, Some(1));
+    assert_eq!(said(&["check", "rules", "--ignore-unknown-fields", "more.yml"], "").code, Some(0));
+    assert_eq!(said(&["test", "rules", "tmore.yml"], "").code, Some(1));
+    let debugged = said(&["test", "rules", "--ignore-unknown-fields", "--debug", "tmore.yml"], "");
+    assert_eq!(debugged.code, Some(0), "{debugged:?}");
+    for part in [
+        "DEBUG: Starting test a test\n",
+        "DEBUG: Dump of all data (input_series and rules) at 2m1s:\n",
+        "{__name__=\"x:y\"} =>\n1 @[60000]\n1 @[120000]",
+        "DEBUG: Test a test finished, took ",
+    ] {
+        assert!(debugged.err.contains(part), "{part} {debugged:?}");
+    }
     // Intervals longer than a server looks back.
     for (arguments, code) in [
         (&["check", "config", "--lint=too-long-scrape-interval", "--lint-fatal", "plong.yml"][..], 3),

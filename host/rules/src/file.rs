@@ -76,16 +76,16 @@ pub struct Problem {
 }
 
 impl RuleFile {
-    /// Reads the tree of a file. `file` names it, for errors and pages.
+    /// Reads the tree of a file. `file` names it, for errors and pages. What is not among the `features` of the language is wrong.
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn from_node(node: &Node, file: &str) -> Result<Self, ConfigError> {
+    pub fn from_node(node: &Node, file: &str, features: Features) -> Result<Self, ConfigError> {
         let first = |problems: Vec<Problem>| problems.into_iter().next().map(|first| first.error);
-        Self::examine(node, file, Features::ALL).map_err(|problems| first(problems).unwrap_or_else(|| node.error("is no rule file")))
+        Self::examine(node, file, features).map_err(|problems| first(problems).unwrap_or_else(|| node.error("is no rule file")))
     }
 
-    /// The same, for whoever wants to know all that is wrong. What is not among the `features` of the language is.
+    /// The same, for whoever wants to know all that is wrong.
     ///
     /// # Errors
     /// All that is wrong, one thing at least.

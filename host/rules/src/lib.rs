@@ -10,6 +10,7 @@ mod deps;
 mod expand;
 mod file;
 mod group;
+mod known;
 mod restore;
 mod rules;
 pub mod snapshot;
@@ -20,5 +21,6 @@ pub mod unit_test;
 
 pub use deps::{ListedQuery, QueryList, Rule, RulesDeps};
 pub use file::{Problem, Recording, RuleFile};
+pub use known::known_keys;
 pub use rules::Rules;
 pub use stats::Stats;

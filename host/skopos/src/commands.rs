@@ -26,7 +26,7 @@ const USAGE: u8 = 2;
 pub(crate) fn run(command: Command) -> ExitCode {
     match command {
         Command::Check(Check::Config(options)) => check::config(&options),
-        Command::Check(Check::Rules { files }) => check::rules(&files),
+        Command::Check(Check::Rules { files, features }) => check::rules(&files, &features),
         Command::Check(Check::Metrics { file, openmetrics, no_lint }) => check_metrics::run(&file, openmetrics, !no_lint),
         Command::Check(Check::WebConfig { files }) => check::web_config(&files),
         Command::Test(Test::Rules { files, run }) => test_rules::test_rules(&files, &run),

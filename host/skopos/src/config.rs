@@ -36,6 +36,8 @@ pub(crate) struct ConfigSource {
     pub(crate) files: Files,
     /// `--config.allow-missing-plugins`: keys that no plugin serves are warnings.
     pub(crate) allow_missing_plugins: bool,
+    /// What rules may use of the language's experimental parts.
+    pub(crate) features: promql::Features,
 }
 
 /// The main file, parsed and not yet understood: what is needed before plugins can be asked.

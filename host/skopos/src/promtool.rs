@@ -130,10 +130,10 @@ enum Test {
         /// What failed as differences between what was expected and what came.
         #[arg(long)]
         diff: bool,
-        /// Taken, and changes nothing.
+        /// Says on the standard error when each test begins and how long it took, and shows all that was there at its end.
         #[arg(long)]
         debug: bool,
-        /// Taken, and changes nothing.
+        /// Keys of rule files that are not known are no errors.
         #[arg(long = "ignore-unknown-fields")]
         ignore_unknown_fields: bool,
         /// The test files.
@@ -211,7 +211,7 @@ struct Lint {
     /// Lint ends with 3.
     #[arg(long = "lint-fatal")]
     lint_fatal: bool,
-    /// Taken, and changes nothing.
+    /// Keys of rule files that are not known are no errors.
     #[arg(long = "ignore-unknown-fields")]
     ignore_unknown_fields: bool,
 }
@@ -276,9 +276,9 @@ pub(crate) fn main() -> ExitCode {
         Tool::Debug(Debug::Pprof { server }) => debug::pprof(&server),
         Tool::Debug(Debug::Metrics { server }) => debug::metrics(&server),
         Tool::Debug(Debug::All { server }) => debug::all(&server),
-        Tool::Test { junit, what: Test::Rules { run, files, diff, debug: _, ignore_unknown_fields: _ } } => {
+        Tool::Test { junit, what: Test::Rules { run, files, diff, debug, ignore_unknown_fields } } => {
             let delayed_name_removal = called.features.iter().any(|name| name == "promql-delayed-name-removal");
-            let options = rules::unit_test::Options { features, delayed_name_removal, diff };
+            let options = rules::unit_test::Options { features, delayed_name_removal, diff, debug, ignore_unknown_fields };
             missing(&files).unwrap_or_else(|| tests::run(&files, &run, junit.as_deref(), options))
         }
         Tool::Tsdb(what) => commands::tsdb::run(&what),

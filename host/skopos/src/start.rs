@@ -277,6 +277,7 @@ fn config_source(flags: &ServerFlags, listen: &str, access: &web::Access) -> Con
         dashboard_folders: flags.dashboards_path.clone(),
         files,
         allow_missing_plugins: flags.allow_missing_plugins,
+        features: flags.promql_features(),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::RuleFile;
 
 pub(super) fn load(text: &str) -> Result<RuleFile, String> {
     let node = yaml::parse(text).map_err(|error| error.to_string())?;
-    RuleFile::from_node(&node, "rules.yml").map_err(|error| error.to_string())
+    RuleFile::from_node(&node, "rules.yml", promql::Features::ALL).map_err(|error| error.to_string())
 }
 
 fn folder() -> Option<PathBuf> {

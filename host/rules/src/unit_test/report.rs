@@ -16,7 +16,7 @@ pub(super) fn indent(text: &str, by: &str) -> String {
 }
 
 /// Labels with the name among them, quoted.
-fn labels(set: &LabelSet) -> String {
+pub(super) fn labels(set: &LabelSet) -> String {
     let pairs: Vec<String> = set.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
     format!("{{{}}}", pairs.join(", "))
 }

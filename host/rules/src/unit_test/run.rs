@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use model::seams::{AlertSink, Append, Select};
 use model::{Alert, Clock, LabelSet, ManualClock};
@@ -28,11 +29,15 @@ pub struct Options {
     pub delayed_name_removal: bool,
     /// Whether alerts that differ are shown as differences, in colours, rather than both in full.
     pub diff: bool,
+    /// Whether it is told when each test begins and ends, and what there is then.
+    pub debug: bool,
+    /// Whether keys of rule files that are not known are no errors; for whoever reads those.
+    pub ignore_unknown_fields: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { features: promql::Features::ALL, delayed_name_removal: false, diff: false }
+        Self { features: promql::Features::ALL, delayed_name_removal: false, diff: false, debug: false, ignore_unknown_fields: false }
     }
 }
 
@@ -52,11 +57,18 @@ impl AlertSink for Nobody {
     fn submit(&self, _: Vec<Alert>) {}
 }
 
-/// Runs the tests of a file whose names satisfy `wanted` over the rules of its rule files.
+/// Runs the tests of a file whose names satisfy `wanted` over the rules of its rule files. `debug` is told what [`Options::debug`] asks
+/// for.
 ///
 /// # Errors
 /// What keeps all of them from being run.
-pub fn run(file: &TestFile, rules: &[RuleFile], wanted: impl Fn(&str) -> bool, options: Options) -> Result<Vec<Outcome>, Vec<String>> {
+pub fn run(
+    file: &TestFile,
+    rules: &[RuleFile],
+    wanted: impl Fn(&str) -> bool,
+    options: Options,
+    debug: &dyn Fn(&str),
+) -> Result<Vec<Outcome>, Vec<String>> {
     let mut groups: Vec<&GroupConfig> = rules.iter().flat_map(|file| &file.groups).collect();
     // Stable: groups that are not named stay behind, in their order.
     groups.sort_by_key(|group| file.group_order.iter().position(|name| *name == group.name).unwrap_or(usize::MAX));
@@ -67,15 +79,51 @@ pub fn run(file: &TestFile, rules: &[RuleFile], wanted: impl Fn(&str) -> bool, o
         return Err(nowhere);
     }
     let cases = file.tests.iter().enumerate().filter(|(_, case)| wanted(&case.name));
-    let run = cases.map(|(at, case)| Outcome {
-        name: if case.name.is_empty() { format!("unnamed#{at}") } else { case.name.clone() },
-        failures: run_case(file, case, &groups, options),
+    let run = cases.map(|(at, case)| {
+        let name = if case.name.is_empty() { format!("unnamed#{at}") } else { case.name.clone() };
+        let (store, begun) = (Arc::new(Memory::new()), Instant::now());
+        if options.debug {
+            debug(&format!("Starting test {name}"));
+        }
+        let failures = run_case(file, case, &groups, options, &store);
+        if options.debug {
+            debug(&dump(case, &store, options));
+            debug(&format!("Test {name} finished, took {:?}", begun.elapsed()));
+        }
+        Outcome { name, failures }
     });
     Ok(run.collect())
 }
 
-fn run_case(file: &TestFile, case: &TestCase, groups: &[&GroupConfig], options: Options) -> Vec<String> {
-    let store = Arc::new(Memory::new());
+/// When the last thing of a test is looked at, since its start.
+fn last_ms(case: &TestCase) -> i64 {
+    case.alerts.iter().map(|test| test.at_ms).chain(case.expressions.iter().map(|test| test.at_ms)).max().unwrap_or(0)
+}
+
+/// All samples that a test had at its end, a series and its samples a line, in promtool's words.
+fn dump(case: &TestCase, store: &Memory, options: Options) -> String {
+    // A whole second after the last.
+    let seconds = last_ms(case).div_euclid(1000) + 1;
+    let expr = format!(r#"{{__name__=~".+"}}[{seconds}s]"#);
+    let at = case.start + seconds * 1000;
+    let found = promql::parse(&expr).map_err(|error| error.to_string()).and_then(|parsed| {
+        promql::instant(&parsed, at, store, &limits(options, promql::Limits::default().subquery_step_ms)).map_err(|error| error.to_string())
+    });
+    let series = match found.map(|result| result.value) {
+        Ok(promql::Value::Matrix(series)) => series,
+        Ok(_) => Vec::new(),
+        Err(error) => return format!("Failed querying, expr: {expr:?}, err: {error}"),
+    };
+    let mut text = format!("Dump of all data (input_series and rules) at {}:", report::time(seconds * 1000));
+    for one in series {
+        text.push_str(&format!("\n{} =>", report::labels(&one.labels)));
+        one.points.iter().for_each(|point| text.push_str(&format!("\n{} @[{}]", point.value, point.time)));
+        one.histograms.iter().for_each(|point| text.push_str(&format!("\n{} @[{}]", point.histogram, point.time)));
+    }
+    text
+}
+
+fn run_case(file: &TestFile, case: &TestCase, groups: &[&GroupConfig], options: Options, store: &Arc<Memory>) -> Vec<String> {
     for (series, points) in &case.input {
         if let Err(error) = store.load_text_from(series, points, case.start, case.interval_ms) {
             return vec![format!("    {}series {series}: {error}", name_line(case))];
@@ -83,8 +131,8 @@ fn run_case(file: &TestFile, case: &TestCase, groups: &[&GroupConfig], options: 
     }
     let clock = Arc::new(ManualClock::at(case.start));
     let context = Context::new(RulesDeps {
-        select: Arc::clone(&store) as Arc<dyn Select>,
-        append: Arc::clone(&store) as Arc<dyn Append>,
+        select: Arc::clone(store) as Arc<dyn Select>,
+        append: Arc::clone(store) as Arc<dyn Append>,
         sink: Arc::new(Nobody),
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         external_url: case.external_url.clone(),
@@ -93,7 +141,7 @@ fn run_case(file: &TestFile, case: &TestCase, groups: &[&GroupConfig], options: 
         listed: None,
     });
     let mut groups: Vec<Group> = groups.iter().map(|config| Group::new((*config).clone(), true)).collect();
-    let end_ms = case.alerts.iter().map(|test| test.at_ms).chain(case.expressions.iter().map(|test| test.at_ms)).max().unwrap_or(0);
+    let end_ms = last_ms(case);
     if end_ms / file.evaluation_interval_ms > ROUNDS_MAX {
         return vec![format!("    {}more than {ROUNDS_MAX} evaluations up to {}", name_line(case), report::time(end_ms))];
     }
@@ -126,7 +174,7 @@ fn run_case(file: &TestFile, case: &TestCase, groups: &[&GroupConfig], options: 
         since_ms = next_ms;
     }
     for test in &case.expressions {
-        failures.extend(check_expression(file, case, test, &store, options));
+        failures.extend(check_expression(file, case, test, store, options));
     }
     failures
 }

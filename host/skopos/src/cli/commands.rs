@@ -226,11 +226,15 @@ Errors and warnings begin with file:line:column. Secret files that are named nee
     Config(CheckConfig),
     /// Rule files, each with the number of its rules.
     #[command(after_help = "Examples:
-  skopos check rules rules/*.yml")]
+  skopos check rules rules/*.yml
+  skopos check rules --enable-feature=promql-experimental-functions rules/*.yml")]
     Rules {
         /// The files.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Experimental parts of PromQL that rules may use, as the server's flag of this name.
+        #[arg(long = "enable-feature", value_name = "NAME", value_delimiter = ',')]
+        features: Vec<String>,
     },
     /// What a target exposes: is it correct, and does it follow the naming conventions?
     #[command(after_help = "Examples:
@@ -280,6 +284,9 @@ pub(crate) struct CheckConfig {
     /// Keys that no plugin serves are warnings.
     #[arg(long = "config.allow-missing-plugins")]
     pub(crate) allow_missing_plugins: bool,
+    /// Experimental parts of PromQL that rules may use, as the server's flag of this name.
+    #[arg(long = "enable-feature", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) features: Vec<String>,
 }
 
 /// The dialects.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use model::config::{Node, NodeValue};
 use plugin_host::PluginHost;
+use promql::Features;
 use rules::RuleFile;
 
 use super::loaded::{Loaded, plugins_of};
@@ -24,8 +25,9 @@ pub(crate) fn config(options: &CheckConfig) -> ExitCode {
     report(&options.files, options.strict, |file| check_file(file, options))
 }
 
-pub(crate) fn rules(files: &[PathBuf]) -> ExitCode {
-    report(files, false, |file| rule_file(&parse(file)?, file))
+pub(crate) fn rules(files: &[PathBuf], features: &[String]) -> ExitCode {
+    let features = named(features);
+    report(files, false, |file| rule_file(&parse(file)?, file, features))
 }
 
 pub(crate) fn web_config(files: &[PathBuf]) -> ExitCode {
@@ -67,10 +69,15 @@ fn check_file(file: &Path, options: &CheckConfig) -> Result<Good, Vec<String>> {
     match options.kind.unwrap_or_else(|| recognise(&root)) {
         FileKind::Prometheus => main_file(file, options),
         FileKind::Alertmanager => alertmanager_file(&root, file, options),
-        FileKind::Rules => rule_file(&root, file),
+        FileKind::Rules => rule_file(&root, file, named(&options.features)),
         FileKind::WebConfig => web_file(&root, file),
         FileKind::Dashboard => dashboard(file, true)?.ok_or_else(|| vec![format!("{}: it is no dashboard", file.display())]),
     }
+}
+
+/// The features of the language among names of `--enable-feature`.
+fn named(features: &[String]) -> Features {
+    Features::named(features.iter().map(String::as_str))
 }
 
 /// What a tree is, by keys that one dialect alone has at its top.
@@ -99,7 +106,7 @@ fn main_file(file: &Path, options: &CheckConfig) -> Result<Good, Vec<String>> {
         plugins_dir: options.plugins_dir.clone(),
         allow_missing_plugins: options.allow_missing_plugins,
     };
-    let config = Loaded::read(&files).map_err(|e| vec![e])?.config;
+    let config = Loaded::read(&files, named(&options.features)).map_err(|e| vec![e])?.config;
     if !config.dashboard_errors.is_empty() {
         return Err(config.dashboard_errors);
     }
@@ -116,6 +123,7 @@ fn alertmanager_file(root: &Node, file: &Path, options: &CheckConfig) -> Result<
         dashboard_folders: Vec::new(),
         files: Files::Disk,
         allow_missing_plugins: options.allow_missing_plugins,
+        features: named(&options.features),
     };
     let host: PluginHost = plugins_of(file, options.plugins_dir.as_deref()).map_err(|e| vec![e])?;
     let (config, warnings) = alerting_alone(root, file, &source, &host).map_err(|e| vec![e.to_string()])?;
@@ -124,9 +132,9 @@ fn alertmanager_file(root: &Node, file: &Path, options: &CheckConfig) -> Result<
     Ok(Good { summary: format!("a good Alertmanager configuration with {} receivers of {places} places", receivers.len()), warnings })
 }
 
-fn rule_file(root: &Node, file: &Path) -> Result<Good, Vec<String>> {
+fn rule_file(root: &Node, file: &Path, features: Features) -> Result<Good, Vec<String>> {
     let name = file.display().to_string();
-    let rules = RuleFile::from_node(root, &name).map_err(|error| vec![format!("{name}:{error}")])?;
+    let rules = RuleFile::from_node(root, &name, features).map_err(|error| vec![format!("{name}:{error}")])?;
     let groups = root.get("groups").map_or(0, |groups| groups.as_sequence().map_or(0, <[Node]>::len));
     let warnings = if rules.rule_count() == 0 { vec![format!("{name}: it holds no rules")] } else { Vec::new() };
     Ok(Good { summary: format!("a good rule file with {} rules in {groups} groups", rules.rule_count()), warnings })

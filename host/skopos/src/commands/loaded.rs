@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use model::Clock;
 use plugin_host::PluginHost;
+use promql::Features;
 
 use crate::cli::ConfigFiles;
 use crate::clock::SystemClock;
@@ -24,8 +25,9 @@ pub(crate) struct Loaded {
 const ADDRESS: &str = "127.0.0.1:9090";
 
 impl Loaded {
-    /// Reads everything that the server would read. The error is for people and names file and line.
-    pub(crate) fn read(files: &ConfigFiles) -> Result<Self, String> {
+    /// Reads everything that the server would read with these features of the language. The error is for people and names file and
+    /// line.
+    pub(crate) fn read(files: &ConfigFiles, features: Features) -> Result<Self, String> {
         let disk =
             if files.config_file.is_some() { Files::Disk } else { Files::Embedded(Own { address: ADDRESS.to_owned(), ..Own::default() }) };
         let source = ConfigSource {
@@ -34,6 +36,7 @@ impl Loaded {
             dashboard_folders: Vec::new(),
             files: disk,
             allow_missing_plugins: files.allow_missing_plugins,
+            features,
         };
         let mut watched = WatchedFiles::default();
         let main = source.read_main(&mut watched).map_err(|e| e.to_string())?;
@@ -54,6 +57,7 @@ pub(crate) fn hosted(files: &ConfigFiles) -> Result<PluginHost, String> {
         dashboard_folders: Vec::new(),
         files: disk,
         allow_missing_plugins: true,
+        features: Features::ALL,
     };
     let main = source.read_main(&mut WatchedFiles::default()).map_err(|e| e.to_string())?;
     host(&main, files.plugins_dir.as_deref(), &(Arc::new(SystemClock) as _))

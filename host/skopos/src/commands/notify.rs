@@ -18,7 +18,7 @@ pub(crate) fn test(receiver: &str, files: &ConfigFiles, external_url: &str) -> E
     };
     // Plugins want a runtime from the beginning.
     let _inside = runtime.enter();
-    let loaded = match Loaded::read(files) {
+    let loaded = match Loaded::read(files, promql::Features::ALL) {
         Ok(loaded) => loaded,
         Err(error) => return failed(error),
     };

@@ -57,12 +57,14 @@ fn test_file(file: &Path, wanted: &[Regex], options: Options) -> Result<Vec<Outc
         }
         for path in found {
             rules.push(read(&path, |node| {
-                let examined = RuleFile::examine(node, &path.display().to_string(), options.features);
+                let known = options.ignore_unknown_fields.then(|| rules::known_keys(node));
+                let examined = RuleFile::examine(known.as_ref().unwrap_or(node), &path.display().to_string(), options.features);
                 examined.map_err(|problems| problems.iter().map(|problem| problem.error.to_string()).collect())
             })?);
         }
     }
-    run(&tests, &rules, |name| wanted.is_empty() || wanted.iter().any(|pattern| pattern.is_match(name)), options)
+    let debug = |text: &str| out::error(format_args!("DEBUG: {text}"));
+    run(&tests, &rules, |name| wanted.is_empty() || wanted.iter().any(|pattern| pattern.is_match(name)), options, &debug)
 }
 
 fn read<T>(path: &Path, from_node: impl FnOnce(&model::config::Node) -> Result<T, Vec<String>>) -> Result<T, Vec<String>> {

@@ -145,7 +145,13 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let root = parse_file(&self.source.files, &path, &name)?;
-            files.push(RuleFile::from_node(&root, &name).map_err(|error| LoadError { file: name.clone(), error })?);
+            let rules = RuleFile::from_node(&root, &name, self.source.features).map_err(|error| {
+                match RuleFile::from_node(&root, &name, promql::Features::ALL) {
+                    Ok(_) => ConfigError { message: format!("{} (it is allowed by --enable-feature)", error.message), ..error },
+                    Err(_) => error,
+                }
+            });
+            files.push(rules.map_err(|error| LoadError { file: name.clone(), error })?);
         }
         Ok(files)
     }

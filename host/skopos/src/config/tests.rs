@@ -26,6 +26,7 @@ fn load(host: &PluginHost, file: &Path, allow_missing_plugins: bool) -> Result<C
         dashboard_folders: Vec::new(),
         files: Files::Disk,
         allow_missing_plugins,
+        features: promql::Features::ALL,
     };
     let mut watched = WatchedFiles::default();
     let main = source.read_main(&mut watched)?;

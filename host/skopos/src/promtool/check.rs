@@ -106,7 +106,8 @@ fn worded(problem: &Problem, file: &str) -> String {
 fn rule_node(node: &Node, name: &str, lint: &Lint, features: Features) -> Result<Rules, Vec<String>> {
     let empty = Node { value: NodeValue::Mapping(Vec::new()), ..node.clone() };
     let node = if node.is_null() { &empty } else { node };
-    let rules = RuleFile::examine(node, name, features)
+    let known = lint.ignore_unknown_fields.then(|| rules::known_keys(node));
+    let rules = RuleFile::examine(known.as_ref().unwrap_or(node), name, features)
         .map_err(|problems| problems.iter().map(|problem| worded(problem, name)).collect::<Vec<_>>())?;
     let lint = if lint.has("duplicate-rules") { duplicates(node) } else { None };
     Ok(Rules { count: rules.rule_count(), lint })
@@ -158,7 +159,7 @@ pub(super) fn config(files: &[PathBuf], lint: &Lint, features: Features, syntax_
             }
         };
         let mut intervals = Vec::new();
-        match Loaded::read(&named(file)) {
+        match Loaded::read(&named(file), features) {
             Ok(loaded) => {
                 loaded.config.warnings.iter().for_each(|warning| out::error(format_args!("  warning: {warning}")));
                 intervals.extend(loaded.config.scrape.jobs.iter().map(|job| (job.name.clone(), job.interval_ms)));
@@ -232,7 +233,7 @@ pub(super) fn web_config(files: &[PathBuf]) -> ExitCode {
 }
 
 pub(super) fn discovery(file: &Path, name: &str, timeout_ms: u64) -> ExitCode {
-    let loaded = match Loaded::read(&named(file)) {
+    let loaded = match Loaded::read(&named(file), Features::ALL) {
         Ok(loaded) => loaded,
         Err(error) => {
             out::error(format_args!("Cannot load config {error}"));

@@ -70,7 +70,7 @@ fn time(name: &str, text: &str) -> Result<i64, String> {
 fn read(path: &Path) -> Result<RuleFile, String> {
     let name = path.display().to_string();
     let text = Files::Disk.read(path).map_err(|error| format!("{name}: {error}"))?;
-    let rules = yaml::parse(&text).and_then(|node| RuleFile::from_node(&node, &name));
+    let rules = yaml::parse(&text).and_then(|node| RuleFile::from_node(&node, &name, promql::Features::ALL));
     rules.map_err(|error| format!("{name}:{error}"))
 }
 
