@@ -121,17 +121,19 @@ impl Asking<'_> {
     fn query_result(&self, expr: &str) -> Result<Vec<String>, String> {
         let parsed = promql::parse(expr).map_err(|error| error.to_string())?;
         let result = promql::instant(&parsed, self.range.end, self.select, self.limits).map_err(|error| error.to_string())?;
-        let line = |labels: &str, point: promql::Point| format!("{labels} {} {}", crate::encode::float(point.value), point.time);
+        let line = |labels: &str, value: &str, time: i64| format!("{labels} {value} {time}");
+        let float = crate::encode::float;
         match result.value {
-            promql::Value::Vector(samples) if !samples.is_empty() && samples.iter().all(|s| s.histogram.is_some()) => {
-                Err("its query yields native histograms, which have no value: take histogram_quantile, histogram_avg or the like"
-                    .to_owned())
-            }
-            promql::Value::Vector(samples) => {
-                let floats = samples.into_iter().filter(|s| s.histogram.is_none());
-                Ok(floats.take(VALUES_MAX).map(|s| line(&s.labels.to_string(), s.point)).collect())
-            }
-            promql::Value::Scalar(point) => Ok(vec![line("{}", point)]),
+            // A histogram has no value; its text stands for it, as in upstream's tables.
+            promql::Value::Vector(samples) => Ok(samples
+                .into_iter()
+                .take(VALUES_MAX)
+                .map(|sample| {
+                    let value = sample.histogram.map_or_else(|| float(sample.point.value), |histogram| histogram.to_string());
+                    line(&sample.labels.to_string(), &value, sample.point.time)
+                })
+                .collect()),
+            promql::Value::Scalar(point) => Ok(vec![line("{}", &float(point.value), point.time)]),
             promql::Value::String(..) | promql::Value::Matrix(_) => Err("its query yields neither a vector nor a scalar".to_owned()),
         }
     }

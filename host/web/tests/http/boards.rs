@@ -107,3 +107,26 @@ async fn a_view_asks_and_changes_nothing() {
     assert_eq!(ask_of(read_only.clone(), request, &[("origin", "http://localhost:9090")], body).await.status, 200);
     assert_eq!(ask_of(read_only, request, &[("origin", "http://evil.example")], body).await.status, 403);
 }
+
+/// A histogram has no value: its text stands in the place.
+#[tokio::test]
+async fn a_variable_by_query_result_lists_histograms_too() {
+    let memory = promql::Memory::new();
+    for (series, points) in [("x{a=\"f\"}", "1.5x40"), ("x{a=\"h\"}", "{{schema:0 count:3 sum:4 buckets:[1 2]}}x40")] {
+        memory.load_text(series, points, 15_000).expect("a good series");
+    }
+    let board = r#"{"uid": "b", "title": "B", "panels": [],
+        "templating": {"list": [{"name": "v", "type": "query", "query": "query_result(x)"}]}}"#;
+    let boards = std::sync::Arc::new(vec![std::sync::Arc::new(dashboards::import(board).expect("a good board"))]);
+    let with = web::State {
+        select: std::sync::Arc::new(memory),
+        dashboards: std::sync::Arc::new(move || std::sync::Arc::clone(&boards)),
+        ..state(&Seen::default())
+    };
+    let board = ask_of(with, "GET /api/v1/dashboards/b", &[], "").await.json();
+    let texts: Vec<&str> =
+        board["data"]["variables"][0]["options"].as_array().expect("a list").iter().filter_map(|option| option["text"].as_str()).collect();
+    assert_eq!(texts.len(), 2, "{board}");
+    assert!(texts[0].contains("a=\"f\"") && texts[0].contains("} 1.5 "), "{texts:?}");
+    assert!(texts[1].contains("{count:3, sum:4, ") && texts[1].ends_with(|c: char| c.is_ascii_digit()), "{texts:?}");
+}
