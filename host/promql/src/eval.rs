@@ -13,6 +13,7 @@ mod histogram_call;
 mod info;
 mod invariant;
 mod label_call;
+mod members;
 mod mixed;
 mod number;
 mod parallel;
@@ -38,7 +39,7 @@ pub(crate) use windows::Window;
 
 use crate::ast::{Expr, ExprKind, ValueType};
 use crate::error::EvalError;
-use crate::limits::{Budget, Limits};
+use crate::limits::{Budget, LABELS_WORK, Limits};
 use crate::notes::Notes;
 use crate::position::Span;
 use crate::value::{Point, QueryResult, Series, Value};
@@ -282,6 +283,7 @@ impl<'a> Query<'a> {
             if self.limits.delayed_name_removal {
                 column.drop_name = true;
             } else {
+                self.budget.work(LABELS_WORK)?;
                 column.labels = without_metadata(&column.labels);
             }
         }
@@ -295,6 +297,7 @@ impl<'a> Query<'a> {
         let mut places: HashMap<LabelSet, usize> = HashMap::with_capacity(columns.series.len());
         let mut merged: Vec<Column> = Vec::with_capacity(columns.series.len());
         for column in columns.series {
+            self.budget.work(LABELS_WORK)?;
             let Some(place) = places.get(&column.labels) else {
                 places.insert(column.labels.clone(), merged.len());
                 merged.push(column);
@@ -330,6 +333,7 @@ impl<'a> Query<'a> {
             return Ok(columns);
         }
         for column in columns.series.iter_mut().filter(|c| c.drop_name) {
+            self.budget.work(LABELS_WORK)?;
             column.labels = without_metadata(&column.labels);
         }
         self.merge_equal(columns)

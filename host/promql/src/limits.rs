@@ -88,6 +88,9 @@ impl Limits {
 /// How often, in samples worked on, the clock is asked. At some nanoseconds a sample that is well below a millisecond.
 const WORK_BETWEEN_CHECKS: usize = 1 << 14;
 
+/// What making a label set, or finding one in a table, takes beside a sample.
+pub(crate) const LABELS_WORK: usize = 64;
+
 /// Some 25 ms. Several threads take 1.5 ms more of processor time together than one, for caches and for what is handed on.
 const SHARE_FROM: usize = 1 << 23;
 

@@ -1,54 +1,18 @@
 //! What a query says it held, beside what it took from the allocator: over head and blocks, for queries of many kinds.
 
-#![allow(unsafe_code, reason = "an allocator that counts")]
 #![allow(clippy::print_stdout, reason = "what was measured is for whoever runs the tests")]
 
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use model::LabelSet;
 use model::seams::{Append, Row, Select};
 use promql::{Limits, QueryResult, parse};
 use support::{NOW, open};
+use test_support::{Counting, Measured};
 use tsdb::disk::SimDisk;
-
-static NOW_HELD: AtomicIsize = AtomicIsize::new(0);
-static MOST_HELD: AtomicIsize = AtomicIsize::new(0);
-
-struct Counting;
-
-fn change(bytes: isize) {
-    let held = NOW_HELD.fetch_add(bytes, Ordering::Relaxed) + bytes;
-    MOST_HELD.fetch_max(held, Ordering::Relaxed);
-}
-
-fn size(layout: Layout) -> isize {
-    isize::try_from(layout.size()).unwrap_or(isize::MAX)
-}
-
-// SAFETY: everything is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        change(size(layout));
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        change(-size(layout));
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(at, layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, new: usize) -> *mut u8 {
-        change(isize::try_from(new).unwrap_or(isize::MAX) - size(layout));
-        // SAFETY: the caller's promise.
-        unsafe { System.realloc(at, layout, new) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -58,12 +22,10 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 /// The answer, what it says it held at most, and what the allocator gave.
 fn measured(work: impl FnOnce() -> QueryResult) -> (QueryResult, usize, usize) {
-    let before = NOW_HELD.load(Ordering::Relaxed);
-    MOST_HELD.store(before, Ordering::Relaxed);
+    let measured = Measured::begin();
     let result = work();
-    let most = MOST_HELD.load(Ordering::Relaxed) - before;
     let stated = result.stats.bytes_peak;
-    (result, stated, usize::try_from(most).unwrap_or(0))
+    (result, stated, measured.most())
 }
 
 const STEP: i64 = 15_000;
@@ -177,14 +139,13 @@ fn c1_match_all_stops_at_the_byte_budget_and_when_it_is_canceled() {
     let all = parse("{__name__=~\".+\"}").expect("good");
     let allowed = series * 100;
     let limits = Limits { bytes_max: allowed, ..Limits::default() };
-    let (before, begun) = (NOW_HELD.load(Ordering::Relaxed), std::time::Instant::now());
-    MOST_HELD.store(before, Ordering::Relaxed);
+    let (memory, begun) = (Measured::begin(), std::time::Instant::now());
     let refused = promql::range(&all, NOW - 600_000, NOW, 15_000, &db, &limits).expect_err("it is too much");
     let took = begun.elapsed();
-    let most = MOST_HELD.load(Ordering::Relaxed) - before;
+    let most = memory.most();
     println!("{series} series, {allowed} bytes allowed: {refused} after {took:?}; {most} bytes taken");
     assert!(refused.to_string().contains("of memory"), "{refused}");
-    assert!(most < isize::try_from(allowed * 2 + (64 << 20)).expect("small"), "{most}");
+    assert!(most < allowed * 2 + (64 << 20), "{most}");
     assert!(took < std::time::Duration::from_secs(50), "{took:?}");
     // Stopped at any moment, amid storage's own work too.
     let begun = std::time::Instant::now();

@@ -15,6 +15,7 @@ use hyper::body::{Body as HttpBody, Frame};
 use model::LabelSet;
 use promql::json::TimeTexts;
 use promql::{HistogramPoint, Hold, Point, Sample, Series, Value};
+use tokio::runtime::Handle;
 
 use crate::encode::{float_plain, json, seconds_short, write_histogram};
 use crate::error::ApiError;
@@ -24,6 +25,9 @@ use crate::queries::Ticket;
 const PIECE_BYTES: usize = 64 << 10;
 /// What a client must take within the limit of time, so that one that reads byte by byte does not count as reading.
 const PROGRESS_BYTES: usize = 64 << 10;
+
+/// So many series are freed where one is, in less than a tenth of a millisecond.
+const FREED_AT_ONCE: usize = 1024;
 
 const CANCELED: &str = "it was canceled";
 
@@ -174,6 +178,21 @@ impl Unsent {
         false
     }
 
+    /// Frees what is left, which nobody wants. Where that is much, on a thread that may block: each label set is a block of memory of
+    /// its own, and a million of them take long enough that other connections would wait.
+    fn free(self) {
+        let series = match &self.rest {
+            Rest::Nothing => 0,
+            Rest::Vector { samples, .. } => samples.len(),
+            Rest::Matrix { series, .. } => series.len(),
+        };
+        if series > FREED_AT_ONCE
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn_blocking(move || drop(self));
+        }
+    }
+
     fn end_list(&mut self, out: &mut Vec<u8>) {
         out.push(b']');
         self.rest = Rest::Nothing;
@@ -191,12 +210,13 @@ impl Unsent {
         running.sends(move || {
             if let Some(shared) = weak.upgrade() {
                 let unsent = lock(&shared).cut(CANCELED);
-                drop(unsent);
+                unsent.into_iter().for_each(Unsent::free);
             }
         });
         if running.cancel.load(Ordering::Relaxed) {
             // It was stopped before there was anything to drop.
-            drop(lock(&shared).cut(CANCELED));
+            let unsent = lock(&shared).cut(CANCELED);
+            unsent.into_iter().for_each(Unsent::free);
         }
         tokio::spawn(watch(Arc::downgrade(&shared), stall));
         let body = Body::new(Streamed { shared, first: Some(first.into()) });
@@ -223,13 +243,20 @@ struct Sending {
 }
 
 impl Sending {
-    /// Takes what is left, to be dropped without the lock.
+    /// Takes what is left, to be freed without the lock.
     fn cut(&mut self, why: &'static str) -> Option<Unsent> {
         let unsent = self.unsent.take();
         if unsent.is_some() {
             self.why = why;
         }
         unsent
+    }
+}
+
+impl Drop for Sending {
+    /// The client hung up.
+    fn drop(&mut self) {
+        self.unsent.take().into_iter().for_each(Unsent::free);
     }
 }
 
@@ -246,7 +273,7 @@ async fn watch(shared: std::sync::Weak<Mutex<Sending>>, stall: Duration) {
         if sending.taken - before < PROGRESS_BYTES {
             let unsent = sending.cut("the client reads too slowly");
             drop(sending);
-            drop(unsent);
+            unsent.into_iter().for_each(Unsent::free);
             return;
         }
         before = sending.taken;

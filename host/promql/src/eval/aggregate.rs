@@ -9,7 +9,8 @@ use super::sample_ratio::is_sampled;
 use super::{Column, Columns, Query, Steps, clean, refuse};
 use crate::ast::{Aggregate, AggregateOp, ExprKind};
 use crate::error::EvalError;
-use crate::functions::sums::{Mean, Sum, quantile};
+use crate::functions::sums::{Mean, Sum, nan_first, quantile};
+use crate::limits::LABELS_WORK;
 use crate::position::Span;
 use crate::text::{float_plain, float_short, has_held_bytes, quote};
 
@@ -52,7 +53,9 @@ impl Query<'_> {
                 self.reduce(&input, &groups, steps, |members, at, scratch| {
                     scratch.clear();
                     scratch.extend(members.map(|v| v[at]).filter(|v| !is_absent(*v)));
-                    (!scratch.is_empty()).then(|| quantile(parameter[at], scratch))
+                    // Sorted before, because this can be stopped.
+                    *scratch = self.sorted(std::mem::take(scratch), |a, b| nan_first(*a, *b))?;
+                    Ok((!scratch.is_empty()).then(|| quantile(parameter[at], scratch)))
                 })
             }
             AggregateOp::Sum | AggregateOp::Avg if input.series.iter().any(|column| column.histograms.is_some()) => {
@@ -80,7 +83,7 @@ impl Query<'_> {
         let mut places: HashMap<LabelSet, usize> = HashMap::new();
         let mut groups: Vec<Group> = Vec::new();
         for (at, column) in input.series.iter().enumerate() {
-            self.budget.work(1)?;
+            self.budget.work(LABELS_WORK)?;
             let labels = grouped(aggregate, &column.labels);
             let place = *places.entry(labels.clone()).or_insert_with(|| {
                 groups.push(Group { labels, members: Vec::new() });
@@ -134,7 +137,7 @@ impl Query<'_> {
         input: &Columns<'_>,
         groups: &[Group],
         steps: Steps,
-        f: impl Fn(&mut dyn Iterator<Item = &Vec<f64>>, usize, &mut Vec<f64>) -> Option<f64>,
+        f: impl Fn(&mut dyn Iterator<Item = &Vec<f64>>, usize, &mut Vec<f64>) -> Result<Option<f64>, EvalError>,
     ) -> Result<Columns<'_>, EvalError> {
         let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(groups.len().saturating_mul(steps.count))? };
         let mut scratch = Vec::new();
@@ -143,7 +146,7 @@ impl Query<'_> {
             for at in 0..steps.count {
                 self.budget.work(group.members.len())?;
                 let mut members = group.members.iter().map(|m| &input.series[*m].values);
-                values.push(f(&mut members, at, &mut scratch).map_or_else(model::absent, clean));
+                values.push(f(&mut members, at, &mut scratch)?.map_or_else(model::absent, clean));
             }
             columns.series.push(Column::floats(group.labels.clone(), drops_name(group, input), values));
         }
@@ -251,7 +254,7 @@ impl Query<'_> {
                 let present = group.members.iter().filter(|m| input.series[**m].has(at));
                 ranked.extend(present.map(|m| (input.series[*m].values[at], *m)));
                 if op != AggregateOp::Limitk {
-                    ranked.sort_by(|a, b| best_first(a.0, b.0, op == AggregateOp::Topk));
+                    ranked = self.sorted(ranked, |a, b| best_first(a.0, b.0, op == AggregateOp::Topk))?;
                 }
                 let kept = if *k < 1.0 { 0 } else { (*k as usize).min(ranked.len()) };
                 for (_, member) in &ranked[kept..] {
@@ -289,7 +292,7 @@ impl Query<'_> {
         for column in &input.series {
             for (at, histogram) in column.histograms.iter().flatten().enumerate() {
                 let Some(histogram) = histogram else { continue };
-                self.budget.work(1)?;
+                self.budget.work(LABELS_WORK)?;
                 let labels = grouped(&by, &column.labels.with(label, &histogram.to_string()));
                 let place = self.count_place(labels, &mut places, &mut columns, steps)?;
                 let count = &mut columns.series[place].values[at];
@@ -302,6 +305,7 @@ impl Query<'_> {
                 let place = match last {
                     Some((bits, place)) if bits == value.to_bits() => place,
                     _ => {
+                        self.budget.work(LABELS_WORK)?;
                         let labels = grouped(&by, &column.labels.with(label, &float_plain(*value)));
                         self.count_place(labels, &mut places, &mut columns, steps)?
                     }

@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use model::{LabelSet, METRIC_NAME, is_absent};
 
+use super::members::Members;
 use super::mixed::Outcome;
 use super::number::{Number, element, scalars};
 use super::{Column, Columns, Data, Element, Query, Scalars, Steps, clean, refuse, without_metadata};
 use crate::ast::{Binary, BinaryOp, BinaryStep, Matching, Side};
 use crate::error::EvalError;
 use crate::histogram::FloatHistogram;
+use crate::limits::LABELS_WORK;
 use crate::position::Span;
 use crate::text::all_labels;
 
@@ -103,13 +105,13 @@ impl Query<'_> {
         let _charge = self.budget.charge(deciding.series.len().saturating_mul(steps.count) / 8)?;
         let mut present: HashMap<LabelSet, Vec<bool>> = HashMap::new();
         for column in &deciding.series {
-            self.budget.work(steps.count)?;
+            self.budget.work(LABELS_WORK + steps.count)?;
             let group = present.entry(signature(matching, &column.labels)).or_insert_with(|| vec![false; steps.count]);
             column.mark(group);
         }
         let filter = |columns: &mut Columns<'b>, keep: bool| -> Result<(), EvalError> {
             for column in &mut columns.series {
-                self.budget.work(steps.count)?;
+                self.budget.work(LABELS_WORK + steps.count)?;
                 let group = present.get(&signature(matching, &column.labels));
                 for at in 0..steps.count {
                     if group.is_some_and(|g| g[at]) != keep {
@@ -158,29 +160,28 @@ impl Query<'_> {
         // "One" and "many" sides; one-to-one counts the left as many.
         let swapped = step.matching.group.as_ref().is_some_and(|g| g.many == Side::Right);
         let (many, one) = if swapped { (right, left) } else { (left, right) };
-        let mut groups: HashMap<LabelSet, (Vec<usize>, Vec<usize>)> = HashMap::new();
-        let mut order = Vec::new();
-        for (side, columns) in [(0, many), (1, one)] {
-            for (at, column) in columns.series.iter().enumerate() {
-                self.budget.work(1)?;
+        let mut places: HashMap<LabelSet, usize> = HashMap::new();
+        let mut keys = Vec::new();
+        let mut of = [Vec::with_capacity(many.series.len()), Vec::with_capacity(one.series.len())];
+        for (columns, of) in [many, one].into_iter().zip(&mut of) {
+            for column in &columns.series {
+                self.budget.work(LABELS_WORK)?;
                 let key = signature(&step.matching, &column.labels);
-                let group = groups.entry(key.clone()).or_insert_with(|| {
-                    order.push(key);
-                    Default::default()
-                });
-                if side == 0 { group.0.push(at) } else { group.1.push(at) }
+                of.push(*places.entry(key).or_insert_with_key(|key| {
+                    keys.push(key.clone());
+                    keys.len() - 1
+                }));
             }
         }
+        let [many_of, one_of] = of.map(|of| Members::of(&of, keys.len()));
         // Needed only to tell errors from steps where nothing can match.
-        if groups.values().any(|(_, one)| one.len() > 1) {
+        if (0..keys.len()).any(|group| one_of.group(group).len() > 1) {
             joined.many_present = present_at(many, steps);
         }
-        for key in order {
-            if let Some((many_at, one_at)) = groups.get(&key) {
-                let many: Vec<&Column> = many_at.iter().map(|at| &many.series[*at]).collect();
-                let one: Vec<&Column> = one_at.iter().map(|at| &one.series[*at]).collect();
-                joined.group(&key, &many, &one, swapped)?;
-            }
+        for (group, key) in keys.iter().enumerate() {
+            let many: Vec<&Column> = many_of.group(group).iter().map(|at| &many.series[*at]).collect();
+            let one: Vec<&Column> = one_of.group(group).iter().map(|at| &one.series[*at]).collect();
+            joined.group(key, &many, &one, swapped)?;
         }
         joined.columns.series.retain(Column::has_any);
         for column in &joined.columns.series {
@@ -340,6 +341,7 @@ impl Joined<'_, '_, '_> {
     /// The column for the result of two series.
     fn place(&mut self, many: &LabelSet, one: &LabelSet) -> Result<usize, EvalError> {
         let drop_now = self.step.return_bool && !self.query.limits.delayed_name_removal;
+        self.query.budget.work(LABELS_WORK)?;
         let labels = result_labels(self.step, many, one, drop_now);
         if let Some(place) = self.places.get(&labels) {
             return Ok(*place);

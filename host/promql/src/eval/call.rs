@@ -182,6 +182,7 @@ impl Query<'_> {
         let mut found = vec![0_usize; steps.count];
         let mut scalars = self.scalars(steps, |_| f64::NAN)?;
         for column in &columns.series {
+            self.budget.work(steps.count)?;
             for ((value, found), slot) in column.values.iter().zip(&mut found).zip(&mut scalars.values) {
                 if !is_absent(*value) {
                     *found += 1;
@@ -204,6 +205,7 @@ impl Query<'_> {
         }
         let mut columns = self.eval_vector(arg, steps)?;
         for column in &mut columns.series {
+            self.budget.work(steps.count)?;
             for at in 0..steps.count {
                 if column.has(at) {
                     column.values[at] = steps.at(at) as f64 / 1000.0;
@@ -233,6 +235,7 @@ impl Query<'_> {
         let columns = self.eval_vector(arg, steps)?;
         let mut present = vec![false; steps.count];
         for column in &columns.series {
+            self.budget.work(steps.count)?;
             column.mark(&mut present);
         }
         self.absence(arg, &present)
@@ -325,11 +328,11 @@ impl Query<'_> {
         columns.series.retain(|column| column.histogram(0).is_none());
         // NaN goes to the end both ways.
         let value = |column: &Column| column.values.first().copied().unwrap_or(f64::NAN);
-        columns.series.sort_by(|a, b| {
+        columns.series = self.sorted(columns.series, |a, b| {
             let (a, b) = (value(a), value(b));
             let order = nan_first(a, b);
             if a.is_nan() || b.is_nan() || descending { order.reverse() } else { order }
-        });
+        })?;
         Ok(columns)
     }
 
@@ -340,12 +343,11 @@ impl Query<'_> {
             self.notes.warn(span, "sort is ineffective for range queries since results are always ordered by labels");
             return Ok(columns);
         }
-        columns.series.sort_by(|a, b| {
-            let value = |column: &Column, label: &str| column.labels.get(label).unwrap_or_default().to_owned();
-            let order = labels.iter().map(|label| natural(&value(a, label), &value(b, label))).find(|order| order.is_ne());
-            let order = order.unwrap_or_else(|| a.labels.cmp(&b.labels));
+        columns.series = self.sorted(columns.series, |a, b| {
+            let of = |label: &&str| natural(a.labels.get(label).unwrap_or_default(), b.labels.get(label).unwrap_or_default());
+            let order = labels.iter().map(of).find(|order| order.is_ne()).unwrap_or_else(|| a.labels.cmp(&b.labels));
             if descending { order.reverse() } else { order }
-        });
+        })?;
         Ok(columns)
     }
 

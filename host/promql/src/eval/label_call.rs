@@ -6,7 +6,7 @@ use super::call::{argument, string};
 use super::{Columns, Query, Steps};
 use crate::ast::Expr;
 use crate::error::EvalError;
-use crate::limits::Charge;
+use crate::limits::{Charge, LABELS_WORK};
 use crate::position::Span;
 
 /// The longest label value that a function may make.
@@ -23,7 +23,7 @@ impl Query<'_> {
         }
         let mut columns = self.eval_vector(argument(args, 0, span)?, steps)?;
         for column in &mut columns.series {
-            self.budget.work(1)?;
+            self.budget.work(LABELS_WORK)?;
             let value = column.labels.get(source).unwrap_or_default();
             // Each reference may bring the whole value.
             let length = replacement.len().saturating_add(replacement.matches('$').count().saturating_mul(value.len()));
@@ -56,7 +56,7 @@ impl Query<'_> {
         }
         let mut columns = self.eval_vector(argument(args, 0, span)?, steps)?;
         for column in &mut columns.series {
-            self.budget.work(sources.len())?;
+            self.budget.work(LABELS_WORK + sources.len())?;
             let parts: Vec<&str> = sources.iter().map(|source| column.labels.get(source).unwrap_or_default()).collect();
             let length = parts.iter().map(|part| part.len() + separator.len()).sum();
             self.charge_label(length, &mut columns.charge)?;
