@@ -66,6 +66,13 @@ const KNOWN: &[Known] = &[
     Known { name: "topk of -Inf fails", parts: &["topk", "bottomk"], also: "", shape: TheirsFails("overflows int64") },
     // A window at a fixed time moved on with the steps where another argument changes with them.
     Known { name: "window at a fixed time", parts: &["predict_linear(", "quantile_over_time("], also: " @ ", shape: Answers },
+    // So did one in the parameter of an aggregation: asked for one of these steps alone, 2.42 answers as we do.
+    Known {
+        name: "window at a fixed time",
+        parts: &[")(scalar(", "quantile(scalar(", "topk(scalar(", "bottomk(scalar("],
+        also: "] @ ",
+        shape: Answers,
+    },
     // Where a counter begins within a window, the time to its zero counted before half a step between samples did; since 2.53 after.
     Known { name: "a counter's zero", parts: &["rate(", "increase("], also: "", shape: Values },
     // Two series that match one on the other side were only refused where the comparison held for more than one of them.
