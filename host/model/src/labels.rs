@@ -168,25 +168,15 @@ impl LabelSet {
         hash
     }
 
-    /// Appends the labels as a JSON object of strings, `__name__` included: what [`Serialize`] gives, in a fraction of the time.
+    /// Appends the labels as a JSON object of strings, `__name__` included: what [`Serialize`] gives, in half the time.
     pub fn write_json(&self, out: &mut Vec<u8>) {
-        out.reserve(self.0.len() * 2 + 32);
-        let all = self.0.as_bytes();
-        let mut rest: &str = &self.0;
-        // Where a part begins, from what is left behind it.
-        let behind = |rest: &str, part: &str| all.len() - rest.len() - part.len();
+        out.reserve(self.0.len() + 8 * 8);
         out.push(b'{');
-        while let Some(name) = split_part(&mut rest) {
-            // What is put around is of known length each time: a copy of a few bytes is no call then.
-            if out.last() == Some(&b'{') {
-                out.push(b'"');
-            } else {
-                out.extend_from_slice(b",\"");
-            }
-            put_text(&all[behind(rest, name)..], name.len(), out);
+        for (at, (name, value)) in self.iter().enumerate() {
+            out.extend_from_slice(if at == 0 { b"\"" } else { b",\"" });
+            escape_into(name, out);
             out.extend_from_slice(b"\":\"");
-            let Some(value) = split_part(&mut rest) else { break };
-            put_text(&all[behind(rest, value)..], value.len(), out);
+            escape_into(value, out);
             out.push(b'"');
         }
         out.push(b'}');
@@ -380,46 +370,10 @@ fn is_classic(name: &str, colons: bool) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || (colons && b == b':'))
 }
 
-/// Appends the first `len` bytes as JSON has them between quotes. Sixteen at a time, of what stands behind them too: a text is
-/// short, and asking how short takes longer than copying too much. Hardly any has something to escape.
-fn put_text(bytes: &[u8], len: usize, out: &mut Vec<u8>) {
-    let (from, mut rest, mut left, mut found) = (out.len(), bytes, len, 0);
-    while left > 0 {
-        let Some((sixteen, behind)) = rest.split_first_chunk::<16>() else {
-            out.extend_from_slice(&rest[..left]);
-            found |= u128::from(rest[..left].iter().fold(false, |any, byte| any | is_escaped(*byte)));
-            break;
-        };
-        out.extend_from_slice(sixteen);
-        let mask = if left < 16 { (1 << (left * 8)) - 1 } else { u128::MAX };
-        found |= escaped_in(u128::from_le_bytes(*sixteen)) & mask;
-        (rest, left) = (behind, left.saturating_sub(16));
-    }
-    out.truncate(from + len);
-    if found != 0 {
-        out.truncate(from);
-        escape_each(&bytes[..len], out);
-    }
-}
-
-fn is_escaped(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
-}
-
-/// Not zero if one of sixteen bytes is a quote, a backslash or a control character; the lowest bit that is set is of the first.
-fn escaped_in(word: u128) -> u128 {
-    const ONES: u128 = u128::MAX / 0xFF;
-    const HIGH: u128 = ONES << 7;
-    const QUOTES: u128 = ONES * b'"' as u128;
-    const BACKSLASHES: u128 = ONES * b'\\' as u128;
-    // A byte that is less than the one that is taken from it borrows, which sets its highest bit; those from 0x80 on have it anyway.
-    let less = |word: u128, than: u128| word.wrapping_sub(ONES * than) & !word;
-    (less(word, 0x20) | less(word ^ QUOTES, 1) | less(word ^ BACKSLASHES, 1)) & HIGH
-}
-
-fn escape_each(text: &[u8], out: &mut Vec<u8>) {
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| is_escaped(*byte)) {
+/// Appends a text as JSON has it between quotes.
+fn escape_into(text: &str, out: &mut Vec<u8>) {
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\')) {
         out.extend_from_slice(&rest[..at]);
         let short = match rest[at] {
             b'"' => b'"',
