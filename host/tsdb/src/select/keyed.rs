@@ -75,7 +75,7 @@ impl Db {
         for view in head {
             let index = self.0.index();
             for ((id, _), at_part) in view.wanted().iter().zip(0..) {
-                worked(pace::SERIES * 4)?;
+                worked(pace::LABELS * 2)?;
                 let series = *by_id.entry(*id).or_insert_with(|| {
                     table.pairs.clear();
                     for pair in index.pairs_of(*id) {
@@ -97,12 +97,15 @@ impl Db {
         // Numbers of keys in the order of groups.
         let mut places: Vec<Option<u32>> = vec![None; keys.len()];
         for (parts, mut of, columns) in table.into_groups()? {
-            worked(of.len())?;
             for key in &mut of {
-                *key = *places[*key as usize].get_or_insert_with(|| {
+                let place = &mut places[*key as usize];
+                if place.is_none() {
+                    worked(pace::LABELS * 2)?;
+                    *place = Some(keyed.keys.len() as u32);
                     keyed.keys.push(common.labels(keys.get(*key)));
-                    keyed.keys.len() as u32 - 1
-                });
+                }
+                *key = place.unwrap_or_default();
+                worked(1)?;
             }
             let parts = parts.iter().zip(columns).map(|(part, columns)| sources[*part as usize].part(&columns)).collect();
             keyed.of.push(of);
