@@ -11,8 +11,8 @@ use web::Router;
 use crate::stored::{NOW, Server, over, stored, wanted};
 use crate::support::through;
 
-/// Ten times what is promised, and what a machine with other work to do may add.
-const LIMIT: Duration = Duration::from_secs(2);
+/// Ten times what is promised, in processor time: how long a busy machine takes for that says nothing of us.
+const LIMIT: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(300);
 
 /// What takes long in ways of its own: to find, to sort, to join, to make labels, to free.
@@ -176,7 +176,7 @@ async fn c1_match_all_ends_soon_after_the_client_hung_up_or_it_was_canceled() {
     let router = web::router(state.clone());
     let server = Server::of(state).await;
     let only = std::env::var("SKOPOS_CANCEL_QUERY").unwrap_or_default();
-    let (mut all, mut late) = (Vec::new(), Vec::new());
+    let (mut all, mut late, mut most) = (Vec::new(), Vec::new(), Duration::ZERO);
     for (text, range) in QUERIES.iter().filter(|(text, _)| text.contains(&only)) {
         let path = path(text, *range);
         let whole = whole(&server, &path).await;
@@ -189,6 +189,7 @@ async fn c1_match_all_ends_soon_after_the_client_hung_up_or_it_was_canceled() {
             slowest =
                 Over { listed: slowest.listed.max(over.listed), busy: slowest.busy.max(over.busy), spent: slowest.spent.max(over.spent) };
             all.push(over.listed.max(over.busy));
+            most = most.max(over.spent);
             if over.spent > Duration::from_millis(50) {
                 println!("    {how:?} after {after:?}: {over:?}");
             }
@@ -197,13 +198,19 @@ async fn c1_match_all_ends_soon_after_the_client_hung_up_or_it_was_canceled() {
         println!(
             "{whole:>9.1?} whole; of {count} the slowest gone after {listed:>7.1?}, idle after {busy:>7.1?} of which {spent:>7.1?} at work: {text}"
         );
-        if slowest.listed.max(slowest.busy) > LIMIT {
+        if slowest.spent > LIMIT {
             late.push(format!("{text}: {slowest:?}"));
         }
     }
     all.sort_unstable();
     let at = |part: usize| all.get((all.len() * part / 100).min(all.len().saturating_sub(1))).copied().unwrap_or_default();
-    println!("{series} series, {} stopped: half over after {:?}, 95 of 100 after {:?}, all after {:?}", all.len(), at(50), at(95), at(100));
+    println!(
+        "{series} series, {} stopped: half over after {:?}, 95 of 100 after {:?}, all after {:?}; {most:?} at work at most",
+        all.len(),
+        at(50),
+        at(95),
+        at(100)
+    );
     assert!(late.is_empty(), "{late:#?}");
     assert!(!all.is_empty() || !only.is_empty(), "none was stopped");
 }
