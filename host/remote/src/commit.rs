@@ -60,13 +60,15 @@ struct Commit<'a> {
     repeats: Vec<u32>,
     /// Entries whose series a stale marker ended.
     ended: Vec<u32>,
+    /// Whether such a marker waits in a row: its column is still open, and will not be.
+    ending: bool,
 }
 
 /// Writes what a message holds.
 pub(crate) fn commit(state: &mut State, parsed: &Parsed, context: &Context<'_>) -> Outcome {
     state.rows.begin();
     let outcome = Outcome { invalid: parsed.bad_count, texts: parsed.bad.clone(), ..Outcome::default() };
-    let mut commit = Commit { state, parsed, context, outcome, later: Vec::new(), repeats: Vec::new(), ended: Vec::new() };
+    let mut commit = Commit { state, parsed, context, outcome, later: Vec::new(), repeats: Vec::new(), ended: Vec::new(), ending: false };
     (0..parsed.samples.len()).for_each(|at| commit.place(at as u32));
     (0..parsed.histograms.len()).for_each(|at| commit.place(at as u32 | HISTOGRAM));
     commit.settle_all();
@@ -131,9 +133,14 @@ impl Commit<'_> {
     /// Puts a sample that is the newest of its series into the row of its time in its lane.
     #[inline]
     fn put(&mut self, item: u32, at: u32, time: TimestampMs) {
+        let stale = self.is_stale(item);
         let State { cache, lanes, rows, .. } = &mut *self.state;
         let entry = cache.entry(at);
         let Some(lane) = lanes.get(entry.lane) else { return };
+        if stale && lane.is_shared(entry.column) {
+            // What came under another order of the labels may be in a later row: the column is given up after all rows.
+            return self.repeats.push(item);
+        }
         entry.newest = time;
         if lane.turn != rows.turn || rows.rows[lane.row as usize].time != time {
             lane.row = rows.find_or_insert(entry.lane, time);
@@ -151,12 +158,26 @@ impl Commit<'_> {
             row.histogram_items.push(item);
             row.starts.extend(sample.start.map(|start| (column, start)));
         }
-        if self.is_stale(item) {
-            self.state.cache.entry(at).lane = LANE_ENDED;
-            self.ended.push(at);
+        if stale {
+            self.ending = true;
+            self.end(at);
         }
         if self.state.rows.used >= ROWS_MAX {
             self.flush();
+        }
+    }
+
+    /// A stale marker ends a series: its column is given up, by each entry that has it.
+    fn end(&mut self, at: u32) {
+        let State { cache, lanes, .. } = &mut *self.state;
+        let (number, column) = (cache.entry(at).lane, cache.entry(at).column);
+        let others = lanes.get(number).map(|lane| lane.give_up(column)).unwrap_or_default();
+        for at in others.into_iter().chain([at]) {
+            let entry = cache.entry(at);
+            if (entry.lane, entry.column) == (number, column) {
+                entry.lane = LANE_ENDED;
+                self.ended.push(at);
+            }
         }
     }
 
@@ -281,11 +302,19 @@ impl Commit<'_> {
 
     /// Gives a series a column in a lane. False if the sample is dealt with.
     fn open_column(&mut self, at: u32, lane: u32, labels: &LabelSet, item: u32) -> bool {
+        if self.ending {
+            self.flush();
+        }
         let State { cache, lanes, .. } = &mut *self.state;
         let Some(open) = lanes.get(lane) else { return false };
         let Some(writer) = open.writer.as_mut() else { return false };
         match writer.column(labels) {
             Ok(column) => {
+                if let Some(before) = open.hold(column, at)
+                    && (cache.entry(before).lane, cache.entry(before).column) == (lane, column)
+                {
+                    open.share(column, [before, at]);
+                }
                 let entry = cache.entry(at);
                 (entry.lane, entry.column) = (lane, column);
                 open.has_columns = true;

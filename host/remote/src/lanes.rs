@@ -8,10 +8,10 @@
 //!
 //! Series without an instance, such as recorded ones, come from everywhere: there a lane is taken by series that came with the same time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use model::TimestampMs;
-use model::seams::{Append, ColumnError, GroupAppend};
+use model::seams::{Append, ColumnError, ColumnId, GroupAppend};
 
 /// Most lanes of a job and instance, and where there is no instance: as many as a Prometheus that catches up after a break may have
 /// connections, each at its own time. Nothing is lost with more.
@@ -36,6 +36,37 @@ pub(crate) struct Lane {
     pub(crate) forgotten: usize,
     /// Whether any series was given a column.
     pub(crate) has_columns: bool,
+    /// Which entry was given a column last, by column.
+    holders: Vec<u32>,
+    /// Columns that more than one entry has: a series whose labels come in another order is another entry.
+    shared: HashMap<ColumnId, BTreeSet<u32>>,
+}
+
+impl Lane {
+    /// An entry was given a column; whoever was given it before, which may have it no more.
+    pub(crate) fn hold(&mut self, column: ColumnId, entry: u32) -> Option<u32> {
+        let place = column.0 as usize;
+        if self.holders.len() <= place {
+            self.holders.resize(place + 1, u32::MAX);
+        }
+        let before = std::mem::replace(&mut self.holders[place], entry);
+        (before != u32::MAX && before != entry).then_some(before)
+    }
+
+    /// Both have it.
+    pub(crate) fn share(&mut self, column: ColumnId, entries: [u32; 2]) {
+        self.shared.entry(column).or_default().extend(entries);
+    }
+
+    #[inline]
+    pub(crate) fn is_shared(&self, column: ColumnId) -> bool {
+        !self.shared.is_empty() && self.shared.contains_key(&column)
+    }
+
+    /// The column is given up: all who may have had it, if there was more than one.
+    pub(crate) fn give_up(&mut self, column: ColumnId) -> BTreeSet<u32> {
+        if self.shared.is_empty() { BTreeSet::new() } else { self.shared.remove(&column).unwrap_or_default() }
+    }
 }
 
 /// The lanes of a job and instance.
@@ -141,6 +172,8 @@ impl Lanes {
             place: 0,
             forgotten: 0,
             has_columns: false,
+            holders: Vec::new(),
+            shared: HashMap::new(),
         };
         let at = match self.free_lanes.pop() {
             Some(at) => {
@@ -188,7 +221,10 @@ impl Lanes {
 
     pub(crate) fn heap_bytes(&self) -> usize {
         let keys: usize = self.bases.iter().map(|base| base.key.len() * 2 + base.lanes.capacity() * 8).sum();
+        let of_columns =
+            |lane: &Lane| lane.holders.capacity() * 4 + lane.shared.values().map(|entries| 64 + entries.len() * 16).sum::<usize>();
         self.lanes.capacity() * size_of::<Option<Lane>>()
+            + self.lanes.iter().flatten().map(of_columns).sum::<usize>()
             + self.bases.capacity() * size_of::<Base>()
             + self.by_key.capacity() * 24
             + keys

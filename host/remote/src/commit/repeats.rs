@@ -4,7 +4,7 @@ use model::TimestampMs;
 use model::seams::ColumnId;
 
 use super::{Commit, HISTOGRAM};
-use crate::cache::{LANE_ENDED, LANE_NEW, LANE_STATES};
+use crate::cache::{LANE_NEW, LANE_STATES};
 use crate::rows::RowBuffer;
 
 impl Commit<'_> {
@@ -45,8 +45,7 @@ impl Commit<'_> {
                 self.push_repeat(&mut row, column, item);
                 self.write(&row, false);
                 let at = self.item(item).0;
-                self.state.cache.entry(at).lane = LANE_ENDED;
-                self.ended.push(at);
+                self.end(at);
             }
         }
     }

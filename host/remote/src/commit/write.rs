@@ -9,6 +9,7 @@ use crate::rows::RowBuffer;
 impl Commit<'_> {
     /// Writes the rows that there are, the oldest first.
     pub(super) fn flush(&mut self) {
+        self.ending = false;
         let used = self.state.rows.used;
         let mut rows = std::mem::take(&mut self.state.rows.rows);
         let filled = &mut rows[..used];

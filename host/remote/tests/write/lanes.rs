@@ -1,7 +1,7 @@
 //! Senders whose connections run apart, and samples that come late, twice, or after a restart.
 
 use crate::hostile::Random;
-use crate::support::{NOW, Server, Stored, set, v1, v2};
+use crate::support::{NOW, Server, Stored, bytes, double, labels_v1, number, set, v1, v2};
 
 fn name(n: usize, instance: &str) -> String {
     format!("m{n}{{instance={instance},job=node}}")
@@ -267,4 +267,42 @@ fn users_have_groups_of_their_own_and_series_in_common() {
     let times: Vec<i64> = server.stored()[&set(&name(0, "a:1")).to_string()].iter().map(|(time, _)| time - NOW).collect();
     assert_eq!(times, [0, 1, 2]);
     assert_eq!(server.db.stats().groups, 2);
+}
+
+/// Labels may come in any order, and each order is known by itself: what ends a series under one is known under the others.
+#[test]
+fn a_series_that_ends_under_one_order_of_its_labels_goes_on_under_another() {
+    for instance in ["", "i:1"] {
+        let server = Server::new();
+        let send = |reversed: bool, time: i64, value: f64| {
+            let mut labels = vec![("__name__", "a"), ("instance", instance), ("job", "x")];
+            labels.retain(|(_, value)| !value.is_empty());
+            if reversed {
+                labels.reverse();
+            }
+            let (mut series, mut sample, mut message) = (Vec::new(), Vec::new(), Vec::new());
+            labels_v1(&mut series, labels);
+            double(&mut sample, 1, value);
+            number(&mut sample, 2, time as u64);
+            bytes(&mut series, 2, &sample);
+            bytes(&mut message, 1, &series);
+            let answer = server.v1(&message);
+            assert_eq!((answer.status, answer.samples), (204, 1), "{reversed} {time}: {}", answer.text);
+        };
+        send(false, NOW, 1.0);
+        send(true, NOW, 1.0);
+        for round in 0..3 {
+            send(round % 2 == 1, NOW + 10 * round + 1, model::stale());
+            send(round % 2 == 0, NOW + 10 * round + 2, 2.0);
+            send(round % 2 == 1, NOW + 10 * round + 3, 3.0);
+            // Another series may have been given its column.
+            let other = format!("other{{instance={instance},job=x,n={round}}}");
+            assert_eq!(server.v1(&v1(&[(&other, &[(NOW + 10 * round + 3, 9.0)])])).status, 204);
+        }
+        let stored = server.stored();
+        assert_eq!(stored.len(), 4);
+        let label = if instance.is_empty() { "a{job=x}".to_owned() } else { format!("a{{instance={instance},job=x}}") };
+        let values: Vec<f64> = stored[&set(&label).to_string()].iter().map(|(_, value)| *value).filter(|value| !value.is_nan()).collect();
+        assert_eq!(values, [1.0, 2.0, 3.0, 2.0, 3.0, 2.0, 3.0], "{instance}");
+    }
 }
