@@ -1,7 +1,7 @@
 //! Where a random test begins.
 
 /// The seed of a random test, printed with how to repeat it: `SKOPOS_SEED`; else one made of `SKOPOS_CHANCE`, which `.ci/run` takes
-/// from what is tested, so that the same tree has the same chances wherever it runs; else another one for each process.
+/// from the code that is tested, so that the same code has the same chances wherever it runs; else another one for each process.
 ///
 /// Tests that take a seed for each of their cases count up from it: the lowest 20 bits are zero.
 #[must_use]
