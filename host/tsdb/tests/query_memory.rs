@@ -190,9 +190,8 @@ fn c10_label_sets_that_are_handed_on_one_by_one_hold_little() {
         writer.append(Row::floats(NOW - STEP, &columns, &vec![1.5; 1000])).expect("the disk is well");
     }
     let peak = |work: &mut dyn FnMut() -> usize| {
-        let (before, begun) = (NOW_HELD.load(Ordering::Relaxed), std::time::Instant::now());
-        MOST_HELD.store(before, Ordering::Relaxed);
-        (work(), MOST_HELD.load(Ordering::Relaxed) - before, begun.elapsed())
+        let (memory, begun) = (Measured::begin(), std::time::Instant::now());
+        (work(), memory.most(), begun.elapsed())
     };
     let at_once = peak(&mut || db.series(&[], support::ALWAYS, 0).expect("it is not stopped").len());
     let one_by_one = peak(&mut || {
