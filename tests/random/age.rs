@@ -55,11 +55,11 @@ const KNOWN: &[Known] = &[
     Known { name: "atan2 keeps the name", parts: &["atan2"], also: "", shape: OursFails("same labelset") },
     // The deviation of one NaN or infinite value was 0; it is NaN now.
     Known { name: "deviation of NaN is 0", parts: &["stddev", "stdvar"], also: "", shape: Answers },
-    // So that a comparison with it had something on its left, for which the right was looked at.
+    // So that a comparison with it had something on its left, for which the right was looked at. Quantiles are what is infinite or NaN.
     Known {
         name: "deviation of NaN is 0",
         parts: &["stddev", "stdvar"],
-        also: "histogram_quantile(",
+        also: "quantile",
         shape: TheirsFails("many-to-many matching not allowed"),
     },
     // A parameter below one takes nothing now, whatever it is.

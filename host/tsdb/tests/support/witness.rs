@@ -24,11 +24,16 @@ pub(crate) type Shown = BTreeMap<LabelSet, BTreeMap<TimestampMs, Value>>;
 pub(crate) fn look(db: &Db) -> (Shown, Vec<String>) {
     let (mut shown, mut warnings) = (Shown::new(), db.warnings(ALWAYS));
     let groups = db.select(&SelectRequest { matchers: &[], range: ALWAYS }).expect("it selects");
+    for group in &groups {
+        if let Ok(samples) = group.read() {
+            super::newest_agree(group.as_ref(), &samples, ALWAYS);
+        }
+    }
     collect(&groups, &mut shown, &mut warnings);
     (shown, warnings)
 }
 
-/// Likewise of what was selected.
+/// Likewise of what was selected, each group read once: the disk may fail meanwhile.
 #[track_caller]
 pub(crate) fn collect(groups: &[Box<dyn SelectedGroup>], shown: &mut Shown, warnings: &mut Vec<String>) {
     for group in groups {
@@ -39,7 +44,6 @@ pub(crate) fn collect(groups: &[Box<dyn SelectedGroup>], shown: &mut Shown, warn
                 continue;
             }
         };
-        super::newest_agree(group.as_ref(), &samples, ALWAYS);
         warnings.extend(samples.warnings);
         assert!(samples.times.is_sorted_by(|a, b| a < b), "times ascend, each once");
         assert_eq!(group.labels().len(), samples.columns.len());
