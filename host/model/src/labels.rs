@@ -1,8 +1,12 @@
+mod pack;
+
 use std::cell::Cell;
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
+pub use pack::LabelSetPacker;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// The label that holds a metric's name.
@@ -23,18 +27,34 @@ const TEXT_BYTES_MAX: usize = 64 << 10;
 ///
 /// An empty value means that the label is absent, as in Prometheus, so it is never stored.
 ///
-/// One shared allocation: cloning copies a pointer. The text holds, for each label, the length of the name, the name,
-/// the length of the value, the value. Lengths are base-64 digits, least significant first, in bytes below 0x80, so that
-/// the whole stays valid UTF-8 and can be sliced without a check of its own.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct LabelSet(Arc<str>);
+/// A part of a shared allocation, mostly all of it: cloning copies a pointer. Many sets that are made together share one of some
+/// kilobytes ([`LabelSetPacker`]). The text holds, for each label, the length of the name, the name, the length of the value, the
+/// value. Lengths are base-64 digits, least significant first, in bytes below 0x80, so that the whole stays valid UTF-8 and can be
+/// sliced.
+#[derive(Clone)]
+pub struct LabelSet {
+    shared: Arc<str>,
+    /// Where this one's text begins and ends.
+    start: u32,
+    end: u32,
+}
 
 impl LabelSet {
     /// The set without labels.
     #[must_use]
     pub fn empty() -> Self {
         static EMPTY: OnceLock<LabelSet> = OnceLock::new();
-        EMPTY.get_or_init(|| Self(Arc::from(""))).clone()
+        EMPTY.get_or_init(|| Self::of(Arc::from(""))).clone()
+    }
+
+    /// A set that shares its memory with no other.
+    fn of(text: Arc<str>) -> Self {
+        let end = place(text.len());
+        Self { shared: text, start: 0, end }
+    }
+
+    fn text(&self) -> &str {
+        &self.shared[self.start as usize..self.end as usize]
     }
 
     /// Sorts the pairs. Of a name that comes twice the last value counts; an empty value removes the label.
@@ -59,7 +79,7 @@ impl LabelSet {
                 push_part(&mut text, value);
             }
         }
-        let labels = Self(Arc::from(text.as_str()));
+        let labels = Self::of(Arc::from(text.as_str()));
         if text.capacity() <= TEXT_BYTES_MAX {
             TEXT.set(text);
         }
@@ -75,7 +95,7 @@ impl LabelSet {
             push_part(&mut text, name);
             push_part(&mut text, value);
         }
-        let labels = Self(Arc::from(text.as_str()));
+        let labels = Self::of(Arc::from(text.as_str()));
         if text.capacity() <= TEXT_BYTES_MAX {
             TEXT.set(text);
         }
@@ -97,7 +117,7 @@ impl LabelSet {
     /// The labels by name.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
-        Iter { rest: &self.0 }
+        Iter { rest: self.text() }
     }
 
     /// The number of labels.
@@ -109,34 +129,41 @@ impl LabelSet {
     /// Whether there is no label.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.start == self.end
     }
 
     /// Bytes of memory that its text takes, counts of owners included; clones share it.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        2 * size_of::<usize>() + self.0.len()
+        2 * size_of::<usize>() + self.text().len()
     }
 
     /// The labels whose name `keep` accepts.
     #[must_use]
     pub fn filter(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
-        let mut text = String::with_capacity(self.0.len());
-        for (name, value) in self {
-            if keep(name) {
-                push_part(&mut text, name);
-                push_part(&mut text, value);
-            }
+        let mut text = TEXT.take();
+        text.clear();
+        for (name, value) in self.iter().filter(|(name, _)| keep(name)) {
+            push_part(&mut text, name);
+            push_part(&mut text, value);
         }
-        if text.len() == self.0.len() { self.clone() } else { Self(Arc::from(text)) }
+        let labels = if text.len() == self.text().len() { self.clone() } else { Self::of(Arc::from(text.as_str())) };
+        if text.capacity() <= TEXT_BYTES_MAX {
+            TEXT.set(text);
+        }
+        labels
     }
 
     /// The labels with one more, or one replaced. An empty value removes it.
     #[must_use]
     pub fn with(&self, name: &str, value: &str) -> Self {
-        let mut builder = self.to_builder();
-        builder.set(name, value);
-        builder.build()
+        Self::from_sorted(self.pairs_with(name, value))
+    }
+
+    fn pairs_with<'p>(&'p self, name: &'p str, value: &'p str) -> impl Iterator<Item = (&'p str, &'p str)> {
+        let own = [(name, value)].into_iter().filter(|(_, value)| !value.is_empty());
+        let before = self.iter().take_while(move |(other, _)| *other < name);
+        before.chain(own).chain(self.iter().skip_while(move |(other, _)| *other <= name))
     }
 
     /// The labels without this one.
@@ -170,7 +197,7 @@ impl LabelSet {
 
     /// Appends the labels as a JSON object of strings, `__name__` included: what [`Serialize`] gives, in half the time.
     pub fn write_json(&self, out: &mut Vec<u8>) {
-        out.reserve(self.0.len() + 8 * 8);
+        out.reserve(self.text().len() + 8 * 8);
         out.push(b'{');
         for (at, (name, value)) in self.iter().enumerate() {
             out.extend_from_slice(if at == 0 { b"\"" } else { b",\"" });
@@ -185,7 +212,7 @@ impl LabelSet {
     /// The inner text, for storage formats and hashing. [`LabelSet::from_encoded`] reads it back.
     #[must_use]
     pub fn encoded(&self) -> &str {
-        &self.0
+        self.text()
     }
 
     /// Reads what [`LabelSet::encoded`] gave. None if the text is not a well-formed, sorted label set.
@@ -201,7 +228,21 @@ impl LabelSet {
             }
             last = Some(name);
         }
-        Some(Self(Arc::from(text)))
+        Some(Self::of(Arc::from(text)))
+    }
+}
+
+impl PartialEq for LabelSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl Eq for LabelSet {}
+
+impl Hash for LabelSet {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text().hash(state);
     }
 }
 
@@ -394,6 +435,12 @@ fn escape_into(text: &str, out: &mut Vec<u8>) {
         rest = &rest[at + 1..];
     }
     out.extend_from_slice(rest);
+}
+
+/// A place in a text.
+fn place(at: usize) -> u32 {
+    assert!(at <= u32::MAX as usize, "limits on bodies keep label sets far below this");
+    at as u32
 }
 
 fn push_part(text: &mut String, part: &str) {

@@ -16,25 +16,28 @@ mod label_call;
 mod members;
 mod mixed;
 mod number;
+mod numbers;
 mod parallel;
 mod sample_ratio;
 mod seen;
 mod selector;
 mod shared;
 mod sight;
+mod slab;
 mod slopes;
 mod smoothed;
 mod subquery;
 mod totals;
 mod windows;
 
-use hashbrown::HashMap;
 use std::sync::Arc;
 
 use model::seams::Select;
-use model::{LabelSet, METRIC_NAME};
+use model::{LabelSet, LabelSetPacker, METRIC_NAME};
 
 pub(crate) use columns::{Column, Columns, Data, Element, Histograms, Scalars, Steps};
+use numbers::{All, NUMBER_BYTES, Numbers};
+pub(crate) use slab::Values;
 pub(crate) use windows::Window;
 
 use crate::ast::{Expr, ExprKind, ValueType};
@@ -115,6 +118,7 @@ pub(crate) struct Query<'a> {
     /// Whether a parameter of an aggregation is being worked out: what is fixed in time is not found out there, as upstream.
     in_parameter: std::cell::Cell<bool>,
     counting: seen::Counting,
+    slab: std::cell::RefCell<slab::Slab>,
 }
 
 impl<'a> Query<'a> {
@@ -131,6 +135,7 @@ impl<'a> Query<'a> {
             depth: std::cell::Cell::new(0),
             in_parameter: std::cell::Cell::new(false),
             counting: seen::Counting::new(if limits.per_step { steps.count } else { 0 }),
+            slab: std::cell::RefCell::default(),
         }
     }
 
@@ -182,7 +187,7 @@ impl<'a> Query<'a> {
                 self.budget.add(&mut columns.charge, columns.series.len().saturating_mul(steps.count))?;
                 for column in &mut columns.series {
                     let value = column.values.first().copied().unwrap_or_else(model::absent);
-                    column.values = vec![value; steps.count];
+                    column.values = self.values(std::iter::repeat_n(value, steps.count));
                     if let Some(histograms) = &mut column.histograms {
                         let histogram = histograms.first().cloned().flatten();
                         *histograms = vec![histogram; steps.count];
@@ -240,6 +245,18 @@ impl<'a> Query<'a> {
         scalars
     }
 
+    /// A column without anything, to be filled by [`Column::set`].
+    pub(crate) fn empty(&self, labels: LabelSet, drop_name: bool, steps: usize) -> Column {
+        Column::floats(labels, drop_name, self.slab.borrow_mut().absent(steps))
+    }
+
+    /// The values of a column.
+    pub(crate) fn values(&self, values: impl ExactSizeIterator<Item = f64>) -> Values {
+        let mut held = self.slab.borrow_mut().absent(values.len());
+        held.iter_mut().zip(values).for_each(|(slot, value)| *slot = value);
+        held
+    }
+
     fn unary(&self, minus: bool, operand: &Expr, steps: Steps) -> Result<Data<'_>, EvalError> {
         let data = self.eval(operand, steps)?;
         if !minus {
@@ -279,31 +296,43 @@ impl<'a> Query<'a> {
 
     /// Drops the names of metrics, or marks them to be dropped at the end.
     pub(crate) fn without_names<'b>(&self, mut columns: Columns<'b>) -> Result<Columns<'b>, EvalError> {
-        for column in &mut columns.series {
-            if self.limits.delayed_name_removal {
-                column.drop_name = true;
-            } else {
-                self.budget.work(LABELS_WORK)?;
-                column.labels = without_metadata(&column.labels);
+        if self.limits.delayed_name_removal {
+            columns.series.iter_mut().for_each(|column| column.drop_name = true);
+            return Ok(columns);
+        }
+        self.filter_labels(columns.series.iter_mut(), |name| !is_metadata(name))?;
+        self.merge_equal(columns)
+    }
+
+    /// Takes the labels away whose names `keep` does not accept.
+    fn filter_labels<'c>(&self, columns: impl Iterator<Item = &'c mut Column>, keep: impl Fn(&str) -> bool) -> Result<(), EvalError> {
+        let mut packer = LabelSetPacker::default();
+        let put = |to: &mut LabelSet, labels| *to = labels;
+        for column in columns {
+            self.budget.work(LABELS_WORK)?;
+            let labels = column.labels.clone();
+            packer.push_filtered(&mut column.labels, &labels, &keep);
+            if packer.is_full() {
+                packer.flush(put);
             }
         }
-        if self.limits.delayed_name_removal { Ok(columns) } else { self.merge_equal(columns) }
+        packer.flush(put);
+        Ok(())
     }
 
     /// Joins columns with equal labels, which may have values at different steps alone.
     pub(crate) fn merge_equal<'b>(&self, mut columns: Columns<'b>) -> Result<Columns<'b>, EvalError> {
         let mut scratch = self.budget.charge(0)?;
-        self.budget.add_bytes(&mut scratch, columns.series.len().saturating_mul(size_of::<Column>() + PLACE_BYTES))?;
-        let mut places: HashMap<LabelSet, usize> = HashMap::with_capacity(columns.series.len());
+        self.budget.add_bytes(&mut scratch, columns.series.len().saturating_mul(size_of::<Column>() + NUMBER_BYTES))?;
+        let mut places = Numbers::new(All, columns.series.len());
         let mut merged: Vec<Column> = Vec::with_capacity(columns.series.len());
         for column in columns.series {
             self.budget.work(LABELS_WORK)?;
-            let Some(place) = places.get(&column.labels) else {
-                places.insert(column.labels.clone(), merged.len());
+            let place = places.find_or_add(&column.labels, |place| &merged[place].labels);
+            let Some(into) = merged.get_mut(place) else {
                 merged.push(column);
                 continue;
             };
-            let into = &mut merged[*place];
             self.budget.work(column.values.len())?;
             if into.histograms.is_some() || column.histograms.is_some() {
                 for at in 0..column.values.len() {
@@ -332,10 +361,7 @@ impl<'a> Query<'a> {
             // Storage says each label set once.
             return Ok(columns);
         }
-        for column in columns.series.iter_mut().filter(|c| c.drop_name) {
-            self.budget.work(LABELS_WORK)?;
-            column.labels = without_metadata(&column.labels);
-        }
+        self.filter_labels(columns.series.iter_mut().filter(|c| c.drop_name), |name| !is_metadata(name))?;
         self.merge_equal(columns)
     }
 }
@@ -350,7 +376,12 @@ pub(crate) fn clean(value: f64) -> f64 {
 
 /// The labels without the metric's name, type and unit, which a derived value does not have.
 pub(crate) fn without_metadata(labels: &LabelSet) -> LabelSet {
-    labels.filter(|name| !matches!(name, METRIC_NAME | "__type__" | "__unit__"))
+    labels.filter(|name| !is_metadata(name))
+}
+
+/// Whether a label of this name says what a value is, so that a derived one does not have it.
+fn is_metadata(name: &str) -> bool {
+    matches!(name, METRIC_NAME | "__type__" | "__unit__")
 }
 
 pub(crate) fn same_labels() -> EvalError {

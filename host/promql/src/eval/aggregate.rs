@@ -2,11 +2,13 @@
 
 use hashbrown::HashMap;
 
-use model::{LabelSet, METRIC_NAME, is_absent};
+use model::{LabelSet, LabelSetPacker, METRIC_NAME, is_absent};
 
 use super::call::best_first;
+use super::members::Members;
+use super::numbers::{Numbers, Only};
 use super::sample_ratio::is_sampled;
-use super::{Column, Columns, Query, Steps, clean, refuse};
+use super::{Column, Columns, Query, Steps, Values, clean, refuse};
 use crate::ast::{Aggregate, AggregateOp, ExprKind};
 use crate::error::EvalError;
 use crate::functions::sums::{Mean, Sum, nan_first, quantile};
@@ -15,9 +17,22 @@ use crate::position::Span;
 use crate::text::{float_plain, float_short, has_held_bytes, quote};
 
 /// Series that are aggregated together, by their places in the input.
-pub(super) struct Group {
-    pub(super) labels: LabelSet,
-    pub(super) members: Vec<usize>,
+#[derive(Clone, Copy)]
+pub(super) struct Group<'g> {
+    pub(super) labels: &'g LabelSet,
+    pub(super) members: &'g [usize],
+}
+
+/// All groups.
+struct Groups {
+    labels: Vec<LabelSet>,
+    members: Members,
+}
+
+impl Groups {
+    fn list(&self) -> Vec<Group<'_>> {
+        self.labels.iter().enumerate().map(|(at, labels)| Group { labels, members: self.members.group(at) }).collect()
+    }
 }
 
 impl Query<'_> {
@@ -41,6 +56,7 @@ impl Query<'_> {
             };
         }
         let groups = self.groups(aggregate, &input)?;
+        let groups = groups.list();
         match op {
             AggregateOp::LimitRatio => {
                 let param_span = aggregate.param.as_ref().map_or(span, |p| p.span);
@@ -59,7 +75,7 @@ impl Query<'_> {
                 })
             }
             AggregateOp::Sum | AggregateOp::Avg if input.series.iter().any(|column| column.histograms.is_some()) => {
-                self.sums_mixed(op == AggregateOp::Avg, &input, groups, aggregate.expr.span, steps)
+                self.sums_mixed(op == AggregateOp::Avg, &input, &groups, aggregate.expr.span, steps)
             }
             op => self.accumulate(op, &input, &groups, span, steps),
         }
@@ -79,25 +95,40 @@ impl Query<'_> {
         }
     }
 
-    fn groups(&self, aggregate: &Aggregate, input: &Columns<'_>) -> Result<Vec<Group>, EvalError> {
-        let mut places: HashMap<LabelSet, usize> = HashMap::new();
-        let mut groups: Vec<Group> = Vec::new();
-        for (at, column) in input.series.iter().enumerate() {
+    fn groups(&self, aggregate: &Aggregate, input: &Columns<'_>) -> Result<Groups, EvalError> {
+        let mut places = Numbers::new(Only(|name: &str| groups_by(aggregate, name)), 0);
+        let (mut firsts, mut of) = (Vec::new(), Vec::with_capacity(input.series.len()));
+        for column in &input.series {
             self.budget.work(LABELS_WORK)?;
-            let labels = grouped(aggregate, &column.labels);
-            let place = *places.entry(labels.clone()).or_insert_with(|| {
-                groups.push(Group { labels, members: Vec::new() });
-                groups.len() - 1
-            });
-            groups[place].members.push(at);
+            let place = places.find_or_add(&column.labels, |place| firsts[place]);
+            if place == firsts.len() {
+                firsts.push(&column.labels);
+            }
+            of.push(place);
         }
-        Ok(groups)
+        let (mut labels, mut packer) = (Vec::with_capacity(firsts.len()), LabelSetPacker::default());
+        for first in &firsts {
+            self.budget.work(LABELS_WORK)?;
+            packer.push_sorted((), first.iter().filter(|(name, _)| groups_by(aggregate, name)));
+            if packer.is_full() {
+                packer.flush(|(), set| labels.push(set));
+            }
+        }
+        packer.flush(|(), set| labels.push(set));
+        Ok(Groups { members: Members::of(&of, labels.len()), labels })
     }
 
     /// `sum` and `avg` where there are histograms: groups without any go the usual way.
-    fn sums_mixed(&self, mean: bool, input: &Columns<'_>, groups: Vec<Group>, span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
-        let has_histograms = |group: &Group| group.members.iter().any(|m| input.series[*m].histograms.is_some());
-        let (mixed, floats): (Vec<Group>, Vec<Group>) = groups.into_iter().partition(has_histograms);
+    fn sums_mixed(
+        &self,
+        mean: bool,
+        input: &Columns<'_>,
+        groups: &[Group<'_>],
+        span: Span,
+        steps: Steps,
+    ) -> Result<Columns<'_>, EvalError> {
+        let has_histograms = |group: &Group<'_>| group.members.iter().any(|m| input.series[*m].histograms.is_some());
+        let (mixed, floats): (Vec<Group<'_>>, Vec<Group<'_>>) = groups.iter().partition(|group| has_histograms(group));
         let op = if mean { AggregateOp::Avg } else { AggregateOp::Sum };
         let mut columns = self.accumulate(op, input, &floats, span, steps)?;
         for group in &mixed {
@@ -135,20 +166,20 @@ impl Query<'_> {
     fn reduce(
         &self,
         input: &Columns<'_>,
-        groups: &[Group],
+        groups: &[Group<'_>],
         steps: Steps,
-        f: impl Fn(&mut dyn Iterator<Item = &Vec<f64>>, usize, &mut Vec<f64>) -> Result<Option<f64>, EvalError>,
+        f: impl Fn(&mut dyn Iterator<Item = &Values>, usize, &mut Vec<f64>) -> Result<Option<f64>, EvalError>,
     ) -> Result<Columns<'_>, EvalError> {
         let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(groups.len().saturating_mul(steps.count))? };
         let mut scratch = Vec::new();
         for group in groups {
-            let mut values = Vec::with_capacity(steps.count);
-            for at in 0..steps.count {
+            let mut column = self.empty(group.labels.clone(), drops_name(group, input), steps.count);
+            for (at, value) in column.values.iter_mut().enumerate() {
                 self.budget.work(group.members.len())?;
                 let mut members = group.members.iter().map(|m| &input.series[*m].values);
-                values.push(f(&mut members, at, &mut scratch)?.map_or_else(model::absent, clean));
+                *value = f(&mut members, at, &mut scratch)?.map_or_else(model::absent, clean);
             }
-            columns.series.push(Column::floats(group.labels.clone(), drops_name(group, input), values));
+            columns.series.push(column);
         }
         Ok(columns)
     }
@@ -157,7 +188,7 @@ impl Query<'_> {
         &self,
         op: AggregateOp,
         input: &Columns<'_>,
-        groups: &[Group],
+        groups: &[Group<'_>],
         span: Span,
         steps: Steps,
     ) -> Result<Columns<'_>, EvalError> {
@@ -200,7 +231,7 @@ impl Query<'_> {
     fn fold<S: Clone>(
         &self,
         input: &Columns<'_>,
-        groups: &[Group],
+        groups: &[Group<'_>],
         steps: Steps,
         empty: S,
         add: impl Fn(&mut S, f64),
@@ -210,14 +241,14 @@ impl Query<'_> {
             Columns { series: Vec::new(), charge: self.budget.charge(groups.len().saturating_add(5).saturating_mul(steps.count))? };
         for group in groups {
             let mut states = vec![(false, empty.clone()); steps.count];
-            for member in &group.members {
+            for member in group.members {
                 self.budget.work(steps.count)?;
                 for ((seen, state), new) in states.iter_mut().zip(&input.series[*member].values).filter(|(_, v)| !is_absent(**v)) {
                     *seen = true;
                     add(state, *new);
                 }
             }
-            let values = states.iter().map(|(seen, state)| if *seen { clean(value(state)) } else { model::absent() }).collect();
+            let values = self.values(states.iter().map(|(seen, state)| if *seen { clean(value(state)) } else { model::absent() }));
             columns.series.push(Column::floats(group.labels.clone(), drops_name(group, input), values));
         }
         Ok(columns)
@@ -229,7 +260,7 @@ impl Query<'_> {
         op: AggregateOp,
         k: &[f64],
         mut input: Columns<'b>,
-        groups: &[Group],
+        groups: &[Group<'_>],
         steps: Steps,
     ) -> Result<Columns<'b>, EvalError> {
         if k.iter().any(|k| k.is_nan()) {
@@ -332,7 +363,7 @@ impl<'q> Query<'q> {
             return Ok(*place);
         }
         self.budget.add_column(&mut columns.charge, steps.count)?;
-        columns.series.push(Column::empty(labels.clone(), false, steps.count));
+        columns.series.push(self.empty(labels.clone(), false, steps.count));
         places.insert(labels, columns.series.len() - 1);
         Ok(columns.series.len() - 1)
     }
@@ -340,11 +371,16 @@ impl<'q> Query<'q> {
 
 /// The labels by which a series is grouped.
 fn grouped(aggregate: &Aggregate, labels: &LabelSet) -> LabelSet {
-    let named = |name: &str| aggregate.grouping.iter().any(|label| label == name);
-    if aggregate.without { labels.filter(|name| name != METRIC_NAME && !named(name)) } else { labels.filter(named) }
+    labels.filter(|name| groups_by(aggregate, name))
 }
 
-pub(super) fn drops_name(group: &Group, input: &Columns<'_>) -> bool {
+/// Whether a label of this name is one of those by which series are grouped.
+fn groups_by(aggregate: &Aggregate, name: &str) -> bool {
+    let named = aggregate.grouping.iter().any(|label| label == name);
+    if aggregate.without { !named && name != METRIC_NAME } else { named }
+}
+
+pub(super) fn drops_name(group: &Group<'_>, input: &Columns<'_>) -> bool {
     group.members.iter().any(|m| input.series[*m].drop_name)
 }
 

@@ -71,12 +71,19 @@ impl State {
 
 impl Query<'_> {
     /// `sum` and `avg` of a group that has histograms.
-    pub(super) fn sum_mixed(&self, mean: bool, input: &Columns<'_>, group: &Group, span: Span, steps: Steps) -> Result<Column, EvalError> {
-        let mut column = Column::empty(group.labels.clone(), drops_name(group, input), steps.count);
+    pub(super) fn sum_mixed(
+        &self,
+        mean: bool,
+        input: &Columns<'_>,
+        group: &Group<'_>,
+        span: Span,
+        steps: Steps,
+    ) -> Result<Column, EvalError> {
+        let mut column = self.empty(group.labels.clone(), drops_name(group, input), steps.count);
         for at in 0..steps.count {
             self.budget.work(group.members.len())?;
             let mut state = State::default();
-            for member in &group.members {
+            for member in group.members {
                 let member = &input.series[*member];
                 match member.element(at) {
                     _ if state.incompatible => break,

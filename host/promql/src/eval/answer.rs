@@ -49,7 +49,7 @@ impl Query<'_> {
             if !points.is_empty() || !histograms.is_empty() {
                 all.push(Series { labels: column.labels, points, histograms });
             }
-            charge.release(column.values.capacity() * 8 + COLUMN_BYTES);
+            charge.release(column.values.len() * 8 + COLUMN_BYTES);
         }
         Ok(all)
     }

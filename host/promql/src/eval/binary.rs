@@ -1,7 +1,6 @@
 //! Binary operators. Series are matched by labels once; what is there at a step is looked at step by step, since errors
 //! of matching depend on it.
 
-use hashbrown::HashMap;
 use std::sync::Arc;
 
 use model::{LabelSet, METRIC_NAME, is_absent};
@@ -9,7 +8,8 @@ use model::{LabelSet, METRIC_NAME, is_absent};
 use super::members::Members;
 use super::mixed::Outcome;
 use super::number::{Number, element, scalars};
-use super::{Column, Columns, Data, Element, Query, Scalars, Steps, clean, refuse, without_metadata};
+use super::numbers::{NUMBER_BYTES, Numbers, Only};
+use super::{Column, Columns, Data, Element, Query, Scalars, Steps, clean, is_metadata, refuse, without_metadata};
 use crate::ast::{Binary, BinaryOp, BinaryStep, Matching, Side};
 use crate::error::EvalError;
 use crate::histogram::FloatHistogram;
@@ -98,43 +98,42 @@ impl Query<'_> {
         }
     }
 
-    fn set<'b>(&self, step: &BinaryStep, mut left: Columns<'b>, right: Columns<'b>, steps: Steps) -> Result<Columns<'b>, EvalError> {
-        let matching = &step.matching;
-        // Where each match group is present, on the side that decides.
-        let deciding = if step.op == BinaryOp::Or { &left } else { &right };
-        let _charge = self.budget.charge(deciding.series.len().saturating_mul(steps.count) / 8)?;
-        let mut present: HashMap<LabelSet, Vec<bool>> = HashMap::new();
+    fn set<'b>(&self, step: &BinaryStep, left: Columns<'b>, right: Columns<'b>, steps: Steps) -> Result<Columns<'b>, EvalError> {
+        let is_or = step.op == BinaryOp::Or;
+        // Where a match group is present on the side that decides, series of the other side stay, or go.
+        let (mut deciding, mut filtered) = if is_or { (left, right) } else { (right, left) };
+        let keep = step.op == BinaryOp::And;
+        let mut scratch = self.budget.charge(deciding.series.len().saturating_mul(steps.count) / 8)?;
+        self.budget.add_bytes(&mut scratch, deciding.series.len().saturating_mul(NUMBER_BYTES + size_of::<&LabelSet>()))?;
+        let mut groups = Numbers::new(Only(|name: &str| matches_by(&step.matching, name)), 0);
+        let (mut firsts, mut present): (Vec<&LabelSet>, Vec<bool>) = (Vec::new(), Vec::new());
         for column in &deciding.series {
             self.budget.work(LABELS_WORK + steps.count)?;
-            let group = present.entry(signature(matching, &column.labels)).or_insert_with(|| vec![false; steps.count]);
-            column.mark(group);
+            let group = groups.find_or_add(&column.labels, |group| firsts[group]);
+            if group == firsts.len() {
+                firsts.push(&column.labels);
+                present.resize(present.len() + steps.count, false);
+            }
+            column.mark(&mut present[group * steps.count..][..steps.count]);
         }
-        let filter = |columns: &mut Columns<'b>, keep: bool| -> Result<(), EvalError> {
-            for column in &mut columns.series {
-                self.budget.work(LABELS_WORK + steps.count)?;
-                let group = present.get(&signature(matching, &column.labels));
-                for at in 0..steps.count {
-                    if group.is_some_and(|g| g[at]) != keep {
-                        column.clear(at);
-                    }
+        for column in &mut filtered.series {
+            self.budget.work(LABELS_WORK + steps.count)?;
+            let group = groups.find(&column.labels, |group| firsts[group]);
+            let group = group.map(|group| &present[group * steps.count..][..steps.count]);
+            for at in 0..steps.count {
+                if group.is_some_and(|group| group[at]) != keep {
+                    column.clear(at);
                 }
             }
-            columns.series.retain(Column::has_any);
-            Ok(())
-        };
-        match step.op {
-            BinaryOp::And => filter(&mut left, true)?,
-            BinaryOp::Unless => filter(&mut left, false)?,
-            _ => {
-                let mut right = right;
-                filter(&mut right, false)?;
-                left.charge.join(right.charge);
-                left.series.append(&mut right.series);
-                // Different match groups may still have the same labels, such as by `on`.
-                return if self.limits.delayed_name_removal { Ok(left) } else { self.merge_equal(left) };
-            }
         }
-        Ok(left)
+        filtered.series.retain(Column::has_any);
+        if !is_or {
+            return Ok(filtered);
+        }
+        deciding.charge.join(filtered.charge);
+        deciding.series.append(&mut filtered.series);
+        // Different match groups may still have the same labels, such as by `on`.
+        if self.limits.delayed_name_removal { Ok(deciding) } else { self.merge_equal(deciding) }
     }
 
     /// Arithmetic and comparison of two vectors.
@@ -146,50 +145,71 @@ impl Query<'_> {
         right: &Columns<'_>,
         steps: Steps,
     ) -> Result<Columns<'_>, EvalError> {
+        let drops_name = !step.op.keeps_metric() || step.return_bool && !self.limits.delayed_name_removal;
+        let includes = step.matching.group.as_ref().is_some_and(|group| !group.include.is_empty());
+        let keep = |name: &str| includes || stays(&step.matching, drops_name, name);
         let mut joined = Joined {
             query: self,
             step,
             span,
             steps,
             columns: Columns { series: Vec::new(), charge: self.budget.charge(0)? },
-            places: HashMap::new(),
+            drops_name,
+            places: Numbers::new(Only(keep), 0),
             touched: Vec::new(),
             groups_done: 0,
             many_present: Vec::new(),
+            known: Vec::new(),
         };
         // "One" and "many" sides; one-to-one counts the left as many.
         let swapped = step.matching.group.as_ref().is_some_and(|g| g.many == Side::Right);
         let (many, one) = if swapped { (right, left) } else { (left, right) };
-        let mut places: HashMap<LabelSet, usize> = HashMap::new();
-        let mut keys = Vec::new();
+        let series = many.series.len().saturating_add(one.series.len());
+        let mut scratch = self.budget.charge(0)?;
+        self.budget.add_bytes(&mut scratch, series.saturating_mul(NUMBER_BYTES + MEMBER_BYTES))?;
+        let mut groups = Numbers::new(Only(|name: &str| matches_by(&step.matching, name)), 0);
+        let mut firsts: Vec<&LabelSet> = Vec::new();
         let mut of = [Vec::with_capacity(many.series.len()), Vec::with_capacity(one.series.len())];
         for (columns, of) in [many, one].into_iter().zip(&mut of) {
             for column in &columns.series {
                 self.budget.work(LABELS_WORK)?;
-                let key = signature(&step.matching, &column.labels);
-                of.push(*places.entry(key).or_insert_with_key(|key| {
-                    keys.push(key.clone());
-                    keys.len() - 1
-                }));
+                let group = groups.find_or_add(&column.labels, |group| firsts[group]);
+                if group == firsts.len() {
+                    firsts.push(&column.labels);
+                }
+                of.push(group);
             }
         }
-        let [many_of, one_of] = of.map(|of| Members::of(&of, keys.len()));
+        let [many_of, one_of] = of.map(|of| Members::of(&of, firsts.len()));
         // Needed only to tell errors from steps where nothing can match.
-        if (0..keys.len()).any(|group| one_of.group(group).len() > 1) {
+        if (0..firsts.len()).any(|group| one_of.group(group).len() > 1) {
             joined.many_present = present_at(many, steps);
         }
-        for (group, key) in keys.iter().enumerate() {
-            let many: Vec<&Column> = many_of.group(group).iter().map(|at| &many.series[*at]).collect();
-            let one: Vec<&Column> = one_of.group(group).iter().map(|at| &one.series[*at]).collect();
-            joined.group(key, &many, &one, swapped)?;
+        let fills = step.matching.fill_left.is_some() || step.matching.fill_right.is_some();
+        let (mut many_of_group, mut one_of_group) = (Vec::new(), Vec::new());
+        for (group, first) in firsts.iter().enumerate() {
+            self.budget.work(1)?;
+            many_of_group.clear();
+            many_of_group.extend(many_of.group(group).iter().map(|at| &many.series[*at]));
+            one_of_group.clear();
+            one_of_group.extend(one_of.group(group).iter().map(|at| &one.series[*at]));
+            // Only what is filled in has these labels.
+            let key = if fills { first.filter(|name| matches_by(&step.matching, name)) } else { LabelSet::empty() };
+            joined.group(&key, &many_of_group, &one_of_group, swapped)?;
         }
         joined.columns.series.retain(Column::has_any);
+        if !includes {
+            self.filter_labels(joined.columns.series.iter_mut(), keep)?;
+        }
         for column in &joined.columns.series {
             self.budget.add_bytes(&mut joined.columns.charge, column.histogram_bytes())?;
         }
         Ok(joined.columns)
     }
 }
+
+/// What a series takes while it is matched, beside its number: the number of its group, twice, and its place among those of the group.
+const MEMBER_BYTES: usize = 24;
 
 /// A sample on one side of an operator.
 #[derive(Clone, Copy)]
@@ -215,23 +235,27 @@ impl<'c> Operand<'c> {
 }
 
 /// The result of a match of two vectors while it grows.
-struct Joined<'r, 'q, 's> {
+struct Joined<'r, 'q, 's, F> {
     query: &'r Query<'q>,
     step: &'s BinaryStep,
     /// Of the whole expression.
     span: Span,
     steps: Steps,
+    /// Where no labels of the "one" side are included, they have all of those of the "many" side, and lose some in the end.
     columns: Columns<'q>,
+    drops_name: bool,
     /// The column of a result by its labels.
-    places: HashMap<LabelSet, usize>,
+    places: Numbers<Only<F>>,
     /// For each result the group and step at which it was last met, kept or not, to find doubled ones.
     touched: Vec<(usize, usize)>,
     groups_done: usize,
     /// At which steps there is anything on the "many" side, in any group. Empty if no group has doubled series.
     many_present: Vec<bool>,
+    /// Of the last group: where the last result of each series of the "many" side went.
+    known: Vec<Option<(LabelSet, usize)>>,
 }
 
-impl Joined<'_, '_, '_> {
+impl<F: Fn(&str) -> bool> Joined<'_, '_, '_, F> {
     /// The series of one match group.
     fn group(&mut self, key: &LabelSet, many: &[&Column], one: &[&Column], swapped: bool) -> Result<(), EvalError> {
         let step = self.step;
@@ -242,8 +266,10 @@ impl Joined<'_, '_, '_> {
             return self.check_unique(one, swapped);
         }
         self.groups_done += 1;
-        // Where the last result of each series of the "many" side went; the other side rarely changes between steps.
-        let mut known: Vec<Option<(LabelSet, usize)>> = vec![None; many.len()];
+        // The other side rarely changes between steps.
+        let mut known = std::mem::take(&mut self.known);
+        known.clear();
+        known.resize(many.len(), None);
         for at in 0..self.steps.count {
             self.query.budget.work(many.len() + one.len())?;
             let partner = self.partner(one, at, swapped)?.map(|c| Operand::of(c, at));
@@ -264,6 +290,7 @@ impl Joined<'_, '_, '_> {
                 self.pair(at, Operand::filled(key, fill), partner, swapped, &mut None)?;
             }
         }
+        self.known = known;
         Ok(())
     }
 
@@ -340,17 +367,19 @@ impl Joined<'_, '_, '_> {
 
     /// The column for the result of two series.
     fn place(&mut self, many: &LabelSet, one: &LabelSet) -> Result<usize, EvalError> {
-        let drop_now = self.step.return_bool && !self.query.limits.delayed_name_removal;
         self.query.budget.work(LABELS_WORK)?;
-        let labels = result_labels(self.step, many, one, drop_now);
-        if let Some(place) = self.places.get(&labels) {
-            return Ok(*place);
+        let labels = match &self.step.matching.group {
+            Some(group) if !group.include.is_empty() => including(self.drops_name, &group.include, many, one),
+            _ => many.clone(),
+        };
+        let series = &mut self.columns.series;
+        let place = self.places.find_or_add(&labels, |place| &series[place].labels);
+        if place == series.len() {
+            self.query.budget.add_column(&mut self.columns.charge, self.steps.count)?;
+            series.push(self.query.empty(labels, self.step.return_bool, self.steps.count));
+            self.touched.push((0, 0));
         }
-        self.query.budget.add_column(&mut self.columns.charge, self.steps.count)?;
-        self.columns.series.push(Column::empty(labels.clone(), self.step.return_bool, self.steps.count));
-        self.touched.push((0, 0));
-        self.places.insert(labels, self.columns.series.len() - 1);
-        Ok(self.columns.series.len() - 1)
+        Ok(place)
     }
 }
 
@@ -362,27 +391,25 @@ fn present_at(columns: &Columns<'_>, steps: Steps) -> Vec<bool> {
     present
 }
 
-/// The labels by which series of both sides are matched.
-fn signature(matching: &Matching, labels: &LabelSet) -> LabelSet {
-    let named = |name: &str| matching.labels.iter().any(|label| label == name);
-    if matching.on { labels.filter(named) } else { labels.filter(|name| name != METRIC_NAME && !named(name)) }
+/// Whether a label of this name is one of those by which series of both sides are matched.
+fn matches_by(matching: &Matching, name: &str) -> bool {
+    let named = matching.labels.iter().any(|label| label == name);
+    if matching.on { named } else { !named && name != METRIC_NAME }
 }
 
-fn result_labels(step: &BinaryStep, many: &LabelSet, one: &LabelSet, drop_name: bool) -> LabelSet {
-    let matching = &step.matching;
-    let base = if drop_name || !step.op.keeps_metric() { without_metadata(many) } else { many.clone() };
-    let named = |name: &str| matching.labels.iter().any(|label| label == name);
-    let Some(group) = &matching.group else {
-        return base.filter(|name| named(name) == matching.on);
-    };
-    if group.include.is_empty() {
-        return base;
+/// Whether a result keeps a label of this name of the "many" side.
+fn stays(matching: &Matching, drops_name: bool, name: &str) -> bool {
+    let by_match = matching.group.is_some() || matching.labels.iter().any(|label| label == name) == matching.on;
+    by_match && !(drops_name && is_metadata(name))
+}
+
+/// The labels of a result that gets some of the "one" side.
+fn including(drops_name: bool, include: &[String], many: &LabelSet, one: &LabelSet) -> LabelSet {
+    let mut labels = if drops_name { without_metadata(many) } else { many.clone() };
+    for name in include {
+        labels = labels.with(name, one.get(name).unwrap_or_default());
     }
-    let mut labels = base.to_builder();
-    for name in &group.include {
-        labels.set(name, one.get(name).unwrap_or_default());
-    }
-    labels.build()
+    labels
 }
 
 fn duplicates(matching: &Matching, first: &LabelSet, second: &LabelSet, swapped: bool) -> EvalError {

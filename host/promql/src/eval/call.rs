@@ -39,7 +39,7 @@ impl Query<'_> {
             "scalar" => self.scalar_of(argument(args, 0, span)?, steps),
             "vector" => {
                 let scalars = self.eval_scalar(argument(args, 0, span)?, steps)?;
-                let column = Column::floats(LabelSet::empty(), false, scalars.values);
+                let column = Column::floats(LabelSet::empty(), false, scalars.values.into());
                 Ok(Data::Vector(Columns { series: vec![column], charge: scalars.charge }))
             }
             "timestamp" => self.timestamp(argument(args, 0, span)?, steps).map(Data::Vector),
@@ -84,7 +84,7 @@ impl Query<'_> {
         let (mut scalars, mut remarks) = (Vec::new(), Vec::new());
         let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(0)? };
         let of_labels = self.each_series(range, steps, &mut |labels, drop_name, windows| {
-            let mut column = Column::empty(LabelSet::empty(), drop_name, steps.count);
+            let mut column = self.empty(LabelSet::empty(), drop_name, steps.count);
             let (mut any, mut any_float) = (false, false);
             if parameters.is_empty() && windows.is_plain() {
                 self.budget.work(windows.values().len() + steps.count)?;
@@ -118,6 +118,8 @@ impl Query<'_> {
                 self.budget.add_column(&mut columns.charge, steps.count)?;
                 self.budget.add_bytes(&mut columns.charge, column.histogram_bytes())?;
                 columns.series.push(column);
+            } else {
+                self.slab.borrow_mut().take_back(column.values);
             }
             Ok(())
         })?;
@@ -174,7 +176,7 @@ impl Query<'_> {
             return self.map(self.eval_vector(arg, steps)?, part);
         }
         let now = self.scalars(steps, |at| part(steps.at(at) as f64 / 1000.0))?;
-        Ok(Columns { series: vec![Column::floats(LabelSet::empty(), false, now.values)], charge: now.charge })
+        Ok(Columns { series: vec![Column::floats(LabelSet::empty(), false, now.values.into())], charge: now.charge })
     }
 
     fn scalar_of(&self, arg: &Expr, steps: Steps) -> Result<Data<'_>, EvalError> {
@@ -274,8 +276,8 @@ impl Query<'_> {
                 labels.remove(matcher.name());
             }
         }
-        let values = present.iter().map(|present| if *present { model::absent() } else { 1.0 }).collect();
-        columns.series.push(Column::floats(labels.build(), false, values));
+        let values: Vec<f64> = present.iter().map(|present| if *present { model::absent() } else { 1.0 }).collect();
+        columns.series.push(Column::floats(labels.build(), false, values.into()));
         Ok(columns)
     }
 

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use model::{LabelSet, absent, is_absent};
 
+use super::slab::Values;
 use crate::histogram::FloatHistogram;
 use crate::limits::Charge;
 
@@ -32,7 +33,7 @@ pub(crate) struct Column {
     /// Whether the name is to be dropped at the end of the query.
     pub(crate) drop_name: bool,
     /// One for each step; [`model::absent`] where the series has none, or a histogram.
-    pub(crate) values: Vec<f64>,
+    pub(crate) values: Values,
     /// One for each step, if there is a histogram at any. None, as nearly always, means that `values` are all there is.
     pub(crate) histograms: Option<Histograms>,
 }
@@ -49,13 +50,8 @@ pub(crate) enum Element {
 
 impl Column {
     /// A column without histograms.
-    pub(crate) fn floats(labels: LabelSet, drop_name: bool, values: Vec<f64>) -> Self {
+    pub(crate) fn floats(labels: LabelSet, drop_name: bool, values: Values) -> Self {
         Self { labels, drop_name, values, histograms: None }
-    }
-
-    /// A column without anything, to be filled by [`Column::set`].
-    pub(crate) fn empty(labels: LabelSet, drop_name: bool, steps: usize) -> Self {
-        Self::floats(labels, drop_name, vec![absent(); steps])
     }
 
     pub(crate) fn histogram(&self, at: usize) -> Option<&Arc<FloatHistogram>> {

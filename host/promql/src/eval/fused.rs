@@ -91,7 +91,7 @@ impl Query<'_> {
             let Some(states) = states else { continue };
             self.budget.add_column(&mut columns.charge, steps.count)?;
             self.budget.add_bytes(&mut columns.charge, labels.bytes())?;
-            let values = states.iter().map(|(seen, state)| if *seen { clean(value(state)) } else { model::absent() }).collect();
+            let values = self.values(states.iter().map(|(seen, state)| if *seen { clean(value(state)) } else { model::absent() }));
             columns.series.push(Column::floats(labels, false, values));
             scratch.release(steps.count.saturating_mul(size_of::<(bool, S)>()));
         }

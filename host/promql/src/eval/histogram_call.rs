@@ -1,10 +1,9 @@
 //! `histogram_…`: functions of native histograms, of classic ones, or of both.
 
-use hashbrown::HashMap;
-
 use model::{LabelSet, is_absent};
 
 use super::call::{argument, string};
+use super::numbers::{Agreement, Numbers, Only};
 use super::{Column, Columns, Query, Steps, clean, without_metadata};
 use crate::ast::Expr;
 use crate::error::EvalError;
@@ -13,6 +12,9 @@ use crate::functions::native::{self, NanEffect};
 use crate::histogram::FloatHistogram;
 use crate::position::Span;
 use crate::text::{float_short, quote};
+
+/// The label with the upper bound of a bucket.
+const BOUND: &str = "le";
 
 /// What is asked of each histogram.
 enum Asked {
@@ -71,8 +73,9 @@ impl Query<'_> {
         for column in &mut columns.series {
             self.budget.work(steps.count)?;
             let histograms = column.histograms.take().unwrap_or_default();
-            let values = histograms.iter().map(|h| h.as_ref().map_or_else(model::absent, |h| clean(function(h))));
-            column.values = values.collect();
+            for (value, histogram) in column.values.iter_mut().zip(&histograms) {
+                *value = histogram.as_ref().map_or_else(model::absent, |h| clean(function(h)));
+            }
         }
         self.without_names(columns)
     }
@@ -117,12 +120,17 @@ impl Query<'_> {
             for classic in &classics {
                 let named = if delayed { classic.labels.clone() } else { without_metadata(&classic.labels) };
                 self.budget.add_column(&mut out.charge, steps.count)?;
-                out.series.push(Column::empty(labelled(&named), delayed, steps.count));
+                out.series.push(self.empty(labelled(&named), delayed, steps.count));
                 self.ask_classic(asked, classic, arg.span, steps, &mut out.series[first..])?;
             }
             for column in &natives {
-                let rival = places.get(&column.labels).map(|at| &classics[*at]);
-                let mut answers = Column::empty(LabelSet::empty(), delayed, steps.count);
+                // One with a bound of its own is nobody's.
+                let rival_at = match column.labels.get(BOUND) {
+                    None => places.find(&column.labels, |place| &classics[place].labels),
+                    Some(_) => None,
+                };
+                let rival = rival_at.map(|at| &classics[at]);
+                let mut answers = self.empty(LabelSet::empty(), delayed, steps.count);
                 for at in 0..steps.count {
                     self.budget.work(1)?;
                     let Some(histogram) = column.histogram(at) else { continue };
@@ -140,8 +148,7 @@ impl Query<'_> {
                     answers.values[at] = clean(value);
                 }
                 // One that was both at different times goes on in the same column.
-                let rival_at = places.get(&column.labels).map(|at| first + at);
-                match rival_at.and_then(|at| out.series.get_mut(at)) {
+                match rival_at.and_then(|at| out.series.get_mut(first + at)) {
                     Some(known) => {
                         let pairs = known.values.iter_mut().zip(&answers.values).zip(column.histograms.iter().flatten());
                         pairs.filter(|(_, h)| h.is_some()).for_each(|((known, answer), _)| *known = *answer);
@@ -180,8 +187,8 @@ impl Query<'_> {
     }
 
     /// Classic histograms, and their places by their labels: buckets of one have the same labels but for `le`.
-    fn classics<'c>(&self, input: &'c Columns<'_>, span: Span) -> Result<(Vec<Classic<'c>>, HashMap<LabelSet, usize>), EvalError> {
-        let mut places: HashMap<LabelSet, usize> = HashMap::new();
+    fn classics<'c>(&self, input: &'c Columns<'_>, span: Span) -> Result<(Vec<Classic<'c>>, Numbers<impl Agreement + use<>>), EvalError> {
+        let mut places = Numbers::new(Only(|name: &str| name != BOUND), 0);
         let mut classics: Vec<Classic<'c>> = Vec::new();
         for column in &input.series {
             self.budget.work(1)?;
@@ -189,7 +196,7 @@ impl Query<'_> {
             if column.histograms.is_some() && column.values.iter().all(|v| is_absent(*v)) {
                 continue;
             }
-            let le = column.labels.get("le").unwrap_or_default();
+            let le = column.labels.get(BOUND).unwrap_or_default();
             let Ok(upper) = le.parse::<f64>() else {
                 let metric = column.labels.metric_name().filter(|_| self.limits.delayed_name_removal);
                 let metric = metric.map_or(String::new(), |name| format!(" for metric name {name:?}"));
@@ -197,11 +204,10 @@ impl Query<'_> {
                 self.notes.warn(span, &text);
                 continue;
             };
-            let labels = column.labels.without("le");
-            let place = *places.entry(labels.clone()).or_insert_with(|| {
-                classics.push(Classic { labels, buckets: Vec::new() });
-                classics.len() - 1
-            });
+            let place = places.find_or_add(&column.labels, |place| &classics[place].labels);
+            if place == classics.len() {
+                classics.push(Classic { labels: column.labels.without(BOUND), buckets: Vec::new() });
+            }
             classics[place].buckets.push((upper, column));
         }
         Ok((classics, places))

@@ -98,7 +98,7 @@ impl Query<'_> {
                             Some(place) => *place,
                             None => {
                                 self.budget.add_column(&mut out.charge, steps.count)?;
-                                out.series.push(Column::empty(labels.clone(), column.drop_name, steps.count));
+                                out.series.push(self.empty(labels.clone(), column.drop_name, steps.count));
                                 places.insert(labels, out.series.len() - 1);
                                 out.series.len() - 1
                             }

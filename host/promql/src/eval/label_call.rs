@@ -1,6 +1,6 @@
 //! `label_replace`, `label_join`: labels made of labels.
 
-use model::{METRIC_NAME, Pattern};
+use model::{LabelSet, LabelSetPacker, METRIC_NAME, Pattern};
 
 use super::call::{argument, string};
 use super::{Columns, Query, Steps};
@@ -12,6 +12,10 @@ use crate::position::Span;
 /// The longest label value that a function may make.
 const LABEL_BYTES_MAX: usize = 1 << 16;
 
+fn put(to: &mut LabelSet, labels: LabelSet) {
+    *to = labels;
+}
+
 impl Query<'_> {
     pub(super) fn label_replace(&self, args: &[Expr], span: Span, steps: Steps) -> Result<Columns<'_>, EvalError> {
         let (target, replacement) = (string(args, 1, span)?, string(args, 2, span)?);
@@ -22,17 +26,23 @@ impl Query<'_> {
             return Err(EvalError::Execution("invalid destination label name in label_replace(): ".to_owned()));
         }
         let mut columns = self.eval_vector(argument(args, 0, span)?, steps)?;
+        let mut packer = LabelSetPacker::default();
         for column in &mut columns.series {
             self.budget.work(LABELS_WORK)?;
-            let value = column.labels.get(source).unwrap_or_default();
+            let labels = column.labels.clone();
+            let value = labels.get(source).unwrap_or_default();
             // Each reference may bring the whole value.
             let length = replacement.len().saturating_add(replacement.matches('$').count().saturating_mul(value.len()));
             self.charge_label(length, &mut columns.charge)?;
             if let Some(value) = pattern.expand(value, replacement) {
-                column.labels = column.labels.with(target, &value);
+                packer.push_with(&mut column.labels, &labels, target, &value);
                 column.drop_name &= target != METRIC_NAME;
             }
+            if packer.is_full() {
+                packer.flush(put);
+            }
         }
+        packer.flush(put);
         self.merge_equal(columns)
     }
 
@@ -55,14 +65,20 @@ impl Query<'_> {
             return Err(EvalError::Execution("invalid source label name in label_join(): ".to_owned()));
         }
         let mut columns = self.eval_vector(argument(args, 0, span)?, steps)?;
+        let mut packer = LabelSetPacker::default();
         for column in &mut columns.series {
             self.budget.work(LABELS_WORK + sources.len())?;
-            let parts: Vec<&str> = sources.iter().map(|source| column.labels.get(source).unwrap_or_default()).collect();
+            let labels = column.labels.clone();
+            let parts: Vec<&str> = sources.iter().map(|source| labels.get(source).unwrap_or_default()).collect();
             let length = parts.iter().map(|part| part.len() + separator.len()).sum();
             self.charge_label(length, &mut columns.charge)?;
-            column.labels = column.labels.with(target, &parts.join(separator));
+            packer.push_with(&mut column.labels, &labels, target, &parts.join(separator));
             column.drop_name &= target != METRIC_NAME;
+            if packer.is_full() {
+                packer.flush(put);
+            }
         }
+        packer.flush(put);
         self.merge_equal(columns)
     }
 }

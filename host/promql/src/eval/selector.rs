@@ -8,7 +8,7 @@ use model::{Histogram, LabelSet, TimeRange, is_absent, is_stale};
 
 use super::sight::Sight;
 use super::totals::Decoder;
-use super::{Column, Columns, Histograms, Query, Steps};
+use super::{Column, Columns, Histograms, Query, Steps, Values};
 use crate::ast::{Edges, Selector};
 use crate::error::EvalError;
 use crate::histogram::FloatHistogram;
@@ -40,11 +40,12 @@ impl Query<'_> {
         }
         let totals_only = self.wants_totals_only(span);
         let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(0)? };
+        let mut at_steps = vec![model::absent(); steps.count];
         let of_labels = self.select(selector, range)?.each(|group| {
             let mut newest: Option<Newest> = None;
             let mut seen = self.seen(steps);
             let starts = if want == Want::Starts { self.budget.ask(|| group.starts())? } else { Vec::new() };
-            let mut add = |series: usize, values, histograms| {
+            let mut add = |series: usize, values: Values, histograms| {
                 let column = Column { labels: group.labels()[series].clone(), drop_name: false, values, histograms };
                 seen.column(&column);
                 self.budget.add_column(&mut columns.charge, steps.count)?;
@@ -64,7 +65,7 @@ impl Query<'_> {
                 if single && plain {
                     let value = newest_at(&column, sight.until[0], sight.now[0].saturating_sub(lookback));
                     if !is_absent(value) {
-                        add(column.series, vec![value], None)?;
+                        add(column.series, self.values(std::iter::once(value)), None)?;
                     }
                     return Ok(true);
                 }
@@ -74,7 +75,7 @@ impl Query<'_> {
                     let held = (column.times, column.floats, column.histograms);
                     self.between_mixed(held, &group.labels()[column.series], span, &sight.now, totals_only)
                 } else if smoothed {
-                    between(column.times, column.floats, &newest.ends, lookback, bound).map(|v| (v, None))
+                    between(column.times, column.floats, &newest.ends, lookback, bound).map(|v| (v.into(), None))
                 } else if !column.histograms.is_empty() {
                     let pick = |times| pick_mixed(column.times, column.floats, column.histograms, &newest.ends, lookback, bound, times);
                     if want == Want::InfoTimes && pick(false).has_histograms() {
@@ -84,13 +85,13 @@ impl Query<'_> {
                     let mixed = pick(times);
                     mixed.has_any().then(|| {
                         let histograms = mixed.histograms(column.histograms, totals_only);
-                        (mixed.values, histograms)
+                        (mixed.values.into(), histograms)
                     })
                 } else if times {
-                    pick(column.times, column.floats, &newest.ends, lookback, bound, true).map(|v| (v, None))
+                    pick(column.times, column.floats, &newest.ends, lookback, bound, true).map(|v| (v.into(), None))
                 } else {
-                    let mut values = vec![model::absent(); steps.count];
-                    (newest.pick(&column, &mut values) > 0).then_some((values, None))
+                    let found = newest.pick(&column, &mut at_steps) > 0;
+                    found.then(|| (self.values(at_steps.iter().copied()), None))
                 };
                 if let Some((mut values, histograms)) = picked {
                     if want == Want::Starts {

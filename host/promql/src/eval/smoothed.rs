@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::{Histogram, LabelSet, ResetHint, is_absent, is_stale};
 
 use super::totals::Decoder;
-use super::{Column, Element, Histograms, Query};
+use super::{Element, Histograms, Query, Values};
 use crate::functions::mixed::{Remark, interpolated};
 use crate::histogram::{FloatHistogram, HistogramPoint};
 use crate::position::Span;
@@ -22,14 +22,14 @@ impl Query<'_> {
         span: Span,
         bounds: &[i64],
         totals_only: bool,
-    ) -> Option<(Vec<f64>, Option<Histograms>)> {
+    ) -> Option<(Values, Option<Histograms>)> {
         let mut decoder = Decoder::new(totals_only);
         let there = times.iter().zip(histograms).filter_map(|(time, h)| Some((*time, h.as_ref().filter(|h| !h.is_stale())?)));
         let points: Vec<HistogramPoint> = there.map(|(time, h)| HistogramPoint { time, histogram: decoder.decode(h) }).collect();
         let numbers: Vec<(i64, f64)> =
             times.iter().copied().zip(floats.iter().copied()).filter(|(_, v)| !is_absent(*v) && !is_stale(*v)).collect();
         let lookback = self.limits.lookback_ms;
-        let mut column = Column::empty(LabelSet::empty(), false, bounds.len());
+        let mut column = self.empty(LabelSet::empty(), false, bounds.len());
         let mut remarks = Vec::new();
         for (at, time) in bounds.iter().copied().enumerate() {
             let (oldest, newest) = (time.saturating_sub(lookback), time.saturating_add(lookback));

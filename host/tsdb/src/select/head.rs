@@ -4,7 +4,7 @@ use std::sync::RwLockReadGuard;
 
 use hashbrown::HashMap;
 use model::seams::SelectError;
-use model::{LabelSet, Matcher, TimeRange, stop};
+use model::{LabelSet, LabelSetPacker, Matcher, TimeRange, stop};
 
 use super::firsts::Firsts;
 use super::{SERIES_BYTES, go_on, worked};
@@ -114,13 +114,23 @@ impl Inner {
 
     pub(super) fn labels_of(&self, ids: impl Iterator<Item = u32>) -> Result<Vec<LabelSet>, SelectError> {
         let index = self.index();
-        let labels = ids.map(|id| {
+        let mut labels = Vec::with_capacity(ids.size_hint().0);
+        let mut packer = LabelSetPacker::default();
+        let take = |packer: &mut LabelSetPacker<()>, labels: &mut Vec<LabelSet>| {
+            packer.flush(|(), set| {
+                stop::take(set.bytes() + SERIES_BYTES);
+                labels.push(set);
+            });
+        };
+        for id in ids {
             worked(pace::LABELS)?;
-            let labels = index.labels(id);
-            stop::take(labels.bytes() + SERIES_BYTES);
-            Ok(labels)
-        });
-        labels.collect()
+            packer.push_sorted((), index.label_pairs(id));
+            if packer.is_full() {
+                take(&mut packer, &mut labels);
+            }
+        }
+        take(&mut packer, &mut labels);
+        Ok(labels)
     }
 
     /// Blocks that do not open and have samples of the range, or do not even say which.
