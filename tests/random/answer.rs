@@ -28,6 +28,18 @@ impl Content {
 }
 
 impl Content {
+    /// What is asked for at one time, of an answer to a range.
+    pub(crate) fn at(&self, time: i64) -> Self {
+        let point = |points: &[(i64, f64)]| points.iter().find(|(at, _)| *at == time * 1000).copied();
+        let list = self.series.iter().filter_map(|(labels, points)| Some((labels.clone(), vec![point(points)?])));
+        Self::new("vector", list.collect())
+    }
+
+    /// All times, in milliseconds, some of them several times.
+    pub(crate) fn times(&self) -> impl Iterator<Item = i64> {
+        self.series.values().flatten().map(|(time, _)| *time)
+    }
+
     /// Whether both have the same series at the same times.
     pub(crate) fn has_the_times_of(&self, other: &Self) -> bool {
         let times = |content: &Self| -> Vec<(Labels, Vec<i64>)> {

@@ -15,6 +15,25 @@ pub(crate) enum When {
     Range { start: i64, end: i64, step: i64 },
 }
 
+impl When {
+    /// The times that are asked for.
+    pub(crate) fn steps(self) -> Vec<i64> {
+        match self {
+            Self::At(at) => vec![at],
+            Self::Range { start, end, step } => (0..).map(|number| start + number * step).take_while(|time| *time <= end).collect(),
+        }
+    }
+
+    /// The text with the times that `start()` and `end()` are: it means the same when another time is asked for.
+    pub(crate) fn with_its_times(self, text: &str) -> String {
+        let (start, end) = match self {
+            Self::At(at) => (at, at),
+            Self::Range { start, end, .. } => (start, end),
+        };
+        text.replace("start()", &start.to_string()).replace("end()", &end.to_string())
+    }
+}
+
 /// Asks a server.
 pub(crate) fn ask(connection: &mut KeepAlive, text: &str, when: When) -> Answer {
     let (_, body) = match when {

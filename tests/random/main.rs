@@ -6,6 +6,7 @@
 mod age;
 mod answer;
 mod case;
+mod contradiction;
 mod data;
 mod evaluated;
 mod generate;
@@ -22,6 +23,7 @@ use test_support::{Dataset, KeepAlive, Prometheus};
 
 use answer::{Answer, difference};
 use case::{When, ask, case};
+use contradiction::Both;
 use rng::Rng;
 use tree::Tree;
 
@@ -70,13 +72,15 @@ fn judge(sides: &Sides, connection: &mut KeepAlive, tree: &Tree, when: When) -> 
     let Some(what) = difference(&theirs, &ours_now, ordered) else {
         return Outcome::Same { refused: ours_now.is_err(), empty: ours_now.is_ok_and(|content| content.series.is_empty()) };
     };
-    if let Some(name) = age::explains(&text, &theirs, &ours_now) {
+    let mut both = Both { theirs: &mut |text, when| ask(connection, text, when), ours: &mut |text, when| ours(&sides.memory, text, when) };
+    if let Some(name) = age::explains(&mut both, tree, when, [&theirs, &ours_now]) {
         return Outcome::Age(name);
     }
     let nudged = || {
         let memories = [(&sides.nearly, tree.nudged()), (&sides.memory, tree.nudged()), (&sides.nearly, text.clone())];
         let [more, less] = &sides.roughly;
-        memories.into_iter().chain([(more, text.clone()), (less, text.clone()), (&sides.memory, tree.with_another_mean())])
+        let means = [5e-16, -5e-16].map(|by| (&sides.memory, tree.with_means_off(by)));
+        memories.into_iter().chain([(more, text.clone()), (less, text.clone()), (&sides.memory, tree.with_another_mean())]).chain(means)
     };
     let both = theirs.is_ok() && ours_now.is_ok();
     let cancelled = || difference(&rounded(&theirs), &rounded(&ours_now), ordered).is_none();
@@ -161,7 +165,12 @@ fn c13_random_expressions_are_answered_as_prometheus_does() {
                             }
                             "rounding"
                         }
-                        Outcome::Age(name) => name,
+                        Outcome::Age(name) => {
+                            if verbose {
+                                println!("{name}: {tree} {when:?}");
+                            }
+                            name
+                        }
                         Outcome::Differs(_) => "differ",
                     };
                     *tally.lock().expect("no panic").entry(name).or_default() += 1;
@@ -260,7 +269,7 @@ fn samples_are_counted_as_prometheus_counts_them() {
             wrong.push(format!("{query} range {range}: {ours:?}"));
             continue;
         };
-        let steps: Vec<(i64, u64)> = ours.samples_per_step.iter().map(|(time, seen)| (time / 1000, *seen as u64)).collect();
+        let steps: Vec<(i64, u64)> = ours.samples_per_step.iter().map(|step| (step.time / 1000, step.looked_at as u64)).collect();
         let totals = (samples["totalQueryableSamples"].as_u64(), Some(ours.stats.samples_looked_at as u64));
         if totals.0 != totals.1 || theirs != steps {
             wrong.push(format!("{query} range {range}: theirs {:?} {theirs:?}, ours {:?} {steps:?}", totals.0, totals.1));

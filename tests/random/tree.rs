@@ -79,11 +79,26 @@ impl Tree {
         parts.collect()
     }
 
+    /// The text with each mean off by a share of it: what a function that jumps, as `round`, hides from samples that are off.
+    pub(crate) fn with_means_off(&self, by: f64) -> String {
+        let text: String = self.parts.iter().map(|part| part.written(&|tree| tree.with_means_off(by))).collect();
+        if text.starts_with("avg") && self.holes().count() == 1 { format!("({text} * {:?})", 1.0 + by) } else { text }
+    }
+
+    /// The trees in the holes, in order.
+    pub(crate) fn holes(&self) -> impl Iterator<Item = &Self> {
+        self.parts.iter().filter_map(|part| if let Part::Tree(tree) = part { Some(tree) } else { None })
+    }
+
+    /// This tree and all in it.
+    pub(crate) fn all(&self) -> Vec<&Self> {
+        std::iter::once(self).chain(self.holes().flat_map(Self::all)).collect()
+    }
+
     /// Smaller trees of the same kind at this place or one below: what is inside in place of the whole, a plain one in place of a part.
     pub(crate) fn smaller(&self) -> Vec<Self> {
-        let inside = || self.parts.iter().filter_map(|part| if let Part::Tree(tree) = part { Some(tree) } else { None });
-        let mut found: Vec<Self> = inside().filter(|tree| tree.kind == self.kind).cloned().collect();
-        found.extend(inside().flat_map(inside_of).filter(|tree| tree.kind == self.kind).cloned());
+        let mut found: Vec<Self> = self.holes().filter(|tree| tree.kind == self.kind).cloned().collect();
+        found.extend(self.holes().flat_map(Self::holes).filter(|tree| tree.kind == self.kind).cloned());
         for (at, part) in self.parts.iter().enumerate() {
             let Part::Tree(tree) = part else { continue };
             let plain = match tree.kind {
@@ -102,8 +117,14 @@ impl Tree {
     }
 }
 
-fn inside_of(tree: &Tree) -> impl Iterator<Item = &Tree> {
-    tree.parts.iter().filter_map(|part| if let Part::Tree(tree) = part { Some(tree) } else { None })
+impl Part {
+    /// The text, or what is made of the tree.
+    fn written(&self, tree: &dyn Fn(&Tree) -> String) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Tree(inner) => tree(inner),
+        }
+    }
 }
 
 impl fmt::Display for Tree {
