@@ -45,7 +45,7 @@ use crate::error::EvalError;
 use crate::limits::{Budget, LABELS_WORK, Limits};
 use crate::notes::Notes;
 use crate::position::Span;
-use crate::value::{Point, QueryResult, Series, Value};
+use crate::value::{Point, QueryResult, Series, StepSamples, Value};
 
 /// Evaluates at one time.
 ///
@@ -148,10 +148,12 @@ impl<'a> Query<'a> {
     }
 
     fn result(self, value: Value) -> QueryResult {
+        self.budget.count_fresh(self.counting.fresh());
         let stats = self.budget.stats();
         let (warnings, infos) = self.notes.into_texts();
         let steps = self.steps;
-        let samples_per_step = self.counting.into_steps().into_iter().enumerate().map(|(at, seen)| (steps.at(at), seen)).collect();
+        let by_step = |(at, (looked_at, fresh))| StepSamples { time: steps.at(at), looked_at, fresh };
+        let samples_per_step = self.counting.into_steps().into_iter().enumerate().map(by_step).collect();
         QueryResult { value, warnings, infos, stats, samples_per_step }
     }
 

@@ -44,4 +44,4 @@ pub use meter::{Hold, Meter, Pool, Stats};
 pub use parse::{parse, parse_series};
 pub use signatures::functions;
 pub use text::quote;
-pub use value::{Point, QueryResult, Sample, Series, Value};
+pub use value::{Point, QueryResult, Sample, Series, StepSamples, Value};

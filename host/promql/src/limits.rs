@@ -7,14 +7,16 @@ use model::seams::SelectError;
 use model::stop::Stop;
 
 use crate::error::EvalError;
+use crate::eval::Column;
 use crate::features::Features;
+use crate::histogram::FloatHistogram;
 use crate::meter::{Meter, Stats};
 
 /// What a query may use. Each limit has an error of its own.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Samples that may be in memory at once: those read from storage and one for each series and step of every
-    /// intermediate result. Upstream's `--query.max-samples`.
+    /// intermediate result; a histogram by its size. Upstream's `--query.max-samples`.
     pub samples_max: usize,
     /// Bytes that may be in memory at once: samples, labels, what a function works with, the answer.
     pub bytes_max: usize,
@@ -100,7 +102,7 @@ thread_local! {
 }
 
 /// What a column costs beside its values: itself, in a list that grows by doubling.
-pub(crate) const COLUMN_BYTES: usize = size_of::<crate::eval::Column>() * 5 / 4;
+pub(crate) const COLUMN_BYTES: usize = size_of::<Column>() * 5 / 4;
 
 /// Keeps count of what a query uses. Any number of threads may share it.
 pub(crate) struct Budget<'a> {
@@ -205,6 +207,18 @@ impl<'a> Budget<'a> {
         }
     }
 
+    /// Adds a histogram to a charge where a sample was added for it already: it counts by its size, as upstream.
+    pub(crate) fn add_histogram(&self, charge: &mut Charge<'_>, histogram: &FloatHistogram) -> Result<(), EvalError> {
+        self.add_sized(charge, histogram.samples().saturating_sub(1), histogram.bytes())
+    }
+
+    /// Adds those of a column that was added already, as far as it has any.
+    pub(crate) fn add_histograms(&self, charge: &mut Charge<'_>, column: &Column) -> Result<(), EvalError> {
+        let Some(slots) = &column.histograms else { return Ok(()) };
+        self.add_bytes(charge, slots.len().saturating_mul(8))?;
+        slots.iter().flatten().try_for_each(|histogram| self.add_histogram(charge, histogram))
+    }
+
     /// Says that storage decoded so many samples.
     pub(crate) fn count_read(&self, samples: usize) {
         self.meter.count_read(samples);
@@ -216,11 +230,17 @@ impl<'a> Budget<'a> {
         self.meter.count_looked_at(samples);
     }
 
+    /// Says how many of them were new.
+    pub(crate) fn count_fresh(&self, samples: usize) {
+        self.meter.count_fresh(samples);
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         let now = self.meter.stats();
         Stats {
             samples_read: now.samples_read.saturating_sub(self.before.samples_read),
             samples_looked_at: now.samples_looked_at.saturating_sub(self.before.samples_looked_at),
+            samples_fresh: now.samples_fresh.saturating_sub(self.before.samples_fresh),
             ..now
         }
     }

@@ -11,6 +11,7 @@ pub struct Meter {
     bytes: Gauge,
     read: AtomicUsize,
     looked_at: AtomicUsize,
+    fresh: AtomicUsize,
     /// What it shares with others.
     pool: Option<Arc<Pool>>,
 }
@@ -104,6 +105,7 @@ impl Meter {
         Stats {
             samples_read: self.read.load(Ordering::Relaxed),
             samples_looked_at: self.looked_at.load(Ordering::Relaxed),
+            samples_fresh: self.fresh.load(Ordering::Relaxed),
             samples_peak: self.samples.peak.load(Ordering::Relaxed),
             bytes_peak: self.bytes.peak.load(Ordering::Relaxed),
         }
@@ -113,6 +115,7 @@ impl Meter {
     pub fn begin_anew(&self) {
         self.read.store(0, Ordering::Relaxed);
         self.looked_at.store(0, Ordering::Relaxed);
+        self.fresh.store(0, Ordering::Relaxed);
     }
 
     /// Counts bytes that outlive an evaluation, such as its answer until it is sent. They are counted until the hold is dropped,
@@ -153,6 +156,10 @@ impl Meter {
     pub(crate) fn count_looked_at(&self, samples: usize) {
         self.looked_at.fetch_add(samples, Ordering::Relaxed);
     }
+
+    pub(crate) fn count_fresh(&self, samples: usize) {
+        self.fresh.fetch_add(samples, Ordering::Relaxed);
+    }
 }
 
 /// Bytes that are counted until this is dropped.
@@ -185,6 +192,10 @@ pub struct Stats {
     /// Samples that its selectors looked at, those of a range vector once for each step whose window they are in: upstream's
     /// `totalQueryableSamples`.
     pub samples_looked_at: usize,
+    /// Of these, what was not looked at before: of each window what was not in the one of the step before; what stands at a fixed time
+    /// once: upstream's `samplesRead`. Known at the end of the query. Unless [`crate::Limits::per_step`] is set, what a subquery looks
+    /// at between two windows counts too.
+    pub samples_fresh: usize,
     /// Most samples that were counted against [`crate::Limits::samples_max`] at once.
     pub samples_peak: usize,
     /// Most bytes that were counted against [`crate::Limits::bytes_max`] at once.

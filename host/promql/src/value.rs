@@ -16,8 +16,19 @@ pub struct QueryResult {
     pub infos: Vec<String>,
     /// What it cost.
     pub stats: Stats,
-    /// Samples that were looked at, by the time of the step; empty unless [`crate::Limits::per_step`] asked for them.
-    pub samples_per_step: Vec<(i64, usize)>,
+    /// Samples that were looked at at each step; empty unless [`crate::Limits::per_step`] asked for them.
+    pub samples_per_step: Vec<StepSamples>,
+}
+
+/// Samples of one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepSamples {
+    /// The time of the step, Unix milliseconds.
+    pub time: TimestampMs,
+    /// See [`Stats::samples_looked_at`].
+    pub looked_at: usize,
+    /// See [`Stats::samples_fresh`].
+    pub fresh: usize,
 }
 
 /// An answer by type.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use model::{BucketSpan, Histogram, HistogramCounts, LabelSet, METRIC_NAME, ResetHint};
-use promql::{FloatHistogram, Limits, Memory, Value, instant, parse, range};
+use promql::{FloatHistogram, Limits, Memory, StepSamples, Value, instant, parse, range};
 
 const STEP: i64 = 15_000;
 
@@ -282,6 +282,17 @@ fn histograms_that_are_looked_at_count_by_their_size() {
         let expr = parse(text).expect("good");
         let limits = Limits { per_step: true, ..Limits::default() };
         let result = instant(&expr, 45_000, &memory, &limits).expect("it evaluates");
-        assert_eq!((result.stats.samples_looked_at, result.samples_per_step), (expected, vec![(45_000, expected)]), "{text}");
+        assert_eq!(
+            (result.stats.samples_looked_at, result.samples_per_step),
+            (expected, vec![StepSamples { time: 45_000, looked_at: expected, fresh: expected }]),
+            "{text}"
+        );
     }
+    // And so they count in what is held at once, here where floats count as one.
+    let peak =
+        |text: &str| instant(&parse(text).expect("good"), 45_000, &memory, &Limits::default()).expect("it evaluates").stats.samples_peak;
+    assert_eq!(peak("h"), peak("x") + 13);
+    assert!(peak("h[40s]") >= peak("x[40s]") + 3 * 13 && peak("sum_over_time(h[1m])") >= peak("sum_over_time(x[1m])") + 4 * 13);
+    let few = Limits { samples_max: peak("h") - 1, ..Limits::default() };
+    assert!(instant(&parse("h").expect("good"), 45_000, &memory, &few).is_err());
 }

@@ -134,7 +134,7 @@ impl Query<'_> {
         for group in &mixed {
             let column = self.sum_mixed(mean, input, group, span, steps)?;
             self.budget.add_column(&mut columns.charge, steps.count)?;
-            self.budget.add_bytes(&mut columns.charge, column.histogram_bytes())?;
+            self.budget.add_histograms(&mut columns.charge, &column)?;
             columns.series.push(column);
         }
         Ok(columns)

@@ -202,7 +202,7 @@ impl Query<'_> {
             self.filter_labels(joined.columns.series.iter_mut(), keep)?;
         }
         for column in &joined.columns.series {
-            self.budget.add_bytes(&mut joined.columns.charge, column.histogram_bytes())?;
+            self.budget.add_histograms(&mut joined.columns.charge, column)?;
         }
         Ok(joined.columns)
     }

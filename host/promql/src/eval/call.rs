@@ -116,7 +116,7 @@ impl Query<'_> {
                 }
                 column.labels = labels.clone();
                 self.budget.add_column(&mut columns.charge, steps.count)?;
-                self.budget.add_bytes(&mut columns.charge, column.histogram_bytes())?;
+                self.budget.add_histograms(&mut columns.charge, &column)?;
                 columns.series.push(column);
             } else {
                 self.slab.borrow_mut().take_back(column.values);

@@ -110,11 +110,6 @@ impl Column {
             *present = true;
         }
     }
-
-    /// Bytes that histograms hold.
-    pub(crate) fn histogram_bytes(&self) -> usize {
-        self.histograms.as_ref().map_or(0, |h| h.len().saturating_mul(8).saturating_add(h.iter().flatten().map(|h| h.bytes()).sum()))
-    }
 }
 
 /// An instant vector over all steps, with the memory it is charged for.

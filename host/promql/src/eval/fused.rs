@@ -160,6 +160,7 @@ impl Query<'_> {
                     values[0] = newest_at(&column, sight.until[0], sight.now[0].saturating_sub(lookback));
                     if !model::is_absent(values[0]) {
                         walked.looked_at += 1;
+                        walked.fresh += 1;
                         emit(column.series, &values)?;
                     }
                     return Ok(true);
@@ -168,6 +169,7 @@ impl Query<'_> {
                 let found = newest.pick(&column, &mut values);
                 if found > 0 {
                     walked.looked_at += found;
+                    walked.fresh += found;
                     emit(column.series, &values)?;
                 }
                 Ok(true)
@@ -200,6 +202,7 @@ impl Query<'_> {
                 budget.work(column.times.len() + steps.count)?;
                 windows_of.series(column.times, column.floats, column.gaps, &[], &[], |windows| {
                     walked.looked_at += windows.looked_at();
+                    walked.fresh += windows.fresh();
                     values.fill(model::absent());
                     if compute.each(windows, &mut values) { emit(column.series, &values) } else { Ok(()) }
                 })?;

@@ -10,6 +10,7 @@ use std::thread;
 use model::seams::{KeyedGroups, SelectedGroup};
 
 use super::Query;
+use super::seen::Seen;
 use crate::error::EvalError;
 use crate::limits::{Budget, Charge};
 
@@ -30,6 +31,8 @@ pub(super) struct Walked {
     /// Samples that were read and looked at.
     pub(super) read: usize,
     pub(super) looked_at: usize,
+    /// Of these, what was not looked at before.
+    pub(super) fresh: usize,
     /// What could not be read.
     pub(super) warnings: Vec<String>,
 }
@@ -137,7 +140,7 @@ impl Query<'_> {
             return false;
         }
         self.budget.count_read(walked.read);
-        self.count_looked_at(walked.looked_at);
+        self.count_seen(&Seen::in_all(walked.looked_at, walked.fresh));
         true
     }
 

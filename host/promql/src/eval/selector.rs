@@ -49,7 +49,7 @@ impl Query<'_> {
                 let column = Column { labels: group.labels()[series].clone(), drop_name: false, values, histograms };
                 seen.column(&column);
                 self.budget.add_column(&mut columns.charge, steps.count)?;
-                self.budget.add_bytes(&mut columns.charge, column.histogram_bytes())?;
+                self.budget.add_histograms(&mut columns.charge, &column)?;
                 columns.series.push(column);
                 Ok::<(), EvalError>(())
             };

@@ -1,10 +1,12 @@
 //! Range vectors, one series at a time: its samples, and for each step which of them are in the window.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use model::seams::ColumnRef;
 use model::{LabelSet, ResetHint, TimeRange, is_absent, is_stale};
 
+use super::seen::Within;
 use super::selector::ends;
 use super::slopes::Slopes;
 use super::totals::Decoder;
@@ -42,6 +44,8 @@ pub(crate) struct Windows<'a> {
     values: &'a [f64],
     frame: &'a Frame,
     borders: &'a [(usize, usize)],
+    /// Floats between all borders together, and those of them that were not between the ones before.
+    floats: (usize, usize),
     histograms: &'a [HistogramPoint],
     /// Of `histograms`; empty if there is none.
     histogram_borders: &'a [(usize, usize)],
@@ -65,7 +69,7 @@ pub(crate) struct Frame {
 impl<'a> Windows<'a> {
     /// Samples in all windows together, each as often as it comes into one; a histogram counts by its size.
     pub(super) fn looked_at(&self) -> usize {
-        let floats: usize = self.borders.iter().map(|(from, to)| to.saturating_sub(*from)).sum();
+        let floats = self.floats.0;
         if self.histograms.is_empty() {
             return floats;
         }
@@ -76,6 +80,20 @@ impl<'a> Windows<'a> {
         }
         let histograms = self.histogram_borders.iter().map(|(from, to)| before[*to].saturating_sub(before[*from]));
         floats + histograms.sum::<usize>()
+    }
+
+    /// Samples of a window that were not in the one before; a histogram counts by its size.
+    pub(super) fn fresh_at(&self, step: usize) -> usize {
+        let histograms = self.histograms.get(new_at(self.histogram_borders, step)).unwrap_or_default();
+        new_at(self.borders, step).len() + histograms.iter().map(|point| point.histogram.samples()).sum::<usize>()
+    }
+
+    /// The same of all windows.
+    pub(super) fn fresh(&self) -> usize {
+        if self.histograms.is_empty() {
+            return self.floats.1;
+        }
+        (0..self.borders.len()).map(|step| self.fresh_at(step)).sum()
     }
 
     /// Whether there are only floats of which nobody knows when they began to count, and nothing beyond the windows.
@@ -119,6 +137,18 @@ impl<'a> Windows<'a> {
     }
 }
 
+/// What is between the borders of a step and was not between those of the one before.
+fn new_at(borders: &[(usize, usize)], step: usize) -> Range<usize> {
+    let before = step.checked_sub(1).and_then(|step| borders.get(step)).map_or(0, |(_, to)| *to);
+    borders.get(step).map_or(0..0, |(from, to)| before.max(*from)..*to)
+}
+
+/// What is between all borders together, and what is new of it.
+fn counted(borders: &[(usize, usize)]) -> (usize, usize) {
+    let sizes = borders.iter().enumerate().map(|(step, (from, to))| (to.saturating_sub(*from), new_at(borders, step).len()));
+    sizes.fold((0, 0), |sums, size| (sums.0 + size.0, sums.1 + size.1))
+}
+
 impl Frame {
     fn beyond(&self) -> (i64, i64) {
         match self.edges {
@@ -157,7 +187,9 @@ impl Query<'_> {
                         self.budget.work(column.floats.len())?;
                         let histograms = stored_histograms(&column, totals_only);
                         let mut charge = self.budget.charge(0)?;
-                        self.budget.add_bytes(&mut charge, histograms.iter().map(|p| p.histogram.bytes()).sum())?;
+                        for point in &histograms {
+                            self.budget.add_histogram(&mut charge, &point.histogram)?;
+                        }
                         walk.series(column.times, column.floats, column.gaps, &histograms, starts, |windows| {
                             seen.windows(windows);
                             visit(&group.labels()[column.series], false, windows)
@@ -202,7 +234,9 @@ impl Query<'_> {
         };
         // Refused before anything is evaluated: each step costs memory.
         let _scratch = self.budget.charge_steps(inner.count)?;
-        let columns = self.counted_within(is_answer, || self.eval_vector(&subquery.expr, inner))?;
+        let shift = steps.start.saturating_sub(look.from(steps.start));
+        let within = Within { outer: steps, inner, shift, length: (!is_answer).then_some(length) };
+        let columns = self.counted_within(&within, || self.eval_vector(&subquery.expr, inner))?;
         let mut seen = self.seen(steps);
         let times: Vec<i64> = (0..inner.count).map(|at| inner.at(at)).collect();
         let mut walk = Walk::new(&frame);
@@ -210,7 +244,7 @@ impl Query<'_> {
             self.budget.work(column.values.len())?;
             let histograms = column_histograms(&times, column);
             walk.series(&times, &column.values, true, &histograms, &[], |windows| {
-                seen.windows(windows);
+                seen.points(windows);
                 visit(&column.labels, column.drop_name, windows)
             })?;
         }
@@ -232,10 +266,13 @@ impl Query<'_> {
         let mut charge = self.budget.charge(0)?;
         let of_labels = self.each_series(expr, self.steps, &mut |labels, drop_name, windows| {
             for window in windows.iter().filter(|w| !w.times.is_empty() || !w.histograms.is_empty()) {
-                let bytes: usize = window.histograms.iter().map(|p| p.histogram.bytes() + size_of::<HistogramPoint>()).sum();
+                let bytes = window.histograms.len().saturating_mul(size_of::<HistogramPoint>());
                 let points = window.times.len().saturating_mul(size_of::<Point>());
                 let bytes = bytes.saturating_add(points).saturating_add(2 * size_of::<Series>());
-                self.budget.add_sized(&mut charge, window.times.len(), bytes)?;
+                self.budget.add_sized(&mut charge, window.times.len().saturating_add(window.histograms.len()), bytes)?;
+                for point in window.histograms {
+                    self.budget.add_histogram(&mut charge, &point.histogram)?;
+                }
                 let extended = window.edges.map(|_| rate::extend(&window));
                 let (times, values) = extended.as_ref().map_or((window.times, window.values), |(times, values)| (times, values));
                 if times.is_empty() && window.histograms.is_empty() {
@@ -278,10 +315,23 @@ fn column_histograms(times: &[i64], column: &Column) -> Vec<HistogramPoint> {
         .collect()
 }
 
+/// Where windows begin and end in samples that several series share, how many floats are between, and what is known of the slopes.
+struct Borders {
+    all: Vec<(usize, usize)>,
+    floats: (usize, usize),
+    slopes: Slopes,
+}
+
+impl Borders {
+    fn of(all: Vec<(usize, usize)>) -> Self {
+        Self { floats: counted(&all), all, slopes: Slopes::new() }
+    }
+}
+
 /// Series of one group. Those that have a sample in each row share times and borders; the others get their own.
 pub(super) struct Walk<'f> {
     frame: &'f Frame,
-    shared: Option<(Vec<(usize, usize)>, Slopes)>,
+    shared: Option<Borders>,
     times: Vec<i64>,
     values: Vec<f64>,
 }
@@ -326,16 +376,17 @@ impl<'f> Walk<'f> {
                 values: &self.values,
                 frame,
                 borders: &borders,
+                floats: counted(&borders),
                 histograms,
                 histogram_borders,
                 starts,
                 slopes: None,
             });
         }
-        let (borders, slopes) = self.shared.get_or_insert_with(|| (frame.borders(times), Slopes::new()));
-        let slopes = Some(&*slopes);
+        let Borders { all: borders, floats, slopes } = self.shared.get_or_insert_with(|| Borders::of(frame.borders(times)));
+        let (floats, slopes) = (*floats, Some(&*slopes));
         let starts = started(times);
         let starts = (starts.as_slice(), histogram_starts.as_slice());
-        visit(&Windows { times, values, frame, borders, histograms, histogram_borders, starts, slopes })
+        visit(&Windows { times, values, frame, borders, floats, histograms, histogram_borders, starts, slopes })
     }
 }

@@ -8,7 +8,7 @@ use axum::response::Response;
 use model::TimestampMs;
 use model::seams::Select;
 use promql::ast::Expr;
-use promql::{QueryResult, Value};
+use promql::{QueryResult, StepSamples, Value};
 
 use crate::answer::Unsent;
 use crate::encode::{Writer, success};
@@ -195,8 +195,12 @@ fn tail(result: &QueryResult, timings: Option<&Timings>) -> Result<Vec<u8>, ApiE
         out.raw(r#","stats":"#);
         let mut samples = samples(result.stats);
         if !result.samples_per_step.is_empty() {
-            let seconds = |(time, seen): &(TimestampMs, usize)| serde_json::json!([*time as f64 / 1000.0, seen]);
-            samples["totalQueryableSamplesPerStep"] = result.samples_per_step.iter().map(seconds).collect();
+            let by_step = |count: fn(&StepSamples) -> usize| {
+                let pair = |step: &StepSamples| serde_json::json!([step.time as f64 / 1000.0, count(step)]);
+                result.samples_per_step.iter().map(pair).collect::<serde_json::Value>()
+            };
+            samples["totalQueryableSamplesPerStep"] = by_step(|step| step.looked_at);
+            samples["samplesReadPerStep"] = by_step(|step| step.fresh);
         }
         out.value(&serde_json::json!({"timings": timings.json(), "samples": samples}))?;
     }

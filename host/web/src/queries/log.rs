@@ -72,7 +72,7 @@ fn line(now: TimestampMs, running: &Running, timings: &Timings, stats: Stats, er
 /// What a query looked at and held, under upstream's names and, for bytes, ours.
 pub(crate) fn samples(stats: Stats) -> serde_json::Value {
     json!({
-        "totalQueryableSamples": stats.samples_looked_at, "peakSamples": stats.samples_peak, "samplesRead": stats.samples_read,
+        "totalQueryableSamples": stats.samples_looked_at, "peakSamples": stats.samples_peak, "samplesRead": stats.samples_fresh,
         "peakBytes": stats.bytes_peak,
     })
 }

@@ -290,8 +290,12 @@ async fn queries_are_counted_and_written_down() {
     let mut detailed = state.clone();
     detailed.limits.per_step_stats = true;
     detailed.queries = Queries::new(Arc::new(model::ManualClock::at(0)), 1, None);
-    let steps = ask_of(detailed, range, &[], "").await.json()["data"]["stats"]["samples"]["totalQueryableSamplesPerStep"].clone();
+    let samples = ask_of(detailed, range, &[], "").await.json()["data"]["stats"]["samples"].clone();
+    let (steps, read) = (&samples["totalQueryableSamplesPerStep"], &samples["samplesReadPerStep"]);
     assert_eq!((steps.as_array().map(Vec::len), &steps[0], &steps[20]), (Some(21), &json!([300.0, 12]), &json!([600.0, 12])));
+    // One sample each quarter of a minute, which is the step.
+    assert_eq!((read.as_array().map(Vec::len), &read[0], &read[20]), (Some(21), &json!([300.0, 12]), &json!([600.0, 3])));
+    assert_eq!((&samples["samplesRead"], &stats["samples"]["samplesRead"]), (&json!(12 + 20 * 3), &json!(12 + 20 * 3)));
     assert!(stats["samples"]["peakBytes"].as_u64().is_some_and(|bytes| bytes > 1000), "{stats}");
     assert!(stats["timings"]["execTotalTime"].as_f64().is_some_and(|time| time > 0.0), "{stats}");
     let lines: Vec<Value> =
