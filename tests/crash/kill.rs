@@ -8,25 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use test_support::{Answer, Server, Setup, Skopos, post_text};
+use test_support::{Answer, Dice, Server, Setup, Skopos, post_text};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_skopos");
 
 const TARGETS: usize = 4;
 const SERIES: usize = 60;
-
-/// Splitmix64: enough to choose moments.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-}
 
 /// Samples by series and time, as a query showed them.
 type Shown = BTreeMap<(String, i64), String>;
@@ -51,7 +38,7 @@ fn raw_samples(skopos: &Skopos) -> Option<Shown> {
 fn f1_kill9_loses_nothing_that_was_shown() {
     let kills: u32 = std::env::var("SKOPOS_KILLS").ok().and_then(|t| t.parse().ok()).unwrap_or(50);
     let seed = test_support::seed("kills");
-    let mut random = Random(seed);
+    let mut dice = Dice(seed);
 
     let targets: Vec<Server> = (0..TARGETS)
         .map(|_| {
@@ -79,13 +66,13 @@ fn f1_kill9_loses_nothing_that_was_shown() {
     let (mut restart_slowest, mut samples_most) = (Duration::ZERO, 0);
     for kill in 1..=kills {
         // Load for a random while, queries in between; the kill comes at any moment after the last of them.
-        let until = Instant::now() + Duration::from_millis(150 + random.below(500));
+        let until = Instant::now() + Duration::from_millis(150 + dice.below(500));
         let mut shown = None;
         while Instant::now() < until || shown.as_ref().is_none_or(Shown::is_empty) {
             shown = raw_samples(&skopos).or(shown);
         }
         // Deleting makes a block of the head; the blocks are then written anew. Neither need come to its end.
-        if random.below(2) == 0 {
+        if dice.below(2) == 0 {
             let urls =
                 ["delete_series?match%5B%5D=doomed", "clean_tombstones"].map(|call| skopos.url(&format!("/api/v1/admin/tsdb/{call}")));
             let calls = calls.clone();
@@ -96,7 +83,7 @@ fn f1_kill9_loses_nothing_that_was_shown() {
                 }
             });
         }
-        std::thread::sleep(Duration::from_micros(random.below(100_000)));
+        std::thread::sleep(Duration::from_micros(dice.below(100_000)));
         let begun = Instant::now();
         skopos.kill_and_restart();
         restart_slowest = restart_slowest.max(begun.elapsed());

@@ -14,8 +14,6 @@ mod contradiction;
 mod data;
 #[path = "../random/generate.rs"]
 mod generate;
-#[path = "../random/rng.rs"]
-mod rng;
 #[path = "../conformance/slots.rs"]
 mod slots;
 #[path = "../random/tree.rs"]

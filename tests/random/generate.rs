@@ -3,8 +3,9 @@
 //! All times are whole seconds, but ranges of subqueries, which end in half a second: so nothing ever lies on the left border of a
 //! window, where versions 2 and 3 differ.
 
+use test_support::Dice;
+
 use crate::data::{BEGIN, SPAN};
-use crate::rng::Rng;
 use crate::tree::{Kind, Tree};
 
 /// Names with a label that tells their series of one place apart.
@@ -194,7 +195,7 @@ const ODD: [&str; 76] = [
 ];
 
 /// A generator with its seed.
-pub(crate) struct Generator<'r>(pub(crate) &'r mut Rng);
+pub(crate) struct Generator<'r>(pub(crate) &'r mut Dice);
 
 fn vector(pattern: &str, holes: impl IntoIterator<Item = Tree>) -> Tree {
     Tree::new(Kind::Vector, pattern, holes)

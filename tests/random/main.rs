@@ -10,7 +10,6 @@ mod contradiction;
 mod data;
 mod evaluated;
 mod generate;
-mod rng;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -19,12 +18,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::LabelSet;
 use promql::{Limits, Memory};
-use test_support::{Dataset, KeepAlive, Prometheus};
+use test_support::{Dataset, Dice, KeepAlive, Prometheus};
 
 use answer::{Answer, difference};
 use case::{When, ask, case};
 use contradiction::Both;
-use rng::Rng;
 use tree::Tree;
 
 /// The peer and what we evaluate over.
@@ -132,7 +130,7 @@ fn c13_random_expressions_are_answered_as_prometheus_does() {
     let address = prometheus.url("").trim_start_matches("http://").to_owned();
     let data = data::dataset();
     data.write_to(&address);
-    let mut noise = Rng::new(1);
+    let mut noise = Dice(1);
     let mut off = |value: f64, by: f64| if model::is_stale(value) { value } else { value * (1.0 + (noise.below(15) as f64 + 5.0) * by) };
     let nearly = memory(&data, |value| off(value, 2e-16));
     let roughly = [2e-15, -2e-15].map(|by| memory(&data, |value| off(value, by)));

@@ -13,30 +13,7 @@ use common::{client, listen, read_head};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_client::{Client, HttpError, Request};
-
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn of<'a>(&mut self, texts: &[&'a str]) -> &'a str {
-        texts[self.below(texts.len())]
-    }
-}
+use test_support::Dice;
 
 /// What a server does with one request.
 struct Script {
@@ -53,60 +30,60 @@ fn gzip(body: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory takes all")
 }
 
-fn chunked(random: &mut Random, body: &[u8]) -> Vec<u8> {
+fn chunked(dice: &mut Dice, body: &[u8]) -> Vec<u8> {
     let (mut out, mut at) = (Vec::new(), 0);
     while at < body.len() {
-        let most = [7, 100, 5000, 100_000][random.below(4)];
-        let length = (1 + random.below(most)).min(body.len() - at);
-        let extension = random.of(&["", "", "", ";a=b", " ", "; \"x\""]);
-        let size = if random.one_in(3) { format!("{length:X}") } else { format!("00{length:x}") };
+        let most = [7, 100, 5000, 100_000][dice.below(4)];
+        let length = (1 + dice.below(most)).min(body.len() - at);
+        let extension = dice.pick(&["", "", "", ";a=b", " ", "; \"x\""]);
+        let size = if dice.one_in(3) { format!("{length:X}") } else { format!("00{length:x}") };
         out.extend_from_slice(format!("{size}{extension}\r\n").as_bytes());
         out.extend_from_slice(&body[at..at + length]);
         out.extend_from_slice(b"\r\n");
         at += length;
     }
     out.extend_from_slice(
-        random.of(&["0\r\n\r\n", "0\r\n\r\n", "000;x\r\n\r\n", "0\r\nA: b\r\n\r\n", "0\r\nA: b\r\nC: d\r\n\r\n"]).as_bytes(),
+        dice.pick(&["0\r\n\r\n", "0\r\n\r\n", "000;x\r\n\r\n", "0\r\nA: b\r\n\r\n", "0\r\nA: b\r\nC: d\r\n\r\n"]).as_bytes(),
     );
     out
 }
 
-fn script(random: &mut Random) -> Script {
-    let most = [0, 1, 300, 5000, 300_000][random.below(5)];
-    let mut body: Vec<u8> = (0..random.below(most + 1)).map(|n| b'a' + (n % 23) as u8).collect();
+fn script(dice: &mut Dice) -> Script {
+    let most = [0, 1, 300, 5000, 300_000][dice.below(5)];
+    let mut body: Vec<u8> = (0..dice.below(most + 1)).map(|n| b'a' + (n % 23) as u8).collect();
     let mut keeps = true;
-    let version = if random.one_in(8) { "1.0" } else { "1.1" };
+    let version = if dice.one_in(8) { "1.0" } else { "1.1" };
     let status =
-        random.of(&["200 OK", "200 OK", "200 OK", "200", "404 Not Found", "500 x", "204 No Content", "304 y", "302 Found", "999 z"]);
+        dice.pick(&["200 OK", "200 OK", "200 OK", "200", "404 Not Found", "500 x", "204 No Content", "304 y", "302 Found", "999 z"]);
     let mut head = String::new();
-    for _ in 0..random.below(8).saturating_sub(6) {
-        head.push_str(random.of(&["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"]));
+    for _ in 0..dice.below::<usize>(8).saturating_sub(6) {
+        head.push_str(dice.pick(&["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"]));
     }
     head.push_str(&format!("HTTP/{version} {status}\r\n"));
-    for _ in 0..random.below(4) {
+    for _ in 0..dice.below(4) {
         let (name, value) =
-            (random.of(&["X-A", "x-b", "Content-Type", "Server"]), random.of(&["", "a", "text/plain; q=1", "  b ", "\u{e9}"]));
-        head.push_str(&format!("{name}:{}{value}\r\n", random.of(&["", " ", "\t "])));
+            (dice.pick(&["X-A", "x-b", "Content-Type", "Server"]), dice.pick(&["", "a", "text/plain; q=1", "  b ", "\u{e9}"]));
+        head.push_str(&format!("{name}:{}{value}\r\n", dice.pick(&["", " ", "\t "])));
     }
-    if random.one_in(3) {
-        let encoding = random.of(&["gzip", "gzip", "x-gzip", "identity", "br", " GZIP "]);
-        if encoding.to_lowercase().contains("gzip") && !random.one_in(6) {
+    if dice.one_in(3) {
+        let encoding = dice.pick(&["gzip", "gzip", "x-gzip", "identity", "br", " GZIP "]);
+        if encoding.to_lowercase().contains("gzip") && !dice.one_in(6) {
             body = gzip(&body);
         }
         head.push_str(&format!("Content-Encoding: {encoding}\r\n"));
     }
-    match random.below(6) {
+    match dice.below(6) {
         0 | 1 => head.push_str(&format!("Content-Length: {}\r\n", body.len())),
         2 | 3 => {
             head.push_str("Transfer-Encoding: chunked\r\n");
-            body = chunked(random, &body);
+            body = chunked(dice, &body);
             keeps &= version == "1.1";
         }
         4 => keeps = false,
         _ => {
             keeps = false;
             let n = body.len();
-            head.push_str(&match random.below(8) {
+            head.push_str(&match dice.below(8) {
                 0 => format!("Content-Length: {n}\r\nContent-Length: {n}\r\n"),
                 1 => format!("Content-Length: {n}, {n}\r\n"),
                 2 => format!("Content-Length: {n}\r\nContent-Length: {}\r\n", n + 1),
@@ -118,7 +95,7 @@ fn script(random: &mut Random) -> Script {
             });
         }
     }
-    match random.below(8) {
+    match dice.below(8) {
         0 => {
             head.push_str("Connection: close\r\n");
             keeps = false;
@@ -130,27 +107,27 @@ fn script(random: &mut Random) -> Script {
     let mut bytes = head.into_bytes();
     let head_length = bytes.len();
     bytes.extend_from_slice(&body);
-    match random.below(12) {
+    match dice.below(12) {
         0 => {
-            bytes.truncate(random.below(bytes.len()));
+            bytes.truncate(dice.below(bytes.len()));
             keeps = false;
         }
         1 => {
-            let end = if random.one_in(2) { head_length } else { bytes.len() };
-            let at = random.below(end);
-            bytes[at] = (random.next() & 0xff) as u8;
+            let end = if dice.one_in(2) { head_length } else { bytes.len() };
+            let at = dice.below(end);
+            bytes[at] = (dice.next() & 0xff) as u8;
             keeps = false;
         }
         2 => {
-            bytes.extend_from_slice(random.of(&["x", "\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"]).as_bytes());
+            bytes.extend_from_slice(dice.pick(&["x", "\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"]).as_bytes());
         }
         _ => {}
     }
     let mut pieces = Vec::new();
     let mut left = bytes.len();
     while left > 0 && pieces.len() < 12 {
-        let most = [3, 50, 4096, 70_000, left][random.below(5)];
-        let piece = (1 + random.below(most)).min(left);
+        let most = [3, 50, 4096, 70_000, left][dice.below(5)];
+        let piece = (1 + dice.below(most)).min(left);
         pieces.push(piece);
         left -= piece;
     }
@@ -248,14 +225,14 @@ async fn a17_both_readers_answer_the_same() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let seed = test_support::seed("two readers");
     let cases = number("SKOPOS_CASES").unwrap_or(600) as usize;
-    let mut random = Random(seed);
-    let scripts: Arc<Vec<Script>> = Arc::new((0..cases).map(|_| script(&mut random)).collect());
+    let mut dice = Dice(seed);
+    let scripts: Arc<Vec<Script>> = Arc::new((0..cases).map(|_| script(&mut dice)).collect());
     let (ours_to, theirs_to) = (Player::new(Arc::clone(&scripts)), Player::new(Arc::clone(&scripts)));
     let (ours, theirs) = (client("{}"), client("{}").through_hyper());
     let mut refused = 0;
     for at in 0..cases {
-        let limit = [1 << 20, 1 << 20, 1000][random.below(3)];
-        let truncate = random.one_in(2);
+        let limit = [1 << 20, 1 << 20, 1000][dice.below(3)];
+        let truncate = dice.one_in(2);
         let expected = ask(&theirs, theirs_to.address, at, limit, truncate).await;
         let found = ask(&ours, ours_to.address, at, limit, truncate).await;
         theirs_to.has_played(at).await;

@@ -5,83 +5,63 @@ use std::sync::Arc;
 
 use model::{BucketSpan, Histogram, HistogramCounts, LabelSet, METRIC_NAME, ResetHint};
 use promql::{FloatHistogram, Limits, Memory, StepSamples, Value, instant, parse, range};
+use test_support::Dice;
 
 const STEP: i64 = 15_000;
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len() as u64) as usize]
-    }
-}
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-fn random(test: &str) -> (Random, u64) {
+fn dice(test: &str) -> (Dice, u64) {
     let seed = test_support::seed(test);
-    (Random(seed), number("SKOPOS_CASES").unwrap_or(150))
+    (Dice(seed), number("SKOPOS_CASES").unwrap_or(150))
 }
 
 /// Spans and counts of some buckets.
-fn side(random: &mut Random, custom: bool) -> (Vec<BucketSpan>, Vec<f64>) {
+fn side(dice: &mut Dice, custom: bool) -> (Vec<BucketSpan>, Vec<f64>) {
     let (mut spans, mut counts) = (Vec::new(), Vec::new());
-    for at in 0..random.below(4) {
-        let offset = if at == 0 && !custom { random.below(12) as i32 - 6 } else { random.below(2) as i32 };
-        let length = 1 + random.below(3) as u32;
+    for at in 0..dice.below(4) {
+        let offset = if at == 0 && !custom { dice.below(12) - 6 } else { dice.below(2) };
+        let length = 1 + dice.below(3) as u32;
         if custom && spans.iter().map(|s: &BucketSpan| s.offset + s.length as i32).sum::<i32>() + offset + length as i32 > 5 {
             break;
         }
         spans.push(BucketSpan { offset, length });
-        counts.extend((0..length).map(|_| random.below(20) as f64));
+        counts.extend((0..length).map(|_| dice.below(20) as f64));
     }
     (spans, counts)
 }
 
-fn histogram(random: &mut Random, custom: bool, thresholds: &[f64]) -> Histogram {
-    let (positive_spans, positive) = side(random, custom);
-    let (negative_spans, negative) = if custom { Default::default() } else { side(random, false) };
-    let zero = if custom { 0.0 } else { random.below(5) as f64 };
+fn histogram(dice: &mut Dice, custom: bool, thresholds: &[f64]) -> Histogram {
+    let (positive_spans, positive) = side(dice, custom);
+    let (negative_spans, negative) = if custom { Default::default() } else { side(dice, false) };
+    let zero = if custom { 0.0 } else { dice.below(5) as f64 };
     let all: f64 = positive.iter().chain(&negative).sum();
     Histogram {
-        schema: if custom { model::CUSTOM_BUCKETS_SCHEMA } else { random.pick(&[-1, 0, 1, 3]) },
-        zero_threshold: if custom { 0.0 } else { random.pick(thresholds) },
-        sum: random.below(1000) as f64 / 4.0,
+        schema: if custom { model::CUSTOM_BUCKETS_SCHEMA } else { dice.pick(&[-1, 0, 1, 3]) },
+        zero_threshold: if custom { 0.0 } else { dice.pick(thresholds) },
+        sum: dice.below(1000) as f64 / 4.0,
         counts: HistogramCounts::Float { count: zero + all, zero, positive, negative },
         positive_spans,
         negative_spans,
-        custom_bounds: if custom { random.pick(&[&[1.0, 2.0, 5.0, 8.0][..], &[-1.0, 1.0, 5.0, 9.0]]).to_vec() } else { Vec::new() },
-        reset_hint: random.pick(&[ResetHint::Unknown, ResetHint::Unknown, ResetHint::Gauge, ResetHint::NoReset]),
+        custom_bounds: if custom { dice.pick(&[&[1.0, 2.0, 5.0, 8.0][..], &[-1.0, 1.0, 5.0, 9.0]]).to_vec() } else { Vec::new() },
+        reset_hint: dice.pick(&[ResetHint::Unknown, ResetHint::Unknown, ResetHint::Gauge, ResetHint::NoReset]),
     }
 }
 
 /// Some series of floats, histograms, gaps and ends.
-fn store(random: &mut Random, custom: bool) -> Memory {
+fn store(dice: &mut Dice, custom: bool) -> Memory {
     let memory = Memory::new();
     for at in 0..4 {
         let labels = LabelSet::from_pairs([(METRIC_NAME, "h"), ("at", ["a", "b", "c", "d"][at]), ("half", ["x", "y"][at % 2])]);
         for row in 0..40 {
             let time = row * STEP;
-            match random.below(12) {
-                0 => memory.add(&labels, time, random.below(50) as f64),
+            match dice.below(12) {
+                0 => memory.add(&labels, time, dice.below(50) as f64),
                 1 => {}
                 2 => memory.add(&labels, time, model::stale()),
-                _ => memory.load_histograms(&labels, [(time, Arc::new(histogram(random, custom, &[0.0, 0.001, 0.5, 3.0])))]),
+                _ => memory.load_histograms(&labels, [(time, Arc::new(histogram(dice, custom, &[0.0, 0.001, 0.5, 3.0])))]),
             }
         }
     }
@@ -161,14 +141,14 @@ fn at_time(value: Value, time: i64) -> Vec<String> {
 
 #[test]
 fn a_range_is_its_instants() {
-    let (mut random, cases) = random("a_range_is_its_instants");
+    let (mut dice, cases) = dice("a_range_is_its_instants");
     let mut compared = 0;
     for case in 0..cases / 5 {
-        let memory = store(&mut random, case % 3 == 0);
+        let memory = store(&mut dice, case % 3 == 0);
         for text in QUERIES {
             let limits = Limits { features: promql::Features::ALL, delayed_name_removal: case % 2 == 0, ..Limits::default() };
             let expr = parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
-            let (start, step) = (random.below(600_000) as i64, 1 + random.below(70_000) as i64);
+            let (start, step) = (dice.below(600_000) as i64, 1 + dice.below(70_000) as i64);
             let end = start + step * 5;
             let whole = range(&expr, start, end, step, &memory, &limits);
             for at in 0..=5 {
@@ -191,10 +171,10 @@ fn a_range_is_its_instants() {
 
 #[test]
 fn what_is_cut_is_what_was_there() {
-    let (mut random, cases) = random("what_is_cut_is_what_was_there");
+    let (mut dice, cases) = dice("what_is_cut_is_what_was_there");
     for case in 0..cases {
         // Below all other buckets, as any client has it.
-        let h = histogram(&mut random, false, &[0.0, 1e-9]);
+        let h = histogram(&mut dice, false, &[0.0, 1e-9]);
         let memory = Memory::new();
         let labels = LabelSet::from_pairs([(METRIC_NAME, "h")]);
         memory.load_histograms(&labels, [(0, Arc::new(h.clone()))]);
@@ -205,7 +185,7 @@ fn what_is_cut_is_what_was_there() {
         };
         let all = ask("histogram_count(h)");
         let close = |a: f64, b: f64| (a - b).abs() <= 1e-9 * (1.0 + a.abs());
-        let cut = random.below(2000) as f64 / 100.0 - 10.0;
+        let cut = dice.below(2000) as f64 / 100.0 - 10.0;
         let parts = ask(&format!("histogram_count(h </ {cut})")) + ask(&format!("histogram_count(h >/ {cut})"));
         assert!(close(parts, all), "case {case}: {parts} of {all} at {cut}: {h:?}");
         if all > 0.0 {

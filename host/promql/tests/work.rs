@@ -8,6 +8,7 @@ use std::time::Instant;
 use model::seams::{GroupSamples, Select, SelectError, SelectRequest, SelectedGroup};
 use model::{LabelSet, Matcher, TimeRange};
 use promql::{EvalError, Limits, Memory, QueryResult, Value};
+use test_support::Dice;
 
 /// A store whose series are in one group for each host, that counts how often it is asked.
 #[derive(Default)]
@@ -72,33 +73,19 @@ impl Select for Hosts {
     }
 }
 
-/// A generator of numbers that is good enough to make data.
-struct Random(u64);
-
-impl Random {
-    fn new() -> Self {
-        Self(test_support::seed("work"))
-    }
-
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % below
-    }
-}
-
 const STEP: i64 = 15_000;
 const SAMPLES: i64 = 60;
 
-fn hosts(random: &mut Random, with_histograms: bool) -> Hosts {
+fn hosts(dice: &mut Dice, with_histograms: bool) -> Hosts {
     let hosts = Hosts::default();
-    for host in 0..20 + random.next(20) {
-        for series in 0..1 + random.next(12) {
-            let name = if random.next(4) == 0 { "m_total" } else { "n_total" };
+    for host in 0..20 + dice.below(20) {
+        for series in 0..1 + dice.below(12) {
+            let name = if dice.below(4) == 0 { "m_total" } else { "n_total" };
             let pairs = [("__name__", name.to_owned()), ("host", format!("h{host}")), ("cpu", series.to_string())];
-            let labels = LabelSet::from_pairs(pairs.into_iter().chain([("mode", random.next(3).to_string())]));
-            let mut value = random.next(1000) as f64 / 7.0;
+            let labels = LabelSet::from_pairs(pairs.into_iter().chain([("mode", dice.below(3).to_string())]));
+            let mut value = dice.below(1000) as f64 / 7.0;
             for at in 0..SAMPLES {
-                match random.next(40) {
+                match dice.below(40) {
                     0 => continue,
                     1 => value = 0.0,
                     2 => {
@@ -154,9 +141,9 @@ const AGGREGATIONS: [&str; 12] = [
 
 #[test]
 fn threads_change_no_bit_of_an_answer() {
-    let mut random = Random::new();
+    let mut dice = Dice(test_support::seed("work"));
     for round in 0..6 {
-        let hosts = hosts(&mut random, round % 3 == 2);
+        let hosts = hosts(&mut dice, round % 3 == 2);
         for text in AGGREGATIONS {
             let expr = promql::parse(text).expect("an expression");
             let ask = |threads: usize| {
@@ -179,7 +166,7 @@ fn threads_change_no_bit_of_an_answer() {
 
 #[test]
 fn threads_keep_limits_and_stop() {
-    let hosts = hosts(&mut Random::new(), false);
+    let hosts = hosts(&mut Dice(test_support::seed("work")), false);
     let expr = promql::parse("sum by (cpu, host) (rate(n_total[2m]))").expect("an expression");
     let ask = |limits: &Limits| promql::range(&expr, 0, SAMPLES * STEP, 1000, &hosts, limits).map(|result| bits(&result));
     let many = Limits { threads: 4, share_from: 0, ..Limits::default() };
@@ -224,9 +211,9 @@ const REPEATED: [(&str, usize); 12] = [
 
 #[test]
 fn equal_selectors_are_asked_for_and_read_once() {
-    let mut random = Random::new();
+    let mut dice = Dice(test_support::seed("work"));
     for with_histograms in [false, true] {
-        let hosts = hosts(&mut random, with_histograms);
+        let hosts = hosts(&mut dice, with_histograms);
         for (text, selects) in REPEATED {
             let expr = promql::parse(text).expect("an expression");
             let ask = |limits: &Limits| {
@@ -277,7 +264,7 @@ fn equal_selectors_are_asked_for_and_read_once() {
         }
     }
     // Each group of the first is read once, too.
-    let hosts = hosts(&mut random, false);
+    let hosts = hosts(&mut dice, false);
     let reads = |text: &str| {
         hosts.reads.store(0, Ordering::Relaxed);
         let expr = promql::parse(text).expect("an expression");

@@ -1,18 +1,14 @@
 //! The door to Prometheus' data: what is written is what Debian's promtool reads, what promtool writes is what is read, and
 //! damaged files are refused with file and byte.
 
-#[path = "support/dice.rs"]
-mod dice;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use dice::Dice;
 use model::{BucketSpan, CUSTOM_BUCKETS_SCHEMA, HISTOGRAM_BITS, Histogram, HistogramCounts, LabelSet, ResetHint, STALE_BITS, TimeRange};
-use test_support::{TempFolder, conformance, find_program};
+use test_support::{Dice, TempFolder, conformance, find_program};
 use tsdb::backfill::{Samples, SeriesSource};
 use tsdb::prometheus::{Block, BlockExport, Directory};
 

@@ -1,41 +1,29 @@
 //! Good messages with bytes changed at random: nothing breaks, and no column comes twice in a row.
 
 use model::Clock;
+use test_support::Dice;
 
 use crate::support::{NOW, Server, V2Writer, bytes, double, labels_v1, number, set, v1, v2, varint, zigzag};
 
-/// Splitmix64.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % bound as u64) as usize
-    }
-}
-
 /// Bytes flipped, copied, cut out and cut off.
-fn mutate(random: &mut Random, message: &[u8]) -> Vec<u8> {
+fn mutate(dice: &mut Dice, message: &[u8]) -> Vec<u8> {
     let mut changed = message.to_vec();
-    for _ in 0..=random.below(4) {
+    for _ in 0..=dice.below(4) {
         if changed.is_empty() {
             break;
         }
-        let (at, len) = (random.below(changed.len()), random.below(40));
+        let (at, len) = (dice.below(changed.len()), dice.below(40));
         let end = (at + len).min(changed.len());
-        match random.below(5) {
-            0 => changed[at] ^= 1 << random.below(8),
-            1 => changed[at] = random.below(256) as u8,
+        match dice.below(5) {
+            0 => changed[at] ^= 1 << dice.below(8),
+            1 => changed[at] = dice.below(256) as u8,
             2 => {
                 let piece = changed[at..end].to_vec();
-                let to = random.below(changed.len());
+                let to = dice.below(changed.len());
                 changed.splice(to..to, piece);
             }
             3 => drop(changed.drain(at..end)),
-            _ => changed.truncate(changed.len() - random.below(10.min(changed.len()))),
+            _ => changed.truncate(changed.len() - dice.below(10.min(changed.len()))),
         }
     }
     changed
@@ -88,20 +76,20 @@ fn seeds() -> [Vec<u8>; 2] {
 fn changed_messages_break_nothing() {
     let seed = test_support::seed("changed messages");
     let turns: u64 = std::env::var("SKOPOS_TURNS").ok().and_then(|text| text.parse().ok()).unwrap_or(3000);
-    let mut random = Random(seed);
+    let mut dice = Dice(seed);
     let (seeds, otlp) = (seeds(), crate::otlp::seed());
     for _ in 0..turns {
-        remote::fuzzing::v1(&mutate(&mut random, &seeds[0]));
-        remote::fuzzing::v2(&mutate(&mut random, &seeds[1]));
-        remote::fuzzing::otlp(&mutate(&mut random, &otlp));
+        remote::fuzzing::v1(&mutate(&mut dice, &seeds[0]));
+        remote::fuzzing::v2(&mutate(&mut dice, &seeds[1]));
+        remote::fuzzing::otlp(&mutate(&mut dice, &otlp));
     }
     // Against real storage, where what one request leaves behind meets the next.
     let server = Server::new();
     for turn in 0..turns / 3 {
-        let answers = [server.v1(&mutate(&mut random, &seeds[0])), server.v2(&mutate(&mut random, &seeds[1]))];
+        let answers = [server.v1(&mutate(&mut dice, &seeds[0])), server.v2(&mutate(&mut dice, &seeds[1]))];
         assert!(answers.iter().all(|answer| matches!(answer.status, 204 | 400)), "turn {turn}: {answers:?}");
         let request = remote::Request { content_type: Some(crate::support::V1), ..Default::default() };
-        let answer = server.receiver.write_otlp(&request, &mutate(&mut random, &otlp));
+        let answer = server.receiver.write_otlp(&request, &mutate(&mut dice, &otlp));
         assert!(matches!(answer.status, 200 | 400), "turn {turn}: {answer:?}");
         if turn % 50 == 0 {
             server.clock.set(NOW + turn as i64 * 100_000);

@@ -1,6 +1,7 @@
 //! Senders whose connections run apart, and samples that come late, twice, or after a restart.
 
-use crate::hostile::Random;
+use test_support::Dice;
+
 use crate::support::{NOW, Server, Stored, bytes, double, labels_v1, number, set, v1, v2};
 
 fn name(n: usize, instance: &str) -> String {
@@ -86,7 +87,7 @@ fn a_connection_that_is_behind_by_several_times_in_one_request_loses_nothing_ove
 #[test]
 fn many_connections_each_behind_by_chance_lose_nothing_across_kills() {
     let seed = test_support::seed("connections behind by chance") | 1;
-    let mut random = Random(seed);
+    let mut dice = Dice(seed);
     const CONNECTIONS: usize = 60;
     const SERIES: usize = 2;
     let rounds: i64 = std::env::var("SKOPOS_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(40);
@@ -101,12 +102,12 @@ fn many_connections_each_behind_by_chance_lose_nothing_across_kills() {
         let mut unanswered: Vec<Option<(i64, i64)>> = vec![None; CONNECTIONS];
         let (mut requests, mut kills, mut groups_max) = (0, 0, 0);
         // Each has its own pace, so that they end up far apart.
-        let pace: Vec<usize> = (0..CONNECTIONS).map(|_| 1 + random.below(12)).collect();
+        let pace: Vec<usize> = (0..CONNECTIONS).map(|_| 1 + dice.below(12)).collect();
         while sent.iter().any(|sent| *sent < rounds) {
-            let connection = random.below(CONNECTIONS);
+            let connection = dice.below(CONNECTIONS);
             let (from, to) = match unanswered[connection].take() {
                 Some(again) => again,
-                None => (sent[connection], (sent[connection] + 1 + random.below(pace[connection]) as i64).min(rounds)),
+                None => (sent[connection], (sent[connection] + 1 + dice.below(pace[connection]) as i64).min(rounds)),
             };
             let names: Vec<String> = (0..SERIES).map(|n| label(connection, n)).collect();
             let samples: Vec<(i64, f64)> = (from..to).map(|round| (time(round), (round * 7 + connection as i64) as f64)).collect();
@@ -117,7 +118,7 @@ fn many_connections_each_behind_by_chance_lose_nothing_across_kills() {
             requests += 1;
             sent[connection] = sent[connection].max(to);
             groups_max = groups_max.max(server.receiver.stats().senders[0].groups);
-            if random.below(100) == 0 {
+            if dice.below(100) == 0 {
                 kills += 1;
                 // Its answer was lost too.
                 unanswered[connection] = Some((from, to));

@@ -3,28 +3,12 @@
 use std::collections::HashMap;
 
 use model::{ABSENT_BITS, LabelSet, METRIC_NAME, STALE_BITS};
+use test_support::Dice;
 
 use super::{Group, START, parse_line};
 
 const ROWS: i64 = 1440;
 const INTERVAL_MS: i64 = 60_000;
-
-/// splitmix64 (Steele, Lea and Flood, 2014).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
 
 /// What a series does.
 enum Course {

@@ -17,6 +17,7 @@ use model::seams::{
     Append, AppendError, AppendReport, ColumnId, ColumnSamples, GroupAppend, GroupSamples, Row, Select, SelectRequest, SelectedGroup,
 };
 use model::{Histogram, LabelSet, ManualClock, MatchOp, Matcher, TimeRange, TimestampMs, is_absent};
+pub(crate) use test_support::Dice;
 use tsdb::disk::{Disk, SimDisk};
 use tsdb::{Db, OpenError, Options, RecoveryReport};
 
@@ -163,36 +164,6 @@ pub(crate) fn stored(expected: &[(&str, &[(TimestampMs, f64)])]) -> Stored {
 
 pub(crate) fn matcher(name: &str, op: MatchOp, value: &str) -> Matcher {
     Matcher::new(name, op, value).expect("a good pattern")
-}
-
-/// splitmix64, so that a printed seed is enough to see a run again.
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    /// A value of the kinds that metrics have, and some that they should not.
-    pub(crate) fn value(&mut self) -> f64 {
-        match self.below(10) {
-            0 => f64::from_bits(self.next()),
-            1 => f64::NAN,
-            2 => -0.0,
-            3 => f64::INFINITY,
-            4 => self.below(1000) as f64 / 100.0,
-            5 => f64::MIN_POSITIVE / self.below(100) as f64,
-            _ => self.below(10_000) as f64,
-        }
-    }
 }
 
 /// The seeds to run: `SKOPOS_SEED` alone, or `SKOPOS_SEEDS` of them, or so many.

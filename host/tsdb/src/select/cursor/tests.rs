@@ -5,6 +5,7 @@ use std::path::Path;
 
 use model::seams::{Append, ColumnId, GroupAppend, Row, Select};
 use model::{Clock, ManualClock, MatchOp};
+use test_support::Dice;
 
 use super::*;
 use crate::disk::SimDisk;
@@ -12,19 +13,6 @@ use crate::{Db, Options};
 
 const NOW: i64 = 1_800_000_000_000;
 const MINUTE: i64 = 60_000;
-
-/// splitmix64.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % end as u64) as usize
-    }
-}
 
 /// A group's writer with its columns.
 type Writer = (Box<dyn GroupAppend>, BTreeMap<LabelSet, ColumnId>);

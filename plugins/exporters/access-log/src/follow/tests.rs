@@ -2,6 +2,7 @@
 
 use skopos_sdk::exporter::{Exposition, MetricFamily, Samples};
 use skopos_sdk::fake::Host;
+use test_support::Dice;
 
 use super::Budget;
 use crate::collect::collect_within;
@@ -364,22 +365,16 @@ fn a_log_that_cannot_be_read_says_so_and_keeps_its_counters() {
 fn whatever_happens_in_whatever_order() {
     let (mut runs, mut rotations) = (0, 0);
     for seed in 1..400_u64 {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let mut next = |below: u64| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state % below
-        };
+        let mut dice = Dice(seed);
         let mut world = World::new();
-        let kind = next(2);
+        let kind = dice.below(2);
         // What was rotated before the first scrape is not counted.
         world.counts_all();
         // Six rotated files are kept: more rotations than that between two scrapes lose lines, as they should.
         let mut unseen = 0;
         for _ in 0..60 {
-            match next(10) {
-                0..=4 => world.write(next(40)),
+            match dice.below(10) {
+                0..=4 => world.write(dice.below(40)),
                 5 if unseen < 4 => {
                     (if kind == 0 { rename } else { copytruncate })(&world);
                     unseen += 1;
