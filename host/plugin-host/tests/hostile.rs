@@ -62,7 +62,7 @@ async fn g1_the_deadline_is_the_scrapes_if_that_is_shorter() {
     let begun = Instant::now();
     let error = host.metric_source("spin", "").expect("it loads").collect("", false, 200).await.expect_err("it never ends");
     assert!(error.to_string().contains("200ms"), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(5), "not the five minutes of its own limit");
+    assert!(begun.elapsed() < Duration::from_secs(60), "not the five minutes of its own limit");
 }
 
 #[tokio::test]
@@ -71,9 +71,15 @@ async fn g1_a_loop_before_the_first_call_keeps_the_plugin_from_loading() {
     let host = with_start(&dir, "spin_at_start", "(loop (br 0))");
     let error = host.metric_source("spin_at_start", "").err().expect("it does not load");
     assert!(error.to_string().contains("ran for more than its limit"), "{error}");
-    let begun = Instant::now();
-    assert!(host.metric_source("spin_at_start", "").is_err());
-    assert!(begun.elapsed() < Duration::from_millis(500), "it is not tried again");
+    // A try takes its limit of a second each time; a refusal may take as long now and then, where others want the processor.
+    let refused = (0..20).map(|_| {
+        let begun = Instant::now();
+        assert!(host.metric_source("spin_at_start", "").is_err());
+        begun.elapsed()
+    });
+    let quickest = refused.min().unwrap_or(Duration::MAX);
+    println!("a plugin that did not load is refused after {quickest:?}");
+    assert!(quickest < Duration::from_millis(500), "it is not tried again");
     assert!(!host.serves("spin_at_start", PluginKind::Exporter));
     all_is_well(&host).await;
 }
