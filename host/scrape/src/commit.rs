@@ -332,9 +332,7 @@ impl Committer {
 }
 
 #[cfg(test)]
-#[path = "commit_tests.rs"]
 mod tests;
 
 #[cfg(test)]
-#[path = "commit_random_tests.rs"]
 mod random_tests;

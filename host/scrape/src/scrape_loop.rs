@@ -1,32 +1,34 @@
 //! Scrapes one target on time, for as long as it is one.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+mod telling;
+mod work;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use model::seams::Append;
 use model::{Clock, LabelSet, TimestampMs};
 use tokio::sync::{Semaphore, watch};
 
-use crate::commit::{Committed, Committer, Scrape};
+pub(crate) use telling::SharedStatus;
+use telling::{Moment, Teller};
+pub(crate) use work::Storage;
+use work::Work;
+
+use crate::commit::{Committed, Committer};
 use crate::config::JobConfig;
-use crate::failure_log;
 use crate::fetch::{Asked, Buffers, Fetched, Source, fetch};
 use crate::grid::{Grid, OnGrid};
 use crate::layout::KeyHasher;
-use crate::metadata::{Families, SharedMetadata};
-use crate::refusal::RefusedSeries;
+use crate::metadata::SharedMetadata;
 use crate::sample_labels::SampleRules;
 use crate::schedule::{next_tick, offset_ms, sample_time};
-use crate::snapshot::Health;
 use crate::stats::{Counters, add};
 use crate::target::Target;
 
 /// A scrape that begins later than this after its tick counts as late.
 const LATE: Duration = Duration::from_millis(100);
-
-/// How long it takes until refused series are told of again.
-const REFUSAL_AGAIN: Duration = Duration::from_secs(6 * 3600);
 
 /// Bodies that wait for storage may take so many KiB in all. When storage is behind by more, scrapes are dropped.
 pub(crate) const WAITING_KIB_MAX: u32 = 256 << 10;
@@ -71,37 +73,6 @@ pub(crate) enum Command {
     Stop,
 }
 
-/// How the last scrape went, for the targets page.
-#[derive(Clone, Debug)]
-pub(crate) struct Status {
-    pub(crate) last_error: String,
-    pub(crate) last_scrape: Option<TimestampMs>,
-    pub(crate) last_duration_seconds: f64,
-    /// How long after its tick it began.
-    pub(crate) last_late_seconds: f64,
-    pub(crate) health: Health,
-    pub(crate) refused_series: Option<Arc<RefusedSeries>>,
-    /// Of the last good scrape.
-    pub(crate) metadata: Families,
-}
-
-impl Default for Status {
-    fn default() -> Self {
-        let metadata = Families::default();
-        Self {
-            last_error: String::new(),
-            last_scrape: None,
-            last_duration_seconds: 0.0,
-            last_late_seconds: 0.0,
-            health: Health::Unknown,
-            refused_series: None,
-            metadata,
-        }
-    }
-}
-
-pub(crate) type SharedStatus = Arc<Mutex<Status>>;
-
 /// The name of a target's group in storage: the same after a restart.
 pub(crate) fn group_key(job: &str, labels: &LabelSet) -> String {
     format!("scrape/{job}/{labels}")
@@ -110,36 +81,20 @@ pub(crate) fn group_key(job: &str, labels: &LabelSet) -> String {
 struct Loop {
     context: Arc<Context>,
     commands: watch::Receiver<Command>,
-    status: SharedStatus,
+    teller: Teller,
     /// Away while a blocking thread writes.
     committer: Option<Committer>,
     last_tick: Option<TimestampMs>,
     /// When the last scrape began, and how long after its tick.
     last_began: Option<Instant>,
     late: Duration,
-    content_type_warned: bool,
-    /// The label for which refused series were told of, and when.
-    refusal_told: Option<(String, Instant)>,
-    /// Whether all series are stored again since then.
-    refusal_over: bool,
 }
 
 /// Runs until it is told to end.
 pub(crate) async fn run(context: Arc<Context>, commands: watch::Receiver<Command>, status: SharedStatus) {
-    Loop {
-        context,
-        commands,
-        status,
-        committer: None,
-        last_tick: None,
-        last_began: None,
-        late: Duration::ZERO,
-        content_type_warned: false,
-        refusal_told: None,
-        refusal_over: true,
-    }
-    .run()
-    .await;
+    Loop { context, commands, teller: Teller::new(status), committer: None, last_tick: None, last_began: None, late: Duration::ZERO }
+        .run()
+        .await;
 }
 
 impl Loop {
@@ -210,7 +165,7 @@ impl Loop {
         };
         add(&context.counters.body_bytes, body.len() as u64);
         match &fetched {
-            Ok(fetched) if fetched.assumed => self.warn_content_type(&settings.target),
+            Ok(fetched) if fetched.assumed => self.teller.content_type_missing(&settings.target.url),
             Ok(_) => {}
             // Nobody reads what came before it failed: up to the whole limit, which is not to wait for storage.
             Err(_) => context.buffers.give(std::mem::take(&mut body)),
@@ -265,138 +220,16 @@ impl Loop {
         self.tell(settings, committed, time, Instant::now());
     }
 
-    fn warn_content_type(&mut self, target: &Target) {
-        if !std::mem::replace(&mut self.content_type_warned, true) {
-            tracing::warn!(url = target.url, "the target's answer has no Content-Type; it is read as the text format 0.0.4");
-        }
-    }
-
-    /// Tells of series that storage refuses: once for a label, and again when hours have passed or all were stored in between.
-    fn tell_refused(&mut self, url: &str, committed: &Committed) {
-        match &committed.refused_series {
-            Some(refused) => {
-                self.refusal_over = false;
-                let known = |(label, at): &(String, Instant)| *label == refused.label && at.elapsed() < REFUSAL_AGAIN;
-                if self.refusal_told.as_ref().is_some_and(known) {
-                    return;
-                }
-                self.refusal_told = Some((refused.label.clone(), Instant::now()));
-                let (limit, label) = (&refused.limit, &refused.label);
-                tracing::warn!(url, limit, label, "{}", refused.sentence());
-            }
-            None if committed.error.is_some() || self.refusal_over => {}
-            None => {
-                self.refusal_over = true;
-                tracing::info!(url, "all series of this target are stored again");
-            }
-        }
-    }
-
     fn tell(&mut self, settings: &Settings, committed: Committed, time: TimestampMs, began: Instant) {
         count(&self.context.counters, &committed);
         add(&settings.series_refused, committed.newly_refused);
-        let target = &settings.target;
-        self.tell_refused(&target.url, &committed);
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        let error = committed.error.as_ref().or(committed.warning.as_ref());
-        let url = &target.url;
-        match (&committed.error, &committed.warning) {
-            // While it lasts, a failure is told once: the text may differ with each body.
-            (Some(error), _) if status.health == Health::Down => tracing::debug!(url, error, "a scrape failed again"),
-            (Some(error), _) => tracing::warn!(url, error, "a scrape failed"),
-            (None, Some(error)) if status.last_error.is_empty() => tracing::warn!(url, error, "a scrape was not stored as a whole"),
-            (None, _) if status.health == Health::Down => tracing::info!(url, "scrapes succeed again"),
-            (None, _) => {}
-        }
-        *status = Status {
-            last_error: error.cloned().unwrap_or_default(),
-            last_scrape: Some(time),
-            last_duration_seconds: began.elapsed().as_secs_f64(),
-            last_late_seconds: self.late.as_secs_f64(),
-            health: if committed.error.is_some() { Health::Down } else { Health::Up },
-            refused_series: committed.refused_series,
-            metadata: committed.metadata.unwrap_or_else(|| Arc::clone(&status.metadata)),
-        };
+        self.teller.scraped(&settings.target.url, committed, Moment { time, began, late: self.late });
     }
 }
 
 fn new_committer(context: &Context, settings: &Settings) -> Committer {
     let key = group_key(&settings.job.name, &settings.target.labels);
     Committer::new(Arc::clone(&context.append), Arc::clone(&context.metadata), key, context.hasher.clone(), Arc::clone(&settings.rules))
-}
-
-/// How long storage takes at present.
-#[derive(Default)]
-pub(crate) struct Storage {
-    /// Commits that are still handed to blocking threads, because one was slow.
-    apart: AtomicU32,
-}
-
-/// A body as large as this is handed to a blocking thread, and so is one of which nothing is known: what they take is not
-/// known beforehand.
-const HERE_BYTES_MAX: usize = 2 << 20;
-
-/// A commit that took longer than this is slow: storage waits for a disk, or for a sync that an acknowledgement stands for.
-const SLOW: Duration = Duration::from_millis(10);
-
-/// Commits that are handed to blocking threads after a slow one.
-const APART: u32 = 64;
-
-impl Storage {
-    /// Whether a commit will hardly hold up others on this thread. It takes a tenth of a millisecond in a thousand, and to
-    /// hand it to another thread costs half as much again.
-    fn may_commit_here(&self, work: &Work) -> bool {
-        let known = work.committer.knows_layout() || (work.fetched.is_err() && work.committer.is_open());
-        self.apart.load(Ordering::Relaxed) == 0 && known && work.body.len() <= HERE_BYTES_MAX
-    }
-
-    fn took(&self, time: Duration) {
-        if time > SLOW {
-            self.apart.store(APART, Ordering::Relaxed);
-        } else {
-            // Lost updates do no harm.
-            let apart = self.apart.load(Ordering::Relaxed);
-            if apart > 0 {
-                self.apart.store(apart - 1, Ordering::Relaxed);
-            }
-        }
-    }
-}
-
-/// What is done with a body.
-struct Work {
-    context: Arc<Context>,
-    committer: Committer,
-    settings: Arc<Settings>,
-    body: Vec<u8>,
-    fetched: Result<Fetched, String>,
-    time: TimestampMs,
-    began: Instant,
-}
-
-impl Work {
-    fn commit(mut self) -> (Committer, Vec<u8>, Committed) {
-        self.committer.set_rules(Arc::clone(&self.settings.rules));
-        let not_after = self.fetched.as_ref().ok().and_then(|fetched| fetched.certificate_not_after);
-        let scrape = Scrape {
-            time: self.time,
-            began: self.began,
-            body: self.fetched.map(|fetched| (self.body.as_slice(), fetched.format)),
-            timeout_ms: self.settings.target.timeout_ms,
-            extra_metrics: self.settings.job.switches.extra_scrape_metrics,
-            certificate_not_after: not_after.map(|seconds| seconds as f64),
-        };
-        let begun = Instant::now();
-        let mut committed = self.committer.commit(&scrape);
-        self.context.storage.took(begun.elapsed());
-        // The text may quote the answer, and the answer what was asked with.
-        committed.error = committed.error.map(|error| self.settings.source.redact(error));
-        committed.warning = committed.warning.map(|warning| self.settings.source.redact(warning));
-        if let (Some(error), Some(path)) = (&committed.error, &self.settings.job.failure_log) {
-            failure_log::write(path, self.time, &self.settings.job.name, &self.settings.target.url, error);
-        }
-        (self.committer, self.body, committed)
-    }
 }
 
 fn count(counters: &Counters, committed: &Committed) {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use exposition::Format;
 use model::LabelSet;
+use test_support::Dice;
 
 use super::{Committed, Committer, Scrape};
 use crate::config::Limits;
@@ -13,24 +14,13 @@ use crate::layout::KeyHasher;
 use crate::sample_labels::SampleRules;
 use crate::store::{Store, StoredRow};
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end.max(1) as u64) as usize
-    }
-}
-
-fn body(random: &mut Random, round: usize, format: Format) -> Vec<u8> {
+fn body(dice: &mut Dice, round: usize, format: Format) -> Vec<u8> {
     let mut text = String::new();
     for family in 0..8 {
         let kind = ["counter", "gauge", "histogram", "summary"][family % 4];
         let _ = write!(text, "# HELP m{family} Said of it.\n# TYPE m{family} {kind}\n");
         for line in 0..12 {
-            let value = ["1", "NaN", "+Inf", "0.25", "1e+06"][random.below(5)];
+            let value = ["1", "NaN", "+Inf", "0.25", "1e+06"][dice.below(5)];
             let total = if format == Format::OpenMetrics && kind == "counter" { "_total" } else { "" };
             let _ = write!(text, "m{family}{total}{{le=\"{line}\",quantile=\"0.{line}\",x=\"a\\\"b{}\"}} {value}", line % 5);
             if line % 4 == 3 {
@@ -46,13 +36,13 @@ fn body(random: &mut Random, round: usize, format: Format) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn change(random: &mut Random, body: &mut Vec<u8>) {
-    let at = random.below(body.len());
-    match random.below(6) {
+fn change(dice: &mut Dice, body: &mut Vec<u8>) {
+    let at = dice.below(body.len());
+    match dice.below(6) {
         // Within a line, to what it is made of.
-        0 | 1 => body[at] = b"ab01\"{}=, \n#.\\"[random.below(14)],
+        0 | 1 => body[at] = b"ab01\"{}=, \n#.\\"[dice.below(14)],
         2 => _ = body.remove(at),
-        3 => body.insert(at, b"1a\n \""[random.below(5)]),
+        3 => body.insert(at, b"1a\n \""[dice.below(5)]),
         // Whole lines go, or come twice.
         kind => {
             let start = body[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -61,7 +51,7 @@ fn change(random: &mut Random, body: &mut Vec<u8>) {
             if kind == 4 {
                 body.drain(start..end);
             } else {
-                let to = random.below(body.len());
+                let to = dice.below(body.len());
                 let to = body[..to].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
                 body.splice(to..to, line);
             }
@@ -100,14 +90,14 @@ fn what_is_remembered_leads_no_line_to_another_series() {
     let seeds: Vec<u64> = only.map_or_else(|| (1..=120).collect(), |seed| vec![seed]);
     let (mut bodies, mut failed) = (0, 0);
     for seed in seeds {
-        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut dice = Dice(seed);
         let (with, without) = (Store::default(), Store::default());
         let (mut remembers, mut forgets) = (committer(&with), committer(&without));
         for round in 1..10 {
-            let format = if random.below(6) == 0 { Format::OpenMetrics } else { Format::Text };
-            let mut body = body(&mut random, round, format);
-            for _ in 0..random.below(4) {
-                change(&mut random, &mut body);
+            let format = if dice.below(6) == 0 { Format::OpenMetrics } else { Format::Text };
+            let mut body = body(&mut dice, round, format);
+            for _ in 0..dice.below(4) {
+                change(&mut dice, &mut body);
             }
             let scrape = |began| Scrape {
                 time: round as i64 * 10_000,
