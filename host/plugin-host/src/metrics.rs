@@ -1,9 +1,14 @@
 //! The metrics that a plugin keeps in the host: they add up over its instances.
 
+mod histogram;
+mod told;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use model::{FamilySamples, HistogramValue, LabelSet, MetricFamily, TimestampMs, is_classic_label_name, is_classic_metric_name};
+use histogram::Histogram;
+use model::{FamilySamples, LabelSet, MetricFamily, TimestampMs, is_classic_metric_name};
+use told::{check_told, label_set};
 
 /// Bounds of a histogram that was not declared: those of Prometheus' clients.
 const DEFAULT_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -11,18 +16,8 @@ const DEFAULT_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 /// Bounds that a histogram may have.
 const BUCKETS_MAX: usize = 200;
 
-/// Labels of one series, and bytes of one label's value.
-const LABELS_MAX: usize = 32;
-const LABEL_VALUE_BYTES_MAX: usize = 4096;
-
-/// Bytes of a help text.
-const HELP_BYTES_MAX: usize = 4096;
-
 /// Metrics of one plugin.
 const FAMILIES_MAX: usize = 1000;
-
-/// Of `<name>_max`: the maximum is over the current stretch and the one before, so over one to two of them.
-const MAX_STRETCH_MS: i64 = 60_000;
 
 /// Endings that a histogram takes for itself.
 const HISTOGRAM_ENDINGS: [&str; 4] = ["_bucket", "_sum", "_count", "_max"];
@@ -63,47 +58,6 @@ struct Family {
 enum Value {
     Number(f64),
     Histogram(Histogram),
-}
-
-struct Histogram {
-    /// One per bound, and one for the values above; each of that bucket alone.
-    counts: Vec<u64>,
-    sum: f64,
-    /// Number of the stretch, and the greatest value in it.
-    now: (i64, f64),
-    before: (i64, f64),
-}
-
-impl Histogram {
-    fn new(bounds: usize) -> Self {
-        Self { counts: vec![0; bounds + 1], sum: 0.0, now: (i64::MIN, f64::NEG_INFINITY), before: (i64::MIN, f64::NEG_INFINITY) }
-    }
-
-    fn see_max(&mut self, value: f64, now: TimestampMs) {
-        let stretch = now.div_euclid(MAX_STRETCH_MS);
-        if self.now.0 != stretch {
-            self.before = self.now;
-            self.now = (stretch, f64::NEG_INFINITY);
-        }
-        self.now.1 = self.now.1.max(value);
-    }
-
-    fn max(&self, now: TimestampMs) -> Option<f64> {
-        let stretch = now.div_euclid(MAX_STRETCH_MS);
-        let recent = [self.now, self.before].into_iter().filter(|(s, _)| *s == stretch || *s == stretch - 1);
-        recent.map(|(_, max)| max).reduce(f64::max)
-    }
-
-    fn value(&self, bounds: &[f64]) -> HistogramValue {
-        let mut count = 0_u64;
-        let bounds = bounds.iter().copied().chain([f64::INFINITY]);
-        let buckets = bounds.zip(&self.counts).map(|(bound, n)| {
-            count = count.saturating_add(*n);
-            (bound, count)
-        });
-        let buckets: Vec<_> = buckets.collect();
-        HistogramValue { count, sum: self.sum, buckets }
-    }
 }
 
 impl Metrics {
@@ -383,36 +337,5 @@ impl Inner {
     }
 }
 
-fn check_told(name: &str, help: &str, unit: &str) -> Result<(), String> {
-    if help.len() > HELP_BYTES_MAX {
-        return Err(format!("{name} was declared with a help text of more than {HELP_BYTES_MAX} bytes"));
-    }
-    let base = name.strip_suffix("_total").unwrap_or(name);
-    if unit.is_empty() || base.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_')) {
-        return Ok(());
-    }
-    Err(format!("{name} was declared with the unit {unit:?}, which is not the end of its name"))
-}
-
-fn label_set(name: &str, labels: &[(String, String)], histogram: bool) -> Result<LabelSet, String> {
-    if labels.len() > LABELS_MAX {
-        return Err(format!("{name} was used with more than {LABELS_MAX} labels"));
-    }
-    let mut seen = HashSet::with_capacity(labels.len());
-    for (label, value) in labels {
-        if !is_classic_label_name(label) || label.len() > 256 || label.starts_with("__") || (histogram && label == "le") {
-            return Err(format!("{name} was used with {label:?}, which cannot be a label here"));
-        }
-        if !seen.insert(label.as_str()) {
-            return Err(format!("{name} was used with the label {label} twice"));
-        }
-        if value.len() > LABEL_VALUE_BYTES_MAX {
-            return Err(format!("{name} was used with a value of more than {LABEL_VALUE_BYTES_MAX} bytes for {label}"));
-        }
-    }
-    Ok(labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect())
-}
-
 #[cfg(test)]
-#[path = "metrics_tests.rs"]
 mod tests;

@@ -1,12 +1,19 @@
 //! A plugin's section of the configuration, ready for calls: checked, with grants read off it, secrets replaced by tokens,
 //! and template fields listed.
 
+mod secrets;
+mod tree;
+
 use std::path::Path;
 
 use http_client::HttpConfig;
-use model::config::{ConfigError, Node, NodeValue, Section};
+use model::config::{ConfigError, Section};
 use model::seams::TemplateField;
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
+
+pub(crate) use secrets::Secrets;
+use tree::to_node;
+pub(crate) use tree::{locate, to_json};
 
 use crate::files::pattern;
 use crate::grants::{Grants, HttpGrant, UrlGrant};
@@ -211,214 +218,13 @@ fn text_of<'a>(fields: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
     fields.get(key)?.as_str().filter(|text| !text.is_empty())
 }
 
-/// Secrets of a section and the tokens that a component sees in their place.
-#[derive(Clone, Default)]
-pub(crate) struct Secrets {
-    /// Token and secret.
-    pairs: Vec<(String, String)>,
-    /// Token and every form in which a secret may come back, the longest first: one may be part of another.
-    forms: Vec<(String, String)>,
-}
-
-/// Shorter secrets are not looked for in texts: that would take the texts apart, and hide nothing.
-const SECRET_BYTES_MIN: usize = 4;
-
-impl std::fmt::Debug for Secrets {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} secrets", self.pairs.len())
-    }
-}
-
-impl Secrets {
-    /// Puts tokens in the place of a text, or of all texts of a list.
-    fn hide(&mut self, value: &mut Value, reveal: bool) -> Result<(), String> {
-        match value {
-            Value::String(text) if !text.is_empty() => {
-                let token = token()?;
-                self.know(&token, text);
-                self.know_login(text)?;
-                if !reveal {
-                    *text = token;
-                }
-                Ok(())
-            }
-            Value::Array(items) => items.iter_mut().try_for_each(|item| self.hide(item, reveal)),
-            _ => Ok(()),
-        }
-    }
-
-    /// The name and the password of a URL, as they are sent and may come back.
-    fn know_login(&mut self, text: &str) -> Result<(), String> {
-        let forms = http_client::Url::parse(text).map_or_else(|_| Vec::new(), |url| http_client::url_forms(&url));
-        self.know_forms(forms)
-    }
-
-    fn know_forms(&mut self, forms: Vec<String>) -> Result<(), String> {
-        forms.iter().try_for_each(|form| {
-            self.know(&token()?, form);
-            Ok(())
-        })
-    }
-
-    fn know(&mut self, token: &str, secret: &str) {
-        self.pairs.push((token.to_owned(), secret.to_owned()));
-        // A URL comes back as its parser writes it.
-        let as_url = http_client::Url::parse(secret).map(|url| url.to_string());
-        let forms = [Some(secret.to_owned()), as_url.ok().filter(|url| url != secret)];
-        self.forms.extend(forms.into_iter().flatten().filter(|form| form.len() >= SECRET_BYTES_MIN).map(|form| (token.to_owned(), form)));
-        self.forms.sort_by_key(|(_, form)| std::cmp::Reverse(form.len()));
-    }
-
-    /// Puts the secrets in the place of their tokens. The second value says whether there was one.
-    pub(crate) fn reveal(&self, text: &str) -> (String, bool) {
-        let mut revealed = text.to_owned();
-        let mut any = false;
-        for (token, secret) in &self.pairs {
-            if revealed.contains(token.as_str()) {
-                revealed = revealed.replace(token.as_str(), secret);
-                any = true;
-            }
-        }
-        (revealed, any)
-    }
-
-    /// Likewise in bytes.
-    pub(crate) fn reveal_bytes(&self, bytes: Vec<u8>) -> (Vec<u8>, bool) {
-        let mut any = false;
-        let mut bytes = bytes;
-        for (token, secret) in &self.pairs {
-            let token = token.as_bytes();
-            if bytes.len() < token.len() || !bytes.windows(token.len()).any(|window| window == token) {
-                continue;
-            }
-            any = true;
-            let mut revealed = Vec::with_capacity(bytes.len() + secret.len());
-            let mut rest = bytes.as_slice();
-            while let Some(at) = rest.windows(token.len()).position(|window| window == token) {
-                revealed.extend_from_slice(&rest[..at]);
-                revealed.extend_from_slice(secret.as_bytes());
-                rest = &rest[at + token.len()..];
-            }
-            revealed.extend_from_slice(rest);
-            bytes = revealed;
-        }
-        (bytes, any)
-    }
-
-    /// Puts the tokens back, for what goes to the component.
-    pub(crate) fn conceal(&self, text: String) -> String {
-        self.forms
-            .iter()
-            .fold(text, |text, (token, form)| if text.contains(form.as_str()) { text.replace(form.as_str(), token) } else { text })
-    }
-
-    /// Takes secrets and tokens out of a text for people.
-    pub(crate) fn redact(&self, text: String) -> String {
-        self.pairs.iter().fold(self.conceal(text), |text, (token, _)| {
-            if text.contains(token.as_str()) { text.replace(token.as_str(), "<secret>") } else { text }
-        })
-    }
-}
-
-/// 128 random bits, with characters that need no escape in a URL, a header or JSON.
-fn token() -> Result<String, String> {
-    let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes).map_err(|e| format!("the system gives no random numbers: {e}"))?;
-    Ok(format!("skopos-secret-{}", bytes.iter().map(|b| format!("{b:02x}")).collect::<String>()))
-}
-
-/// Reads a section of the configuration as JSON, unquoted scalars as the schema wants them: a text where it wants a text.
-pub(crate) fn to_json(node: &Node, schema: Option<&Schema>) -> Result<Value, ConfigError> {
-    json_of(node, schema.map(|s| (s, s.beginning())), 0)
-}
-
-fn json_of(node: &Node, schema: Option<(&Schema, &Value)>, depth: usize) -> Result<Value, ConfigError> {
-    if depth > 64 {
-        return Err(node.error("nested too deeply"));
-    }
-    let child = |key: Option<&str>| schema.and_then(|(whole, here)| Some((whole, whole.child(here, key)?)));
-    Ok(match &node.value {
-        NodeValue::Null => Value::Null,
-        NodeValue::Scalar { text, plain } => match schema {
-            Some((whole, here)) if whole.wants_text(here) => Value::String(text.clone()),
-            _ if *plain => plain_scalar(text),
-            _ => Value::String(text.clone()),
-        },
-        NodeValue::Sequence(items) => {
-            Value::Array(items.iter().map(|item| json_of(item, child(None), depth + 1)).collect::<Result<_, _>>()?)
-        }
-        NodeValue::Mapping(entries) => {
-            let pairs = entries.iter().map(|(key, _, value)| Ok((key.clone(), json_of(value, child(Some(key)), depth + 1)?)));
-            Value::Object(pairs.collect::<Result<_, ConfigError>>()?)
-        }
-    })
-}
-
-/// Numbers and booleans of YAML's core schema. The booleans that upstream's YAML knows besides (`yes`, `off`) are taken
-/// where the schema wants one.
-fn plain_scalar(text: &str) -> Value {
-    match text {
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        "null" | "Null" | "NULL" | "~" => return Value::Null,
-        _ => {}
-    }
-    if let Ok(number) = text.parse::<i64>() {
-        return Value::Number(number.into());
-    }
-    let looks_like_number = text.bytes().next().is_some_and(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.'));
-    match text.parse::<f64>().ok().filter(|_| looks_like_number).and_then(Number::from_f64) {
-        Some(number) => Value::Number(number),
-        None => Value::String(text.to_owned()),
-    }
-}
-
-/// The reverse of [`to_json`], for crates that read their blocks from nodes. Scalars count as unquoted unless they are texts.
-pub(crate) fn to_node(value: &Value, path: &str) -> Node {
-    let value = match value {
-        Value::Null => NodeValue::Null,
-        Value::Bool(b) => NodeValue::Scalar { text: b.to_string(), plain: true },
-        Value::Number(n) => NodeValue::Scalar { text: n.to_string(), plain: true },
-        Value::String(s) => NodeValue::Scalar { text: s.clone(), plain: false },
-        Value::Array(items) => {
-            NodeValue::Sequence(items.iter().enumerate().map(|(i, item)| to_node(item, &format!("{path}[{i}]"))).collect())
-        }
-        Value::Object(fields) => {
-            let entries = fields
-                .iter()
-                .map(|(key, value)| (key.clone(), model::config::Position::default(), to_node(value, &format!("{path}.{key}"))));
-            NodeValue::Mapping(entries.collect())
-        }
-    };
-    Node { position: model::config::Position::default(), path: path.to_owned(), value }
-}
-
-/// Finds the node that a JSON Pointer leads to, or the last one on the way, and makes an error about it.
-pub(crate) fn locate(node: &Node, error: SectionError) -> ConfigError {
-    let mut here = node;
-    let mut key_position = None;
-    for part in error.pointer.split('/').skip(1) {
-        let key = part.replace("~1", "/").replace("~0", "~");
-        let next = match &here.value {
-            NodeValue::Mapping(entries) => entries.iter().find(|(k, ..)| *k == key).map(|(_, position, node)| (node, Some(*position))),
-            NodeValue::Sequence(items) => key.parse::<usize>().ok().and_then(|i| items.get(i)).map(|node| (node, None)),
-            _ => None,
-        };
-        let Some((node, position)) = next else { break };
-        here = node;
-        key_position = position;
-    }
-    let position = if error.message.starts_with("unknown key") { key_position.unwrap_or(here.position) } else { here.position };
-    ConfigError { path: here.path.clone(), position, message: error.message }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
-    fn schema() -> Schema {
+    pub(super) fn schema() -> Schema {
         let text = json!({"type": "object", "additionalProperties": false, "properties": {
             "api_url": {"type": "string", "x-skopos": ["grant-http", "secret"]},
             "text": {"type": "string", "x-skopos": "template", "default": "{{ .Status }}"},
@@ -502,16 +308,6 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_found_in_every_form() {
-        let mut secrets = Secrets::default();
-        secrets.know("t1", "key-1");
-        secrets.know("t2", "HTTPS://Hooks.Example/a/key-1");
-        secrets.know("t3", "abc");
-        assert_eq!(secrets.conceal("https://hooks.example/a/key-1?x key-1 abc".into()), "t2?x t1 abc");
-        assert_eq!(secrets.redact("HTTPS://Hooks.Example/a/key-1".into()), "<secret>");
-    }
-
-    #[test]
     fn a_log_is_granted_with_its_rotated_files() {
         let text = json!({"log": "/var/log/a.log"}).to_string();
         let prepared = Prepared::new(&text, Some(&schema()), Path::new("/etc/skopos"), false).expect("it fits");
@@ -531,25 +327,5 @@ mod tests {
         let prepared = Prepared::new(&text, Some(&schema()), Path::new("/etc/skopos"), true).expect("it fits");
         assert!(prepared.config_text(&[]).contains("hooks.example"));
         assert_eq!(prepared.secrets.redact("https://hooks.example/T/key".into()), "<secret>");
-    }
-
-    #[test]
-    fn unquoted_scalars_are_what_the_schema_wants() {
-        let node = yaml::parse("channel: 0123\nport: 53\ntext: yes\n").expect("YAML");
-        assert_eq!(to_json(&node, Some(&schema())).expect("JSON"), json!({"channel": "0123", "port": 53, "text": "yes"}));
-        assert_eq!(to_json(&node, None).expect("JSON"), json!({"channel": 123, "port": 53, "text": "yes"}));
-    }
-
-    #[test]
-    fn errors_carry_the_place_in_the_file() {
-        let node = yaml::parse("channel: a\nport: many\n").expect("YAML");
-        let mut value = to_json(&node, Some(&schema())).expect("JSON");
-        let error = locate(&node, schema().check(&mut value).expect_err("not a number"));
-        assert_eq!((error.position.line, error.position.column, error.path.as_str()), (2, 7, "port"));
-        let node = yaml::parse("channel: a\npot: 1\n").expect("YAML");
-        let mut value = to_json(&node, Some(&schema())).expect("JSON");
-        let error = locate(&node, schema().check(&mut value).expect_err("an unknown key"));
-        assert_eq!((error.position.line, error.position.column), (2, 1));
-        assert_eq!(error.message, "unknown key \"pot\"; did you mean \"port\"?");
     }
 }

@@ -1,3 +1,5 @@
+use model::HistogramValue;
+
 use super::*;
 
 fn labels(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
