@@ -307,3 +307,61 @@ fn a_series_that_ends_under_one_order_of_its_labels_goes_on_under_another() {
         assert_eq!(values, [1.0, 2.0, 3.0, 2.0, 3.0, 2.0, 3.0], "{instance}");
     }
 }
+
+/// A series that a message ends under one order of its labels, and under another goes on with something newer, has not ended. What is
+/// older than the newest sample of its series is refused as out of order, or stored where there is a lane for it.
+#[test]
+fn an_older_stale_marker_under_another_order_ends_nothing_that_is_newer() {
+    // (whether its labels are in reverse, milliseconds from the round's beginning, value)
+    let (sample, marker) = ((false, 10, 1.0), (true, 5, model::stale()));
+    for (instance, known, message) in ["", "i:1"].into_iter().flat_map(|instance| {
+        let known = [&[][..], &[false], &[true], &[false, true], &[true, false]];
+        let messages =
+            [vec![sample, marker], vec![marker, sample], vec![(true, 2, 7.0), sample, marker], vec![sample, marker, (true, 7, 8.0)]];
+        known.into_iter().flat_map(move |known| messages.clone().map(|message| (instance, known, message)))
+    }) {
+        let server = Server::new();
+        let (mut sent, mut must) = (Vec::new(), Vec::new());
+        let mut send = |samples: &[(bool, i64, f64)], begin: i64, newest_only: bool| {
+            let mut message = Vec::new();
+            for (reversed, time, value) in samples {
+                let mut labels = vec![("__name__", "a"), ("instance", instance), ("job", "x")];
+                labels.retain(|(_, value)| !value.is_empty());
+                if *reversed {
+                    labels.reverse();
+                }
+                let (mut series, mut sample) = (Vec::new(), Vec::new());
+                labels_v1(&mut series, labels);
+                double(&mut sample, 1, *value);
+                number(&mut sample, 2, (begin + time) as u64);
+                bytes(&mut series, 2, &sample);
+                bytes(&mut message, 1, &series);
+            }
+            let answer = server.v1(&message);
+            let what = format!("{instance:?}, known {known:?}, {samples:?} from {begin}: {}", answer.text);
+            let all = answer.samples == samples.len() as u64;
+            assert_eq!(answer.status, if all { 204 } else { 400 }, "{what}");
+            assert!(all || newest_only && answer.text.contains("out of order sample"), "{what}");
+            let at = |(_, time, value): &(bool, i64, f64)| (begin + time, value.to_bits());
+            sent.extend(samples.iter().map(at));
+            let newest = samples.iter().map(|(_, time, _)| *time).max();
+            must.extend(samples.iter().filter(|(_, time, _)| !newest_only || Some(*time) == newest).map(at));
+        };
+        known.iter().enumerate().for_each(|(at, reversed)| send(&[(*reversed, at as i64, 0.5)], NOW - 100, false));
+        for round in 0..3 {
+            let begin = NOW + 100 * round;
+            send(&message, begin, true);
+            // Both orders go on, and so does a series that may have been given the column.
+            send(&[(false, 20, 2.0)], begin, false);
+            send(&[(true, 21, 3.0)], begin, false);
+            assert_eq!(server.v1(&v1(&[(&format!("other{{instance={instance},job=x,n={round}}}"), &[(begin + 22, 9.0)])])).status, 204);
+            send(&[(true, 23, 4.0), (false, 24, 5.0)], begin, false);
+        }
+        let label = if instance.is_empty() { "a{job=x}".to_owned() } else { format!("a{{instance={instance},job=x}}") };
+        let stored: Vec<(i64, u64)> =
+            server.stored()[&set(&label).to_string()].iter().map(|(time, value)| (*time, value.to_bits())).collect();
+        let what = format!("{instance:?}, known {known:?}, {message:?}: {stored:?}");
+        assert!(must.iter().all(|sample| stored.contains(sample)), "{what}");
+        assert!(stored.iter().all(|sample| sent.contains(sample)), "{what}");
+    }
+}
