@@ -275,6 +275,9 @@ fn tls_with_all_kinds_of_clients() {
         ("client_auth_type: RequestClientCert".to_owned(), [200, 200, 200, 200]),
         ("client_auth_type: RequireAnyClientCert".to_owned(), [0, 200, 200, 200]),
         (format!("client_auth_type: RequireAnyClientCert, {sans}"), [0, 200, 0, 200]),
+        // Names are asked of everyone: who shows no certificate has none.
+        (format!("client_auth_type: RequestClientCert, {sans}"), [0, 200, 0, 200]),
+        (format!("client_auth_type: VerifyClientCertIfGiven, {ca}, {sans}"), [0, 200, 0, 0]),
         (format!("client_auth_type: VerifyClientCertIfGiven, {ca}"), [200, 200, 200, 0]),
         (format!("client_auth_type: RequireAndVerifyClientCert, {ca}"), [0, 200, 200, 0]),
         (format!("client_auth_type: RequireAndVerifyClientCert, {ca}, {sans}"), [0, 200, 0, 0]),

@@ -18,7 +18,7 @@ pub(crate) const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-uns
      connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'";
 
 /// What pages send along with a change.
-const TOKEN: HeaderName = HeaderName::from_static("x-skopos-token");
+pub(crate) const TOKEN: HeaderName = HeaderName::from_static("x-skopos-token");
 
 /// What browsers send by themselves, and scripts do not.
 const MARKS_OF_BROWSERS: [HeaderName; 3] = [header::ORIGIN, HeaderName::from_static("sec-fetch-site"), header::COOKIE];

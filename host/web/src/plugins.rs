@@ -30,8 +30,9 @@ pub struct MountedHandler {
 /// What a plugin's document may do in a browser: nothing but be seen.
 const SANDBOX: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
-/// Headers that belong to one connection, or to the host.
-const NOT_PASSED: [HeaderName; 12] = [
+/// Headers that belong to one connection, or to the host: its users' passwords, and the token that changes need.
+const NOT_PASSED: [HeaderName; 13] = [
+    crate::guard::TOKEN,
     header::COOKIE,
     header::AUTHORIZATION,
     header::PROXY_AUTHORIZATION,
@@ -44,6 +45,19 @@ const NOT_PASSED: [HeaderName; 12] = [
     header::PROXY_AUTHENTICATE,
     header::CONTENT_LENGTH,
     HeaderName::from_static("keep-alive"),
+];
+
+/// What a browser would hold against everything at this address, of which a plugin has but a place: to forget what it keeps, to come by
+/// another way or never unencrypted, to report elsewhere what is asked here, to let a script of the plugin's stand before all pages.
+const OF_THE_WHOLE_ADDRESS: [HeaderName; 8] = [
+    HeaderName::from_static("clear-site-data"),
+    header::STRICT_TRANSPORT_SECURITY,
+    header::ALT_SVC,
+    HeaderName::from_static("nel"),
+    HeaderName::from_static("report-to"),
+    HeaderName::from_static("reporting-endpoints"),
+    HeaderName::from_static("service-worker-allowed"),
+    HeaderName::from_static("accept-ch"),
 ];
 
 /// Everything that no other route took: a plugin's place or route. None if it is nobody's.
@@ -89,7 +103,7 @@ async fn call(plugin: &MountedHandler, mount: String, path: String, request: Req
             tracing::warn!(plugin = plugin.name, "a header of the answer cannot be sent and is left out");
             continue;
         };
-        if !NOT_PASSED.contains(&name) {
+        if !NOT_PASSED.contains(&name) && !OF_THE_WHOLE_ADDRESS.contains(&name) {
             headers.append(name, value);
         }
     }

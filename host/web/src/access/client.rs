@@ -16,7 +16,7 @@ use super::names::alternative_names;
 pub(crate) struct AnyClient {
     inner: Option<Arc<dyn ClientCertVerifier>>,
     mandatory: bool,
-    /// `client_allowed_sans`; empty for any.
+    /// `client_allowed_sans`; empty for any. Whoever has no certificate has none of these names either.
     names: Vec<String>,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -28,7 +28,7 @@ impl AnyClient {
         names: Vec<String>,
         algorithms: WebPkiSupportedAlgorithms,
     ) -> Self {
-        Self { inner, mandatory, names, algorithms }
+        Self { inner, mandatory: mandatory || !names.is_empty(), names, algorithms }
     }
 }
 
@@ -79,5 +79,21 @@ impl ClientCertVerifier for AnyClient {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_shows_no_certificate_has_none_of_the_names() {
+        let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+        for (mandatory, names, expected) in
+            [(false, &[][..], false), (false, &["a.example"], true), (true, &[], true), (true, &["a"], true)]
+        {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(AnyClient::new(None, mandatory, names, algorithms).client_auth_mandatory(), expected);
+        }
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn server_config(
     let cert = cert.ok_or_else(|| node.error("cert_file is missing (or cert, with the certificates themselves)"))?;
     let key = key.ok_or_else(|| node.error("key_file is missing (or key, with the key itself)"))?;
     let provider = Arc::new(provider);
-    let verifier = verifier(kind, client_ca, sans, &provider)?;
+    let verifier = verifier(kind, client_ca, sans, &provider, warnings)?;
     let chain = certificates(&cert)?;
     let private = PrivateKeyDer::from_pem_slice(&key.bytes)
         .map_err(|error| key.node.error(format!("{}no private key in PEM can be read: {error}", key.place)))?;
@@ -125,6 +125,7 @@ fn verifier(
     client_ca: Option<Pem<'_>>,
     sans: Option<&Node>,
     provider: &Arc<CryptoProvider>,
+    warnings: &mut Vec<String>,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, ConfigError> {
     let name = kind.map_or(Ok("NoClientCert"), Node::as_str)?;
     let name = if name.is_empty() { "NoClientCert" } else { name };
@@ -148,7 +149,12 @@ fn verifier(
         }
         (_, None) => return Ok(None),
     };
-    let sans = sans.map_or(Ok(Vec::new()), Node::as_strings)?;
+    let names = sans.map_or(Ok(Vec::new()), Node::as_strings)?;
+    if let (Some(node), false, false) = (sans, verified, names.is_empty()) {
+        let why = "anybody can make a certificate with these names, and nobody verifies it: client_auth_type: RequireAndVerifyClientCert with \
+                   client_ca_file does";
+        warnings.push(node.error(why).to_string());
+    }
     let inner: Option<Arc<dyn ClientCertVerifier>> = match (verified, client_ca, kind) {
         (false, ..) => None,
         (true, Some(pem), _) => {
@@ -170,7 +176,7 @@ fn verifier(
             ));
         }
     };
-    Ok(Some(Arc::new(AnyClient::new(inner, mandatory, sans, provider.signature_verification_algorithms))))
+    Ok(Some(Arc::new(AnyClient::new(inner, mandatory, names, provider.signature_verification_algorithms))))
 }
 
 /// By upstream's names, which for TLS 1.2 are IANA's. Those of TLS 1.3 cannot be left out, as upstream's neither.

@@ -48,10 +48,21 @@ impl HttpHandler for Handler {
                 request.query,
                 request.remote,
                 request.body.len(),
-                names.contains(&"cookie") || names.contains(&"authorization")
+                ["cookie", "authorization", "x-skopos-token"].iter().any(|secret| names.contains(secret))
             );
-            let headers =
-                [("content-type", "text/html"), ("set-cookie", "a=b"), ("content-security-policy", "default-src *"), ("bad\nname", "x")];
+            let headers = [
+                ("content-type", "text/html"),
+                ("set-cookie", "a=b"),
+                ("content-security-policy", "default-src *"),
+                ("bad\nname", "x"),
+                ("Clear-Site-Data", "\"*\""),
+                ("strict-transport-security", "max-age=9"),
+                ("alt-svc", "h2=\"evil.example:443\""),
+                ("nel", "{\"report_to\":\"e\",\"max_age\":9}"),
+                ("report-to", "{\"group\":\"e\"}"),
+                ("service-worker-allowed", "/"),
+                ("x-of-its-own", "1"),
+            ];
             let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
             HandlerResponse { status: 200, headers, body: body.into_bytes() }
         })

@@ -159,7 +159,7 @@ async fn other_methods_are_refused() {
 
 #[tokio::test]
 async fn plugins_serve_where_they_may() {
-    let secret = [("cookie", "session=1"), ("authorization", "Bearer x")];
+    let secret = [("cookie", "session=1"), ("authorization", "Bearer x"), ("x-skopos-token", "t")];
     for (request, body) in [
         ("GET /plugins/opengraph/a/b?c=d", r#"GET /plugins/opengraph|/a/b|Some("c=d")|127.0.0.1:4711|0|false"#),
         ("GET /api/v1/scrap?url=x", r#"GET |/api/v1/scrap|Some("url=x")|127.0.0.1:4711|0|false"#),
@@ -172,6 +172,11 @@ async fn plugins_serve_where_they_may() {
             (answer.header("set-cookie"), answer.header("x-content-type-options"), answer.header("content-type")),
             ("", "nosniff", "text/html")
         );
+        // What a browser would hold against the pages of Skopos too is not for a plugin to say.
+        for name in ["clear-site-data", "strict-transport-security", "alt-svc", "nel", "report-to", "service-worker-allowed"] {
+            assert_eq!(answer.header(name), "", "{request}: {name}");
+        }
+        assert_eq!(answer.header("x-of-its-own"), "1");
     }
     let posted = ask_of(state(&Seen::default()), "POST /plugins/opengraph/x", &[], "12345").await;
     assert!(posted.body.ends_with("|5|false"), "{}", posted.body);
