@@ -12,6 +12,7 @@ use model::seams::{Append, Row, Select};
 use promql::{Limits, QueryResult, parse};
 use support::{NOW, open};
 use test_support::{Counting, Measured};
+use tsdb::Db;
 use tsdb::disk::SimDisk;
 
 #[global_allocator]
@@ -116,6 +117,23 @@ fn what_a_query_says_it_held_is_within_a_fifth_of_what_it_took() {
     assert!(far.is_empty(), "{far:#?}");
 }
 
+/// Targets of a thousand series each, with so many rows until now.
+fn fill(db: &Db, series: usize, path: &str, rows: i64) {
+    for target in 0..series / 1000 {
+        let mut writer = db.open_group(&format!("target-{target}")).expect("free");
+        let columns: Vec<_> = (0..1000)
+            .map(|at| {
+                let (name, instance) = (format!("metric_{at}"), format!("10.1.{target}:80"));
+                let labels = [("__name__", name.as_str()), ("instance", &instance), ("path", path)];
+                writer.column(&LabelSet::from_pairs(labels)).expect("new")
+            })
+            .collect();
+        for row in 0..rows {
+            writer.append(Row::floats(NOW - (rows - row) * STEP, &columns, &vec![1.5; 1000])).expect("the disk is well");
+        }
+    }
+}
+
 /// C1: everything there is, on a million series with `SKOPOS_C1_SERIES=1000000`.
 #[test]
 fn c1_match_all_stops_at_the_byte_budget_and_when_it_is_canceled() {
@@ -123,19 +141,7 @@ fn c1_match_all_stops_at_the_byte_budget_and_when_it_is_canceled() {
     let series: usize = std::env::var("SKOPOS_C1_SERIES").ok().and_then(|text| text.parse().ok()).unwrap_or(50_000);
     let disk = SimDisk::new();
     let (db, _) = open(&disk);
-    for target in 0..series / 1000 {
-        let mut writer = db.open_group(&format!("target-{target}")).expect("free");
-        let columns: Vec<_> = (0..1000)
-            .map(|at| {
-                let labels =
-                    [("__name__", format!("metric_{at}")), ("instance", format!("10.1.{target}:80")), ("path", "/a/long/path".repeat(5))];
-                writer.column(&LabelSet::from_pairs(labels.iter().map(|(name, value)| (*name, value.as_str())))).expect("new")
-            })
-            .collect();
-        for row in 0..3 {
-            writer.append(Row::floats(NOW - (3 - row) * STEP, &columns, &vec![1.5; 1000])).expect("the disk is well");
-        }
-    }
+    fill(&db, series, &"/a/long/path".repeat(5), 3);
     let all = parse("{__name__=~\".+\"}").expect("good");
     let allowed = series * 100;
     let limits = Limits { bytes_max: allowed, ..Limits::default() };
@@ -178,17 +184,7 @@ fn c10_label_sets_that_are_handed_on_one_by_one_hold_little() {
     let series: usize = std::env::var("SKOPOS_C10_SERIES").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000);
     let disk = SimDisk::new();
     let (db, _) = open(&disk);
-    for target in 0..series / 1000 {
-        let mut writer = db.open_group(&format!("target-{target}")).expect("free");
-        let columns: Vec<_> = (0..1000)
-            .map(|at| {
-                let labels =
-                    [("__name__", format!("metric_{at}")), ("instance", format!("10.1.{target}:80")), ("path", "/a/path".repeat(9))];
-                writer.column(&LabelSet::from_pairs(labels.iter().map(|(name, value)| (*name, value.as_str())))).expect("new")
-            })
-            .collect();
-        writer.append(Row::floats(NOW - STEP, &columns, &vec![1.5; 1000])).expect("the disk is well");
-    }
+    fill(&db, series, &"/a/path".repeat(9), 1);
     let peak = |work: &mut dyn FnMut() -> usize| {
         let (memory, begun) = (Measured::begin(), std::time::Instant::now());
         (work(), memory.most(), begun.elapsed())

@@ -3,7 +3,6 @@
 
 #![allow(clippy::print_stdout, reason = "what was measured is for whoever runs the tests")]
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,34 +10,17 @@ use promql::Memory;
 use rules::{QueryList, Rule};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::net::TcpStream;
 use web::{Queries, QueryLog, State};
 
-use crate::support::{Seen, ask_of, state};
+use crate::support::{Seen, Server, ask_of, state};
 
 /// Works for minutes in little memory.
 const ENDLESS: &str = "max_over_time(quantile_over_time(0.5,up[10m:100ms])[10m:10ms])";
 /// A guard against hanging: forty megabytes are written without optimisation, on a machine that may be busy.
 const LONG: Duration = Duration::from_secs(150);
 
-/// A server over TCP until it is dropped.
-struct Server {
-    address: SocketAddr,
-    _stop: oneshot::Sender<()>,
-}
-
 impl Server {
-    async fn of(state: State) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
-        let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(web::serve(listener, web::router(state), 5000, None, async move {
-            let _ = stopped.await;
-        }));
-        Self { address, _stop: stop }
-    }
-
     /// Asks and does not read.
     async fn open(&self, path: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.expect("it listens");

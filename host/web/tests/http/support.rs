@@ -13,6 +13,8 @@ use model::view::{PanelRequest, Rendering, View};
 use model::{LabelSet, ManualClock};
 use promql::Memory;
 use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tower::ServiceExt;
 use web::{Access, BuildInfo, Limits, MountedHandler, RuntimeInfo, State, router};
 
@@ -325,5 +327,23 @@ mod fakes {
             last_evaluation: None,
         };
         vec![group("a", vec![rule("Down", Some(vec![alert])), rule("job:up:sum", None)]), group("b", vec![rule("Quiet", Some(vec![]))])]
+    }
+}
+
+/// A server over TCP until it is dropped.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    _stop: oneshot::Sender<()>,
+}
+
+impl Server {
+    pub(crate) async fn of(state: State) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let (stop, stopped) = oneshot::channel::<()>();
+        tokio::spawn(web::serve(listener, web::router(state), 5000, None, async move {
+            let _ = stopped.await;
+        }));
+        Self { address, _stop: stop }
     }
 }

@@ -1,18 +1,17 @@
 //! A server over TCP on top of a database that holds many series.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use model::seams::{Append, Row};
 use model::{LabelSet, ManualClock};
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::net::TcpStream;
 use tsdb::Db;
 use tsdb::disk::SimDisk;
 use web::State;
 
+pub(crate) use crate::support::Server;
 use crate::support::{Seen, state};
 
 /// Milliseconds; the last row is 15 s older.
@@ -62,23 +61,7 @@ pub(crate) fn over(db: &Arc<Db>) -> State {
     state
 }
 
-/// A server over TCP until it is dropped.
-pub(crate) struct Server {
-    pub(crate) address: SocketAddr,
-    _stop: oneshot::Sender<()>,
-}
-
 impl Server {
-    pub(crate) async fn of(state: State) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
-        let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(web::serve(listener, web::router(state), 5000, None, async move {
-            let _ = stopped.await;
-        }));
-        Self { address, _stop: stop }
-    }
-
     /// Asks and does not read. The end of the answer is the end of the connection.
     pub(crate) async fn open(&self, path: &str, headers: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.expect("it listens");
