@@ -1,8 +1,9 @@
 //! Reads scrape targets from files: serves `file_sd_configs` as Prometheus has them.
 //!
-//! Start reading at `refresh`; [`list`] reads one file. Paths arrive absolute: the host takes those of the configuration as
+//! Start reading at `refresh`; [`glob`] finds files, [`list`] reads one. Paths arrive absolute: the host takes those of the configuration as
 //! relative to its file.
 
+pub mod glob;
 pub mod list;
 
 use std::collections::BTreeSet;
@@ -78,15 +79,16 @@ impl discovery::Guest for File {
 /// The files of a pattern. A folder that is not there has none.
 fn matching(pattern: &str) -> Result<Vec<String>, String> {
     let (folder, last) = pattern.rsplit_once('/').unwrap_or((".", pattern));
-    let Some((begin, end)) = last.split_once('*') else { return Ok(vec![pattern.to_owned()]) };
+    if !glob::is_pattern(last) {
+        return Ok(vec![pattern.to_owned()]);
+    }
     let entries = match files::list(if folder.is_empty() { "/" } else { folder }) {
         Ok(entries) => entries,
         Err(files::Error::NotFound) => return Ok(Vec::new()),
         Err(error) => return Err(reason(&error)),
     };
-    let fits = |name: &str| name.len() >= begin.len() + end.len() && name.starts_with(begin) && name.ends_with(end);
     // Links too: how Kubernetes mounts what changes.
-    let files = entries.into_iter().filter(|entry| matches!(entry.kind, Kind::File | Kind::Link) && fits(&entry.name));
+    let files = entries.into_iter().filter(|entry| matches!(entry.kind, Kind::File | Kind::Link) && glob::matches(last, &entry.name));
     Ok(files.map(|entry| format!("{folder}/{}", entry.name)).collect())
 }
 

@@ -29,6 +29,15 @@ fn files_and_patterns() {
     let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(groups[0].labels, [label("zone", "x"), label("__meta_filepath", "/etc/sd/web-a.yml")]);
     assert_eq!(targets(Ok(groups)), ["a:1", "b:1", "b:1", "c:1", "d:1"]);
+    // Patterns as Prometheus reads them, not only one star.
+    for (pattern, expected) in [
+        ("/etc/sd/web-?.yml", &["a:1", "b:1"][..]),
+        ("/etc/sd/web-[b-z].yml", &["b:1"]),
+        ("/etc/sd/*eb*a.yml", &["a:1"]),
+        ("/etc/sd/web-[.yml", &[]),
+    ] {
+        assert_eq!(targets(refresh(&[pattern])), expected, "{pattern}");
+    }
 }
 
 #[test]
