@@ -6,7 +6,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
-pub use pack::LabelSetPacker;
+pub use pack::{LabelSetPacker, PackedLabelSets};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// The label that holds a metric's name.

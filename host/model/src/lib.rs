@@ -25,7 +25,8 @@ pub use alert::{Alert, AlertStatus, Link, Notification, Reason, Receipt, SendErr
 pub use family::{FamilyKind, FamilySamples, HistogramValue, MetricFamily, SummaryValue};
 pub use histogram::{BucketSpan, CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMAS, Histogram, HistogramCounts, ResetHint, StartTimestampMs};
 pub use labels::{
-    LABEL_NAME_BYTES_MAX, LabelSet, LabelSetBuilder, LabelSetPacker, METRIC_NAME, is_classic_label_name, is_classic_metric_name,
+    LABEL_NAME_BYTES_MAX, LabelSet, LabelSetBuilder, LabelSetPacker, METRIC_NAME, PackedLabelSets, is_classic_label_name,
+    is_classic_metric_name,
 };
 pub use matcher::{MatchOp, Matcher, MatcherError, Pattern};
 pub use sample::{ABSENT_BITS, HISTOGRAM_BITS, STALE_BITS, absent, is_absent, is_stale, stale};

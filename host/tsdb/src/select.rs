@@ -131,6 +131,7 @@ impl Select for Db {
                 }
                 go_on()?;
                 keyed.keys = keys.labels(&index);
+                go_on()?;
                 keyed.typed = [TYPE_LABEL, UNIT_LABEL].into_iter().any(|name| index.has_name(name));
                 return Ok(keyed);
             }

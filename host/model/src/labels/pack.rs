@@ -72,6 +72,41 @@ impl<P> LabelSetPacker<P> {
     }
 }
 
+/// A list of label sets that share memory.
+#[derive(Debug, Default)]
+pub struct PackedLabelSets {
+    packer: LabelSetPacker<()>,
+    list: Vec<LabelSet>,
+}
+
+impl PackedLabelSets {
+    /// With room for so many.
+    #[must_use]
+    pub fn with_capacity(count: usize) -> Self {
+        Self { packer: LabelSetPacker::default(), list: Vec::with_capacity(count) }
+    }
+
+    /// Adds the set of these pairs, sorted by name, each name once, no value empty.
+    pub fn push_sorted<'p>(&mut self, pairs: impl Iterator<Item = (&'p str, &'p str)>) {
+        self.packer.push_sorted((), pairs);
+        if self.packer.is_full() {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        let list = &mut self.list;
+        self.packer.flush(|(), labels| list.push(labels));
+    }
+
+    /// All, in the order in which they came.
+    #[must_use]
+    pub fn into_list(mut self) -> Vec<LabelSet> {
+        self.flush();
+        self.list
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +126,9 @@ mod tests {
         }
         assert_eq!(packed, sets);
         assert!((3..100).contains(&flushed), "{flushed}");
+        let mut list = PackedLabelSets::default();
+        sets.iter().for_each(|set| list.push_sorted(set.iter()));
+        assert_eq!(list.into_list(), sets);
         for (packed, set) in packed.iter().zip(&sets) {
             assert_eq!((packed.bytes(), packed.len(), packed.is_empty()), (set.bytes(), set.len(), set.is_empty()));
             assert_eq!((packed.encoded(), packed.fingerprint(), packed.to_string()), (set.encoded(), set.fingerprint(), set.to_string()));

@@ -1,12 +1,10 @@
 //! Aggregations: groups by labels once, then values step by step in columns.
 
-use hashbrown::HashMap;
-
-use model::{LabelSet, LabelSetPacker, METRIC_NAME, is_absent};
+use model::{LabelSet, LabelSetPacker, METRIC_NAME, PackedLabelSets, is_absent};
 
 use super::call::best_first;
 use super::members::Members;
-use super::numbers::{Numbers, Only};
+use super::numbers::{All, NUMBER_BYTES, Numbers, Only};
 use super::sample_ratio::is_sampled;
 use super::{Column, Columns, Query, Steps, Values, clean, refuse};
 use crate::ast::{Aggregate, AggregateOp, ExprKind};
@@ -106,16 +104,12 @@ impl Query<'_> {
             }
             of.push(place);
         }
-        let (mut labels, mut packer) = (Vec::with_capacity(firsts.len()), LabelSetPacker::default());
+        let mut labels = PackedLabelSets::with_capacity(firsts.len());
         for first in &firsts {
             self.budget.work(LABELS_WORK)?;
-            packer.push_sorted((), first.iter().filter(|(name, _)| groups_by(aggregate, name)));
-            if packer.is_full() {
-                packer.flush(|(), set| labels.push(set));
-            }
+            labels.push_sorted(first.iter().filter(|(name, _)| groups_by(aggregate, name)));
         }
-        packer.flush(|(), set| labels.push(set));
-        Ok(Groups { members: Members::of(&of, labels.len()), labels })
+        Ok(Groups { members: Members::of(&of, firsts.len()), labels: labels.into_list() })
     }
 
     /// `sum` and `avg` where there are histograms: groups without any go the usual way.
@@ -318,7 +312,7 @@ impl Query<'_> {
             by.grouping.push(label.to_owned());
         }
         let input = self.eval_vector(&aggregate.expr, steps)?;
-        let mut places: HashMap<LabelSet, usize> = HashMap::new();
+        let mut places = Numbers::new(All, 0);
         let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(0)? };
         for column in &input.series {
             for (at, histogram) in column.histograms.iter().flatten().enumerate() {
@@ -355,18 +349,36 @@ impl<'q> Query<'q> {
     fn count_place(
         &self,
         labels: LabelSet,
-        places: &mut HashMap<LabelSet, usize>,
+        places: &mut Numbers<All>,
         columns: &mut Columns<'_>,
         steps: Steps,
     ) -> Result<usize, EvalError> {
-        if let Some(place) = places.get(&labels) {
-            return Ok(*place);
+        let series = &mut columns.series;
+        let place = places.find_or_add(&labels, |place| &series[place].labels);
+        if place == series.len() {
+            self.budget.add_column(&mut columns.charge, steps.count)?;
+            self.budget.add_bytes(&mut columns.charge, labels.bytes().saturating_add(NUMBER_BYTES))?;
+            series.push(self.empty(labels, false, steps.count));
+            if series.len().is_multiple_of(PACKED_AT_ONCE) {
+                let from = series.len() - PACKED_AT_ONCE;
+                pack(&mut series[from..]);
+            }
         }
-        self.budget.add_column(&mut columns.charge, steps.count)?;
-        columns.series.push(self.empty(labels.clone(), false, steps.count));
-        places.insert(labels, columns.series.len() - 1);
-        Ok(columns.series.len() - 1)
+        Ok(place)
     }
+}
+
+/// So many label sets that were made one by one are brought together.
+const PACKED_AT_ONCE: usize = 64;
+
+/// Lets label sets share memory.
+fn pack(columns: &mut [Column]) {
+    let mut packer = LabelSetPacker::default();
+    for column in columns {
+        let labels = column.labels.clone();
+        packer.push_sorted(&mut column.labels, labels.iter());
+    }
+    packer.flush(|to, labels| *to = labels);
 }
 
 /// The labels by which a series is grouped.

@@ -27,8 +27,8 @@ struct Source<'e> {
     loses_name: bool,
 }
 
-/// Takes the number of a series' key and its values at the steps.
-type Visit<'v> = dyn FnMut(u32, &[f64]) -> Result<(), EvalError> + 'v;
+/// Takes how many keys there are, the number of a series' key and its values at the steps.
+type Visit<'v> = dyn FnMut(usize, u32, &[f64]) -> Result<(), EvalError> + 'v;
 
 impl Query<'_> {
     /// The aggregation, or none if it is not of this kind: then nothing was done.
@@ -68,18 +68,17 @@ impl Query<'_> {
         add: impl Fn(&mut S, f64),
         value: impl Fn(&S) -> f64,
     ) -> Result<Option<Columns<'_>>, EvalError> {
-        let mut groups: Vec<Option<Vec<(bool, S)>>> = Vec::new();
+        // For each key one for each step; all in one block of memory.
+        let mut states: Vec<(bool, S)> = Vec::new();
         let mut columns = Columns { series: Vec::new(), charge: self.budget.charge(steps.count)? };
         let mut scratch = self.budget.charge(0)?;
-        let keys = self.each_values(source, key, steps, &mut |key, values| {
-            let key = key as usize;
-            if groups.len() <= key {
-                groups.resize(key + 1, None);
+        let keys = self.each_values(source, key, steps, &mut |keys, key, values| {
+            if states.is_empty() {
+                let count = keys.saturating_mul(steps.count);
+                self.budget.add_sized(&mut scratch, count, count.saturating_mul(size_of::<(bool, S)>()))?;
+                states = vec![(false, empty.clone()); count];
             }
-            if groups[key].is_none() {
-                self.budget.add_sized(&mut scratch, steps.count, steps.count.saturating_mul(size_of::<(bool, S)>()))?;
-            }
-            let states = groups[key].get_or_insert_with(|| vec![(false, empty.clone()); steps.count]);
+            let states = &mut states[key as usize * steps.count..][..steps.count];
             for ((seen, state), new) in states.iter_mut().zip(values).filter(|(_, value)| !model::is_absent(**value)) {
                 *seen = true;
                 add(state, *new);
@@ -87,13 +86,14 @@ impl Query<'_> {
             Ok(())
         })?;
         let Some(keys) = keys else { return Ok(None) };
-        for (labels, states) in keys.into_iter().zip(groups) {
-            let Some(states) = states else { continue };
+        for (labels, states) in keys.into_iter().zip(states.chunks(steps.count.max(1))) {
+            if !states.iter().any(|(seen, _)| *seen) {
+                continue;
+            }
             self.budget.add_column(&mut columns.charge, steps.count)?;
             self.budget.add_bytes(&mut columns.charge, labels.bytes())?;
             let values = self.values(states.iter().map(|(seen, state)| if *seen { clean(value(state)) } else { model::absent() }));
             columns.series.push(Column::floats(labels, false, values));
-            scratch.release(steps.count.saturating_mul(size_of::<(bool, S)>()));
         }
         Ok(Some(columns))
     }
@@ -176,7 +176,8 @@ impl Query<'_> {
             })?;
             Ok(walked)
         };
-        let all = self.each_group(&keyed, steps.count, &walk, &mut |at, series, values| visit(keyed.of[at][series], values))?;
+        let all =
+            self.each_group(&keyed, steps.count, &walk, &mut |at, series, values| visit(keyed.keys.len(), keyed.of[at][series], values))?;
         Ok(all.then_some(keyed))
     }
 
@@ -213,7 +214,7 @@ impl Query<'_> {
         let mut any = false;
         let all = self.each_group(&keyed, steps.count, &walk, &mut |at, series, values| {
             any = true;
-            visit(keyed.of[at][series], values)
+            visit(keyed.keys.len(), keyed.of[at][series], values)
         })?;
         if !all {
             return Ok(None);

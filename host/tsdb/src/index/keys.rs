@@ -3,8 +3,8 @@
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 
-use model::LabelSet;
 use model::seams::LabelKey;
+use model::{LabelSet, PackedLabelSets};
 
 use super::Index;
 use crate::pace;
@@ -15,7 +15,8 @@ pub(crate) struct Lists {
     /// All lists, one after the other, and where each ends.
     numbers: Vec<u32>,
     ends: Vec<usize>,
-    table: HashTable<u32>,
+    /// Half of the hash, so that growing looks at no list, and the number.
+    table: HashTable<(u32, u32)>,
     hasher: DefaultHashBuilder,
     /// The last number that was given: neighbours often have the same.
     last: Option<u32>,
@@ -30,14 +31,15 @@ impl Lists {
         {
             return last;
         }
-        let hash = hasher.hash_one(list);
-        let number = match table.find(hash, |number| part(numbers, ends, *number) == list) {
-            Some(number) => *number,
+        // The upper half of a good hash is one.
+        let hash = (hasher.hash_one(list) >> 32) as u32;
+        let number = match table.find(spread(hash), |(held, number)| *held == hash && part(numbers, ends, *number) == list) {
+            Some((_, number)) => *number,
             None => {
                 let number = ends.len() as u32;
                 numbers.extend_from_slice(list);
                 ends.push(numbers.len());
-                table.insert_unique(hash, number, |number| hasher.hash_one(part(numbers, ends, *number)));
+                table.insert_unique(spread(hash), (hash, number), |(hash, _)| spread(*hash));
                 number
             }
         };
@@ -94,14 +96,26 @@ impl<'k> Keys<'k> {
         numbers
     }
 
-    /// The labels of all numbers. Nothing left the index since they were given.
+    /// The labels of all numbers; of fewer if it is time to stop. Nothing left the index since they were given.
     pub(crate) fn labels(&self, index: &Index) -> Vec<LabelSet> {
         let texts = |pair: &u32| {
             let (name, value) = index.pair_symbols(*pair);
             (index.symbol(name), index.symbol(value))
         };
-        (0..self.lists.len() as u32).map(|number| LabelSet::from_sorted(self.lists.get(number).iter().map(texts))).collect()
+        let mut labels = PackedLabelSets::with_capacity(self.lists.len());
+        for number in 0..self.lists.len() as u32 {
+            if pace::over(pace::LABELS) {
+                break;
+            }
+            labels.push_sorted(self.lists.get(number).iter().map(texts));
+        }
+        labels.into_list()
     }
+}
+
+/// The table looks at the highest and the lowest bits of a hash.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 fn part<'p>(numbers: &'p [u32], ends: &[usize], number: u32) -> &'p [u32] {

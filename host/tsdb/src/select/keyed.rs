@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use model::seams::{KeyedGroups, LabelKey, SelectError, SelectRequest, TYPE_LABEL, UNIT_LABEL};
-use model::{LabelSet, METRIC_NAME, TimeRange, stop};
+use model::{METRIC_NAME, PackedLabelSets, TimeRange, stop};
 
 use super::selected::{Part, Selected};
 use super::table::{ByGroup, Source, Table, columns_in};
@@ -96,13 +96,15 @@ impl Db {
         let mut keyed = KeyedGroups { typed: common.typed, ..KeyedGroups::default() };
         // Numbers of keys in the order of groups.
         let mut places: Vec<Option<u32>> = vec![None; keys.len()];
+        let (mut labels, mut packed) = (PackedLabelSets::with_capacity(keys.len()), 0);
         for (parts, mut of, columns) in table.into_groups()? {
             for key in &mut of {
                 let place = &mut places[*key as usize];
                 if place.is_none() {
                     worked(pace::LABELS * 2)?;
-                    *place = Some(keyed.keys.len() as u32);
-                    keyed.keys.push(common.labels(keys.get(*key)));
+                    *place = Some(packed);
+                    packed += 1;
+                    common.labels(keys.get(*key), &mut labels);
                 }
                 *key = place.unwrap_or_default();
                 worked(1)?;
@@ -111,6 +113,7 @@ impl Db {
             keyed.of.push(of);
             keyed.groups.push(Box::new(Selected { labels: Vec::new(), parts, range }));
         }
+        keyed.keys = labels.into_list();
         Ok(keyed)
     }
 }
@@ -147,12 +150,14 @@ fn of_one_block(loaded: &Arc<Loaded>, columns: &ByGroup, key: LabelKey<'_>, rang
     let mut common = Common::new(key);
     let mut known = HashMap::new();
     common.know(block, keys.all(), &mut known).map_err(failed)?;
+    let mut labels = PackedLabelSets::with_capacity(keys.len());
     for number in 0..keys.len() as u32 {
         worked(pace::LABELS)?;
         pairs.clear();
         pairs.extend(keys.get(number).iter().filter_map(|pair| known.get(pair)));
-        keyed.keys.push(common.labels(&pairs));
+        common.labels(&pairs, &mut labels);
     }
+    keyed.keys = labels.into_list();
     Ok(keyed)
 }
 
@@ -205,8 +210,11 @@ impl<'k> Common<'k> {
         })
     }
 
-    fn labels(&self, pairs: &[u32]) -> LabelSet {
-        LabelSet::from_pairs(pairs.iter().map(|pair| pair_of(&self.texts, &self.ends, *pair)))
+    /// Adds the label set of these pairs, whose names differ.
+    fn labels(&self, pairs: &[u32], to: &mut PackedLabelSets) {
+        let mut pairs: Vec<_> = pairs.iter().map(|pair| pair_of(&self.texts, &self.ends, *pair)).collect();
+        pairs.sort_unstable_by_key(|(name, _)| *name);
+        to.push_sorted(pairs.into_iter());
     }
 }
 
