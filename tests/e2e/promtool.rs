@@ -323,13 +323,32 @@ fn promtool_pushes_fetches_and_analyzes() {
     }
     for (arguments, input) in [
         (&["push", "metrics", &url][..], "a{ 1\n"),
-        (&["push", "metrics", &url, "none.prom"], ""),
         (&["push", "metrics", "--remote-write.path=/nowhere", &url], "a 1\n"),
         (&["push", "metrics", "--protobuf_message=x", &url], "a 1\n"),
     ] {
         let ran = run(&tool, folder.path(), arguments, input);
         assert!(ran.code == Some(1) && ran.err.starts_with("  FAILED: "), "{ran:?}");
     }
+    let ran = run(&tool, folder.path(), &["push", "metrics", &url, "none.prom"], "");
+    assert_eq!((ran.code, ran.err.as_str()), (Some(1), "promtool: error: path 'none.prom' does not exist, try --help\n"));
+    // Remote write 2.0: each string once, what is known of a metric at each series; options of `push` before its command.
+    folder.write("http.yml", "follow_redirects: true\n");
+    let text =
+        "# HELP c_total of \"c\"\n# TYPE c_total counter\nc_total{b=\"c_total\"} 5\n# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nd NaN\n";
+    let options = ["push", "--http.config.file=http.yml", "metrics", "--protobuf_message=io.prometheus.write.v2.Request", &url];
+    let ran = run(&tool, folder.path(), &options, text);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "Parsing standard input\n  SUCCESS: metrics pushed to remote write.\n"), "{ran:?}");
+    let pushed = skopos.query("{__name__=~\"c_total|h_bucket|d\"}");
+    let mut found: Vec<String> = pushed.iter().map(|sample| format!("{} {}", sample["metric"], sample["value"][1])).collect();
+    found.sort();
+    let wanted = [
+        r#"{"__name__":"c_total","b":"c_total","job":"promtool"} "5""#,
+        r#"{"__name__":"d","job":"promtool"} "NaN""#,
+        r#"{"__name__":"h_bucket","job":"promtool","le":"+Inf"} "1""#,
+    ];
+    assert_eq!(found, wanted);
+    let metadata = skopos.get("/api/v1/metadata").json()["data"].clone();
+    assert_eq!((&metadata["c_total"][0]["type"], &metadata["c_total"][0]["help"]), (&"counter".into(), &"of \"c\"".into()), "{metadata}");
 
     // Debian's fetches the same from the same server.
     let theirs = find_program("promtool").map(|theirs| run(&theirs, folder.path(), &["debug", "metrics", &url], ""));

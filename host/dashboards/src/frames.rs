@@ -1,6 +1,6 @@
 //! Results of queries as columns.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::view::{Field, Frame, Values};
 use model::{LabelSet, METRIC_NAME, TimestampMs};
@@ -104,6 +104,12 @@ fn heatmap(query: &str, series: Vec<ResultSeries>) -> Frame {
         })
         .collect();
     buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+    buckets.dedup_by(|series, into| {
+        !series.0.is_nan() && series.0 == into.0 && {
+            into.2 = added(&into.2, &series.2);
+            true
+        }
+    });
     let times: Vec<TimestampMs> =
         buckets.iter().flat_map(|(_, _, s)| s.times.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect();
     let mut lower = vec![0.0_f64; times.len()];
@@ -120,6 +126,15 @@ fn heatmap(query: &str, series: Vec<ResultSeries>) -> Frame {
         fields.push(column(&name, Values::Numbers(cells)));
     }
     Frame { query: query.to_owned(), name: String::new(), fields }
+}
+
+/// The values of both at their times, added up where both have one.
+fn added(one: &ResultSeries, other: &ResultSeries) -> ResultSeries {
+    let mut sums: BTreeMap<TimestampMs, f64> = BTreeMap::new();
+    for series in [one, other] {
+        series.times.iter().zip(&series.values).for_each(|(time, value)| *sums.entry(*time).or_default() += value);
+    }
+    ResultSeries { labels: one.labels.clone(), times: sums.keys().copied().collect(), values: sums.into_values().collect() }
 }
 
 #[cfg(test)]
@@ -175,5 +190,11 @@ mod tests {
         let cells: Vec<_> = frame.fields[1..].iter().map(|f| (f.name.as_str(), f.values.clone())).collect();
         let number = |n: f64| Values::Numbers(vec![n]);
         assert_eq!(cells, [("2", number(3.0)), ("10", number(4.0)), ("+Inf", number(2.0))]);
+        // Of two instances.
+        let of = |instance: &str, le: &str, value| series(&[("instance", instance), ("le", le)], &[(0, value)]);
+        let rows = vec![of("a", "1", 3.0), of("b", "1.0", 5.0), of("a", "+Inf", 4.0), of("b", "+Inf", 9.0)];
+        let frame = &frames(&target, "", rows, None, false)[0];
+        let cells: Vec<_> = frame.fields[1..].iter().map(|f| (f.name.as_str(), f.values.clone())).collect();
+        assert_eq!(cells, [("1", number(8.0)), ("+Inf", number(5.0))]);
     }
 }

@@ -1,5 +1,7 @@
 //! What series are called on the page.
 
+use std::collections::HashSet;
+
 use model::view::{Field, Frame, Values};
 use model::{LabelSet, METRIC_NAME};
 
@@ -32,13 +34,16 @@ pub(crate) fn automatic(frames: &mut [Frame], expr: &str) {
     }
 }
 
-/// The only label, apart from the metric's name, that the series have, if all have it and no more.
+/// The only label, apart from the metric's name, that the series have, if all have it and no more, and if it tells them apart.
 fn single_label(frames: &[Frame]) -> Option<String> {
-    let mut single: Option<String> = None;
+    let (mut single, mut values): (Option<String>, HashSet<&str>) = (None, HashSet::new());
     for labels in frames.iter().flat_map(|frame| &frame.fields).filter(|f| matches!(f.values, Values::Numbers(_))).map(|f| &f.labels) {
         let mut names = labels.iter().map(|(name, _)| name).filter(|name| *name != METRIC_NAME);
         let (Some(name), None) = (names.next(), names.next()) else { return None };
         if single.as_deref().is_some_and(|known| known != name) {
+            return None;
+        }
+        if !values.insert(labels.get(name).unwrap_or("")) {
             return None;
         }
         single = Some(name.to_owned());

@@ -65,8 +65,13 @@ enum Tool {
         what: Asking,
     },
     /// Sends samples to a server.
-    #[command(subcommand)]
-    Push(Push),
+    Push {
+        /// A file with the HTTP client block.
+        #[arg(long = "http.config.file", value_name = "FILE", global = true)]
+        http_config_file: Option<PathBuf>,
+        #[command(subcommand)]
+        what: Push,
+    },
     /// Fetches what tells how a server is doing.
     #[command(subcommand)]
     Debug(Debug),
@@ -272,7 +277,9 @@ pub(crate) fn main() -> ExitCode {
             commands::query::run(&server::with_options(what, format, http_config_file.as_ref()), 1)
         }
         Tool::Query { http_config_file, what: Asking::Analyze(what), .. } => analyze::run(&what, http_config_file.as_deref()),
-        Tool::Push(Push::Metrics(what)) => push::run(&what),
+        Tool::Push { http_config_file, what: Push::Metrics(what) } => {
+            missing(&what.files).unwrap_or_else(|| push::run(&what, http_config_file.as_deref()))
+        }
         Tool::Debug(Debug::Pprof { server }) => debug::pprof(&server),
         Tool::Debug(Debug::Metrics { server }) => debug::metrics(&server),
         Tool::Debug(Debug::All { server }) => debug::all(&server),

@@ -6,6 +6,7 @@ pub(crate) mod exemplars;
 pub(crate) mod features;
 pub(crate) mod federate;
 mod hints;
+mod histograms;
 pub(crate) mod lifecycle;
 pub(crate) mod metadata;
 pub(crate) mod notices;

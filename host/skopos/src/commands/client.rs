@@ -59,8 +59,10 @@ impl Server {
     /// Posts a body. The status and the text of the answer.
     pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)], body: Vec<u8>, timeout: Duration) -> Result<(u16, String), String> {
         let mut request = Request { method: "POST".to_owned(), body, ..Request::get(format!("{}{path}", self.base)) };
-        request.headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        request.headers.extend(self.headers.iter().cloned());
+        // What the user says takes the place of what is said without.
+        let own = |name: &str| self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+        let others = headers.iter().filter(|(name, _)| !own(name)).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        request.headers = others.chain(self.headers.iter().cloned()).collect();
         (request.timeout, request.body_bytes_max) = (timeout, 1 << 20);
         let response = self.runtime.block_on(self.client.send(request)).map_err(|error| self.unreachable(&error))?;
         Ok((response.status, String::from_utf8_lossy(&response.body).into_owned()))

@@ -15,8 +15,6 @@ pub(super) enum Hint {
     NoLabels(String),
     /// The selector names no metric, and no series has its labels.
     NoSeries,
-    /// There are values, which are native histograms.
-    Histograms,
     /// What a dashboard asks for and nothing here serves, in the words of whoever read it.
     Unsupported(String),
 }
@@ -29,11 +27,6 @@ impl Hint {
             Self::NoLabel(name, label) => format!("{name} has no series with {label} in this time range"),
             Self::NoLabels(name) => format!("{name} has no series with all of these labels in this time range"),
             Self::NoSeries => "no series has these labels in this time range".to_owned(),
-            Self::Histograms => {
-                "the query answers native histograms, which panels do not draw as they are: histogram_quantile(0.95, …), histogram_avg(…) or \
-                 histogram_count(…) around it makes numbers of them"
-                    .to_owned()
-            }
             Self::Unsupported(text) => text.clone(),
         }
     }
@@ -46,7 +39,6 @@ impl Hint {
             Self::NoLabel(metric, label) => json!({"kind": "no-label", "metric": metric, "label": label, "text": text}),
             Self::NoLabels(metric) => json!({"kind": "no-labels", "metric": metric, "text": text}),
             Self::NoSeries => json!({"kind": "no-series", "text": text}),
-            Self::Histograms => json!({"kind": "histograms", "text": text}),
             Self::Unsupported(_) => json!({"kind": "unsupported", "text": text}),
         }
     }

@@ -7,14 +7,15 @@ use std::time::Instant;
 use axum::extract::{Path, Request, State as Shared};
 use axum::response::Response;
 use dashboards::frames::{ResultSeries, frames};
-use dashboards::{Dashboard, Panel, PanelKind, Scope, Target, query_interval, resolve, transform};
+use dashboards::{Dashboard, Panel, PanelKind, ResultFormat, Scope, Target, query_interval, resolve, transform};
 use model::view::{Frame, PanelRequest, Rendering, Theme, View};
 use model::{TimeRange, format_duration};
-use promql::Value;
+use promql::{HistogramPoint, Value};
 use serde::Deserialize;
 
 use super::boards::{builtins, find, renderer};
 use super::hints::{Hint, missing};
+use super::histograms::{buckets, totals};
 use super::variables::{Asking, Wanted};
 use crate::encode::{Writer, json};
 use crate::error::ApiError;
@@ -234,7 +235,10 @@ impl Queries<'_> {
         let mut answered = false;
         for target in &shown {
             if !target.unsupported.is_empty() {
-                self.missing.push(Hint::Unsupported(target.unsupported.clone()));
+                let hint = Hint::Unsupported(target.unsupported.clone());
+                if !self.missing.contains(&hint) {
+                    self.missing.push(hint);
+                }
                 self.warnings.push(format!("query {}: {}", target.ref_id, target.unsupported));
                 continue;
             }
@@ -277,34 +281,41 @@ impl Queries<'_> {
         let expr = promql::parse(&text).map_err(|error| ApiError::bad_data(error.to_string()))?;
         let step = i64::try_from(interval.step_ms).unwrap_or(i64::MAX);
         let select = &*self.state.select;
-        let (mut out, mut histograms) = (Vec::new(), false);
+        let mut out = Vec::new();
         if target.range {
             // Aligned, so that the points of a graph stay where they are while time goes on.
             let align = |ms: i64| ms - ms.rem_euclid(step);
             let result = promql::range(&expr, align(self.range.start), align(self.range.end), step, select, self.limits)?;
-            histograms |= has_histograms(&result.value);
             out.extend(self.frames_of(target, &text, result, Some(interval.step_ms), several));
         }
         if target.instant {
             let result = promql::instant(&expr, self.range.end, select, self.limits)?;
-            histograms |= has_histograms(&result.value);
             out.extend(self.frames_of(target, &text, result, None, several));
         }
         if out.iter().all(|frame| frame.fields.iter().all(|field| field.values.is_empty())) {
-            let hint = if histograms { Some(Hint::Histograms) } else { missing(&expr, self.range, select, self.limits.lookback_ms) };
+            // Several queries may miss the same.
+            let hint = missing(&expr, self.range, select, self.limits.lookback_ms).filter(|hint| !self.missing.contains(hint));
             self.missing.extend(hint);
         }
         Ok(out)
     }
 
     fn frames_of(&mut self, target: &Target, text: &str, result: promql::QueryResult, step: Option<u64>, several: bool) -> Vec<Frame> {
-        let left_out =
-            has_histograms(&result.value).then(|| "native histograms are not drawn: take histogram_quantile or the like".to_owned());
-        let notes = result.warnings.into_iter().chain(result.infos).chain(left_out);
+        let cells = target.format == ResultFormat::Heatmap || self.panel.type_name == "heatmap";
+        let totals = (!cells && has_histograms(&result.value)).then(|| TOTALS_ONLY.to_owned());
+        let notes = result.warnings.into_iter().chain(result.infos).chain(totals);
         self.warnings.extend(notes.map(|note| format!("query {}: {note}", target.ref_id)));
+        if cells && has_histograms(&result.value) {
+            let target = Target { format: ResultFormat::Heatmap, ..target.clone() };
+            return frames(&target, text, cells_of(&result.value), step, several);
+        }
         frames(target, text, series_of(result.value), step, several)
     }
 }
+
+/// Said where native histograms are drawn by their counts and sums.
+const TOTALS_ONLY: &str = "native histograms are shown by their counts and sums: histogram_quantile(0.95, …) or histogram_avg(…) around them says more, and a query with \
+     the format heatmap shows their buckets";
 
 fn has_histograms(value: &Value) -> bool {
     match value {
@@ -314,20 +325,42 @@ fn has_histograms(value: &Value) -> bool {
     }
 }
 
+/// Buckets of all native histograms together, for a heatmap.
+fn cells_of(value: &Value) -> Vec<ResultSeries> {
+    match value {
+        Value::Vector(samples) => {
+            let point = |sample: &promql::Sample| {
+                sample.histogram.as_ref().map(|histogram| HistogramPoint { time: sample.point.time, histogram: Arc::clone(histogram) })
+            };
+            let points: Vec<HistogramPoint> = samples.iter().filter_map(point).collect();
+            buckets(points.iter())
+        }
+        Value::Matrix(series) => buckets(series.iter().flat_map(|series| &series.histograms)),
+        Value::Scalar(_) | Value::String(..) => Vec::new(),
+    }
+}
+
 fn series_of(value: Value) -> Vec<ResultSeries> {
     let single = |labels, point: promql::Point| ResultSeries { labels, times: vec![point.time], values: vec![point.value] };
     match value {
         Value::Scalar(point) => vec![single(model::LabelSet::empty(), point)],
-        Value::Vector(samples) => {
-            samples.into_iter().filter(|sample| sample.histogram.is_none()).map(|sample| single(sample.labels, sample.point)).collect()
-        }
+        Value::Vector(samples) => samples
+            .into_iter()
+            .flat_map(|sample| match sample.histogram {
+                None => vec![single(sample.labels, sample.point)],
+                Some(histogram) => totals(&sample.labels, &[HistogramPoint { time: sample.point.time, histogram }]).into(),
+            })
+            .collect(),
         Value::Matrix(series) => series
             .into_iter()
-            .filter(|series| !series.points.is_empty())
-            .map(|series| ResultSeries {
-                times: series.points.iter().map(|point| point.time).collect(),
-                values: series.points.iter().map(|point| point.value).collect(),
-                labels: series.labels,
+            .flat_map(|series| {
+                let totals = if series.histograms.is_empty() { Vec::new() } else { totals(&series.labels, &series.histograms).into() };
+                let floats = (!series.points.is_empty()).then(|| ResultSeries {
+                    times: series.points.iter().map(|point| point.time).collect(),
+                    values: series.points.iter().map(|point| point.value).collect(),
+                    labels: series.labels,
+                });
+                floats.into_iter().chain(totals)
             })
             .collect(),
         Value::String(..) => Vec::new(),

@@ -130,3 +130,47 @@ async fn a_variable_by_query_result_lists_histograms_too() {
     assert!(texts[0].contains("a=\"f\"") && texts[0].contains("} 1.5 "), "{texts:?}");
     assert!(texts[1].contains("{count:3, sum:4, ") && texts[1].ends_with(|c: char| c.is_ascii_digit()), "{texts:?}");
 }
+
+/// Native histograms are drawn by counts and sums, by buckets where a heatmap is wanted; what two queries miss is said once.
+#[tokio::test]
+async fn native_histograms_are_drawn() {
+    let memory = promql::Memory::new();
+    memory.load_text("h{a=\"1\"}", "{{schema:0 count:3 sum:4 buckets:[1 2]}}x40", 15_000).expect("a good series");
+    memory.load_text("h{a=\"2\"}", "{{schema:0 count:7 sum:9 buckets:[0 3 4]}}x40", 15_000).expect("a good series");
+    let board = r#"{"uid": "b", "title": "B", "panels": [
+        {"id": 1, "type": "timeseries", "targets": [{"refId": "A", "expr": "h{a=\"1\"}"}]},
+        {"id": 2, "type": "timeseries", "targets": [{"refId": "A", "expr": "h", "format": "heatmap"}]},
+        {"id": 3, "type": "timeseries", "targets": [{"refId": "A", "expr": "h", "instant": true, "range": false, "legendFormat": "{{a}} {{__name__}}"}]},
+        {"id": 4, "type": "timeseries", "targets": [{"refId": "A", "expr": "none"}, {"refId": "B", "expr": "rate(none[5m])"}]}]}"#;
+    let boards = std::sync::Arc::new(vec![std::sync::Arc::new(dashboards::import(board).expect("a good board"))]);
+    let with = web::State {
+        select: std::sync::Arc::new(memory),
+        dashboards: std::sync::Arc::new(move || std::sync::Arc::clone(&boards)),
+        ..state(&Seen::default())
+    };
+    let mut drawn = Vec::new();
+    for id in 1..=4 {
+        let body = r#"{"from":300000,"to":600000,"width":10,"height":10}"#;
+        let answer =
+            ask_of(with.clone(), &format!("POST /api/v1/dashboards/b/panels/{id}/view"), &[("content-type", "application/json")], body)
+                .await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        drawn.push(answer.json()["data"].clone());
+    }
+    let fields = |of: &Value| -> Vec<(String, Value)> {
+        let frames = of["frames"].as_array().expect("frames").iter();
+        let fields = frames.flat_map(|frame| frame["fields"].as_array().expect("fields")).filter(|field| field["name"] != "Time");
+        fields.map(|field| (field["display_name"].as_str().unwrap_or_default().to_owned(), field["values"]["value"][0].clone())).collect()
+    };
+    let named =
+        |names: &[(&str, f64)]| -> Vec<(String, Value)> { names.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect() };
+    assert_eq!(fields(&drawn[0]), named(&[("h_count{a=\"1\"}", 3.0), ("h_sum{a=\"1\"}", 4.0)]));
+    assert!(drawn[0]["warnings"].to_string().contains("by their counts and sums"), "{}", drawn[0]["warnings"]);
+    assert_eq!(fields(&drawn[1]), named(&[("1", 1.0), ("2", 5.0), ("4", 4.0)]));
+    assert_eq!(drawn[1]["warnings"], json!([]));
+    assert_eq!(fields(&drawn[2]), named(&[("1 h_count", 3.0), ("1 h_sum", 4.0), ("2 h_count", 7.0), ("2 h_sum", 9.0)]));
+    assert_eq!(
+        (drawn[3]["hints"].as_array().map(Vec::len), &drawn[3]["view"]["value"]),
+        (Some(1), &json!("no series is named none in this time range"))
+    );
+}
