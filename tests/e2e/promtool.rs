@@ -141,8 +141,23 @@ fn as_promtool_it_says_what_promtool_says() {
         (Same::Code, &["test", "rules", "t.yml", "tbad.yml"], ""),
         (Same::All, &["test", "rules", "none.yml"], ""),
         (Same::Code, &["query", "instant", "http://127.0.0.1:1", "up"], ""),
-        (Same::Code, &["query", "instant"], ""),
-        (Same::Code, &["nonsense"], ""),
+        (Same::All, &["query", "instant"], ""),
+        (Same::All, &["query", "instant", "http://127.0.0.1:1"], ""),
+        (Same::All, &["query", "range", "http://127.0.0.1:1"], ""),
+        (Same::All, &["query", "labels", "http://127.0.0.1:1"], ""),
+        (Same::All, &["query", "series", "http://127.0.0.1:1"], ""),
+        (Same::All, &["query", "instant", "-o", "foo", "http://127.0.0.1:1", "up"], ""),
+        (Same::All, &["nonsense"], ""),
+        (Same::All, &["check", "nonsense"], ""),
+        (Same::All, &["check", "config"], ""),
+        (Same::All, &["check", "rules", "."], ""),
+        (Same::All, &["check", "rules", "--foo", "good.yml"], ""),
+        (Same::All, &["--foo"], ""),
+        (Same::All, &["debug", "pprof"], ""),
+        (Same::All, &["debug", "metrics"], ""),
+        (Same::All, &["test", "rules"], ""),
+        // Today's puts the name in quotes.
+        (Same::Code, &["check", "rules", "--lint=foo", "good.yml"], ""),
         (Same::Code, &["--version"], ""),
         (Same::Code, &["--help"], ""),
         (Same::Code, &["check", "--help"], ""),
@@ -213,6 +228,10 @@ fn what_newer_promtools_have() {
     assert_eq!(said(&["check", "rules", "more.yml"], "").code, Some(1));
     assert_eq!(said(&["check", "rules", "--ignore-unknown-fields", "more.yml"], "").code, Some(0));
     assert_eq!(said(&["test", "rules", "tmore.yml"], "").code, Some(1));
+    let warned = said(&["check", "--query.lookback-delta=5m", "config", "--lint=foo,none", "p.yml"], "");
+    assert!(warned.code == Some(0) && warned.out.starts_with("WARNING: unknown lint option: \"foo\"\n"), "{warned:?}");
+    let unreachable = said(&["check", "healthy", "--url=http://127.0.0.1:1"], "");
+    assert!(unreachable.code == Some(1) && unreachable.err.trim_end().ends_with("Is it running there?"), "{unreachable:?}");
     let debugged = said(&["test", "rules", "--ignore-unknown-fields", "--debug", "tmore.yml"], "");
     assert_eq!(debugged.code, Some(0), "{debugged:?}");
     for part in [
@@ -334,17 +353,17 @@ fn promtool_pushes_fetches_and_analyzes() {
     // Remote write 2.0: each string once, what is known of a metric at each series; options of `push` before its command.
     folder.write("http.yml", "follow_redirects: true\n");
     let text =
-        "# HELP c_total of \"c\"\n# TYPE c_total counter\nc_total{b=\"c_total\"} 5\n# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nd NaN\n";
+        "# HELP c_total of \"c\"\n# TYPE c_total counter\nc_total{b=\"c_total\"} 5\n# TYPE g histogram\ng_bucket{le=\"+Inf\"} 1\nd NaN\n";
     let options = ["push", "--http.config.file=http.yml", "metrics", "--protobuf_message=io.prometheus.write.v2.Request", &url];
     let ran = run(&tool, folder.path(), &options, text);
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "Parsing standard input\n  SUCCESS: metrics pushed to remote write.\n"), "{ran:?}");
-    let pushed = skopos.query("{__name__=~\"c_total|h_bucket|d\"}");
+    let pushed = skopos.query("{__name__=~\"c_total|g_bucket|d\"}");
     let mut found: Vec<String> = pushed.iter().map(|sample| format!("{} {}", sample["metric"], sample["value"][1])).collect();
     found.sort();
     let wanted = [
         r#"{"__name__":"c_total","b":"c_total","job":"promtool"} "5""#,
         r#"{"__name__":"d","job":"promtool"} "NaN""#,
-        r#"{"__name__":"h_bucket","job":"promtool","le":"+Inf"} "1""#,
+        r#"{"__name__":"g_bucket","job":"promtool","le":"+Inf"} "1""#,
     ];
     assert_eq!(found, wanted);
     let metadata = skopos.get("/api/v1/metadata").json()["data"].clone();

@@ -8,6 +8,7 @@ mod promql;
 mod push;
 mod server;
 mod tests;
+mod wrong;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,8 +52,19 @@ struct Promtool {
 #[derive(Debug, Subcommand)]
 enum Tool {
     /// Checks files and servers.
-    #[command(subcommand)]
-    Check(Check),
+    Check {
+        /// How far a server looks back, for lint of intervals.
+        #[arg(
+            long = "query.lookback-delta",
+            value_name = "DURATION",
+            default_value = "5m",
+            value_parser = model::parse_duration,
+            global = true
+        )]
+        lookback: u64,
+        #[command(subcommand)]
+        what: Check,
+    },
     /// Asks a server.
     Query {
         /// How the answer is written.
@@ -159,9 +171,6 @@ enum Check {
         /// Taken, and changes nothing.
         #[arg(long)]
         agent: bool,
-        /// How far a server looks back, for lint of intervals.
-        #[arg(long = "query.lookback-delta", value_name = "DURATION", default_value = "5m", value_parser = model::parse_duration)]
-        lookback: u64,
         /// The files.
         #[arg(required = true, value_name = "config-files")]
         files: Vec<PathBuf>,
@@ -226,6 +235,13 @@ impl Lint {
         let mut names = self.lint.split(',');
         !self.lint.split(',').any(|name| name == "none") && names.any(|name| name == "all" || name == what)
     }
+
+    /// Says which names mean nothing.
+    fn warn(&self, known: &[&str]) {
+        for name in self.lint.split(',').filter(|name| !matches!(*name, "" | "all" | "none") && !known.contains(name)) {
+            out::line(format_args!("WARNING: unknown lint option: {name:?}"));
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -252,11 +268,7 @@ pub(crate) fn main() -> ExitCode {
             out::line(error.render());
             return ExitCode::SUCCESS;
         }
-        Err(error) => {
-            let text = error.render().to_string();
-            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-            return complain(first);
-        }
+        Err(error) => return complain(&wrong::worded(&error)),
     };
     if called.version {
         out::line(format_args!(
@@ -272,8 +284,11 @@ pub(crate) fn main() -> ExitCode {
         out::line(format_args!("  WARNING: Unknown feature passed to --enable-feature: {name}"));
     }
     match command {
-        Tool::Check(what) => run_check(what, features),
+        Tool::Check { what, lookback } => run_check(what, lookback, features),
         Tool::Query { format, http_config_file, what: Asking::Query(what) } => {
+            if let Some(argument) = wrong::lacks(&what) {
+                return complain(&format!("required argument '{argument}' not provided"));
+            }
             commands::query::run(&server::with_options(what, format, http_config_file.as_ref()), 1)
         }
         Tool::Query { http_config_file, what: Asking::Analyze(what), .. } => analyze::run(&what, http_config_file.as_deref()),
@@ -297,14 +312,19 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn run_check(what: Check, features: Features) -> ExitCode {
+fn run_check(what: Check, lookback: u64, features: Features) -> ExitCode {
     match what {
-        Check::Config { lint, syntax_only, agent: _, lookback, files } => {
+        Check::Config { lint, syntax_only, agent: _, files } => {
+            lint.warn(&["duplicate-rules", "too-long-scrape-interval"]);
             missing(&files).unwrap_or_else(|| check::config(&files, &lint, features, syntax_only, lookback))
         }
-        Check::Rules { lint, files } => missing(&files).unwrap_or_else(|| check::rules(&files, &lint, features)),
+        Check::Rules { lint, files } => {
+            lint.warn(&["duplicate-rules"]);
+            missing(&files).unwrap_or_else(|| check::rules(&files, &lint, features))
+        }
         Check::Metrics { extended, lint } if !extended && lint == "none" => {
             out::error("error: at least one of --extended or linting must be enabled");
+            out::error("Use --extended for cardinality analysis, or remove --lint=none to enable linting");
             ExitCode::FAILURE
         }
         Check::Metrics { extended, lint } => commands::check_metrics::as_promtool(extended, lint != "none"),
@@ -317,10 +337,12 @@ fn run_check(what: Check, features: Features) -> ExitCode {
     }
 }
 
-/// Files that are not there end everything, as with promtool.
+/// Files that are not there, and directories, end everything, as with promtool.
 fn missing(files: &[PathBuf]) -> Option<ExitCode> {
-    let file = files.iter().find(|file| !file.exists())?;
-    Some(complain(&format!("path '{}' does not exist", file.display())))
+    let file = files.iter().find(|file| !file.exists() || file.is_dir())?;
+    let what = if file.exists() { "is a directory" } else { "does not exist" };
+    let path = if file.exists() { "" } else { "path " };
+    Some(complain(&format!("{path}'{}' {what}", file.display())))
 }
 
 /// It was called wrongly.

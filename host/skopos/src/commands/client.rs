@@ -115,7 +115,8 @@ impl Server {
     }
 
     fn unreachable(&self, error: &HttpError) -> String {
-        format!("{}: {error}. Is it running there? --url names another address", self.base)
+        let hint = if crate::promtool::is_called() { "" } else { " --url names another address" };
+        format!("{}: {error}. Is it running there?{hint}", self.base)
     }
 }
 
