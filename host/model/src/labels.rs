@@ -132,10 +132,11 @@ impl LabelSet {
         self.start == self.end
     }
 
-    /// Bytes of memory that its text takes, counts of owners included; clones share it.
+    /// Bytes of memory that its text takes; with the counts of owners, if it has an allocation of its own. Clones share it.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        2 * size_of::<usize>() + self.text().len()
+        let text = self.text().len();
+        if text == self.shared.len() { 2 * size_of::<usize>() + text } else { text }
     }
 
     /// The labels whose name `keep` accepts.
