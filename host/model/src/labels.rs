@@ -1,4 +1,7 @@
+mod builder;
+mod names;
 mod pack;
+mod text;
 
 use std::cell::Cell;
 use std::cmp::Ordering;
@@ -6,8 +9,11 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
+pub use builder::LabelSetBuilder;
+pub use names::{is_classic_label_name, is_classic_metric_name};
 pub use pack::{LabelSetPacker, PackedLabelSets};
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use text::{escape_into, place, push_part, split_part};
 
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";
@@ -344,134 +350,6 @@ impl<'a> Iterator for Iter<'a> {
         // Only a constructor of `LabelSet` makes the text, so both parts are there or the text has ended.
         Some((split_part(&mut self.rest)?, split_part(&mut self.rest)?))
     }
-}
-
-/// Collects labels in any order; later values replace earlier ones.
-#[derive(Clone, Debug, Default)]
-pub struct LabelSetBuilder {
-    labels: Vec<(String, String)>,
-}
-
-impl LabelSetBuilder {
-    /// Sets a label; an empty value removes it.
-    pub fn set(&mut self, name: &str, value: &str) -> &mut Self {
-        match self.labels.iter().position(|(n, _)| n == name) {
-            Some(at) if value.is_empty() => {
-                self.labels.swap_remove(at);
-            }
-            Some(at) => value.clone_into(&mut self.labels[at].1),
-            None if value.is_empty() => {}
-            None => self.labels.push((name.to_owned(), value.to_owned())),
-        }
-        self
-    }
-
-    /// Removes a label if it is there.
-    pub fn remove(&mut self, name: &str) -> &mut Self {
-        self.set(name, "")
-    }
-
-    /// The value set so far.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.labels.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
-    }
-
-    /// Names and values so far, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.labels.iter().map(|(n, v)| (n.as_str(), v.as_str()))
-    }
-
-    /// Keeps the labels whose name `keep` accepts.
-    pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
-        self.labels.retain(|(name, _)| keep(name));
-    }
-
-    /// The label set.
-    #[must_use]
-    pub fn build(&self) -> LabelSet {
-        LabelSet::from_pairs(self.iter())
-    }
-}
-
-/// Whether the name has only the characters that label names had before UTF-8 names: `[a-zA-Z_][a-zA-Z0-9_]*`.
-#[must_use]
-pub fn is_classic_label_name(name: &str) -> bool {
-    is_classic(name, false)
-}
-
-/// Whether the name has only the characters that metric names had before UTF-8 names: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
-#[must_use]
-pub fn is_classic_metric_name(name: &str) -> bool {
-    is_classic(name, true)
-}
-
-fn is_classic(name: &str, colons: bool) -> bool {
-    !name.starts_with(|c: char| c.is_ascii_digit())
-        && !name.is_empty()
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || (colons && b == b':'))
-}
-
-/// Appends a text as JSON has it between quotes.
-fn escape_into(text: &str, out: &mut Vec<u8>) {
-    let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\')) {
-        out.extend_from_slice(&rest[..at]);
-        let short = match rest[at] {
-            b'"' => b'"',
-            b'\\' => b'\\',
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            0x08 => b'b',
-            0x0C => b'f',
-            control => {
-                let digit = |n: u8| if n < 10 { b'0' + n } else { b'a' + n - 10 };
-                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(control >> 4), digit(control & 15)]);
-                rest = &rest[at + 1..];
-                continue;
-            }
-        };
-        out.extend_from_slice(&[b'\\', short]);
-        rest = &rest[at + 1..];
-    }
-    out.extend_from_slice(rest);
-}
-
-/// A place in a text.
-fn place(at: usize) -> u32 {
-    assert!(at <= u32::MAX as usize, "limits on bodies keep label sets far below this");
-    at as u32
-}
-
-fn push_part(text: &mut String, part: &str) {
-    assert!(part.len() <= LABEL_NAME_BYTES_MAX, "limits on bodies keep labels far below this");
-    let mut length = part.len();
-    while length >= 0x40 {
-        text.push(char::from((length & 0x3F) as u8 | 0x40));
-        length >>= 6;
-    }
-    text.push(char::from(length as u8));
-    text.push_str(part);
-}
-
-fn split_part<'a>(rest: &mut &'a str) -> Option<&'a str> {
-    let bytes = rest.as_bytes();
-    let (mut length, mut digits) = (0_usize, 0);
-    loop {
-        let byte = *bytes.get(digits)?;
-        if byte >= 0x80 || digits > 5 {
-            return None;
-        }
-        length |= usize::from(byte & 0x3F) << (6 * digits);
-        digits += 1;
-        if byte & 0x40 == 0 {
-            break;
-        }
-    }
-    let part = rest.get(digits..digits.checked_add(length)?)?;
-    *rest = &rest[digits + length..];
-    Some(part)
 }
 
 #[cfg(test)]

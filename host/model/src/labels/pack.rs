@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use super::{LabelSet, place, push_part};
+use super::LabelSet;
+use super::text::{place, push_part};
 
 /// A text that has come to so many bytes is given out. Small, because one of its sets keeps all of it.
 const PACK_BYTES: usize = 4096;

@@ -10,7 +10,7 @@ use super::mixed::Outcome;
 use super::number::{Number, element, scalars};
 use super::numbers::{NUMBER_BYTES, Numbers, Only};
 use super::{Column, Columns, Data, Element, Query, Scalars, Steps, clean, is_metadata, refuse, without_metadata};
-use crate::ast::{Binary, BinaryOp, BinaryStep, Matching, Side};
+use crate::ast::{Binary, BinaryStep, Matching, Side};
 use crate::error::EvalError;
 use crate::histogram::FloatHistogram;
 use crate::limits::LABELS_WORK;
@@ -96,44 +96,6 @@ impl Query<'_> {
             }),
             _ => self.operate(step, span, left, right),
         }
-    }
-
-    fn set<'b>(&self, step: &BinaryStep, left: Columns<'b>, right: Columns<'b>, steps: Steps) -> Result<Columns<'b>, EvalError> {
-        let is_or = step.op == BinaryOp::Or;
-        // Where a match group is present on the side that decides, series of the other side stay, or go.
-        let (mut deciding, mut filtered) = if is_or { (left, right) } else { (right, left) };
-        let keep = step.op == BinaryOp::And;
-        let mut scratch = self.budget.charge(deciding.series.len().saturating_mul(steps.count) / 8)?;
-        self.budget.add_bytes(&mut scratch, deciding.series.len().saturating_mul(NUMBER_BYTES + size_of::<&LabelSet>()))?;
-        let mut groups = Numbers::new(Only(|name: &str| matches_by(&step.matching, name)), 0);
-        let (mut firsts, mut present): (Vec<&LabelSet>, Vec<bool>) = (Vec::new(), Vec::new());
-        for column in &deciding.series {
-            self.budget.work(LABELS_WORK + steps.count)?;
-            let group = groups.find_or_add(&column.labels, |group| firsts[group]);
-            if group == firsts.len() {
-                firsts.push(&column.labels);
-                present.resize(present.len() + steps.count, false);
-            }
-            column.mark(&mut present[group * steps.count..][..steps.count]);
-        }
-        for column in &mut filtered.series {
-            self.budget.work(LABELS_WORK + steps.count)?;
-            let group = groups.find(&column.labels, |group| firsts[group]);
-            let group = group.map(|group| &present[group * steps.count..][..steps.count]);
-            for at in 0..steps.count {
-                if group.is_some_and(|group| group[at]) != keep {
-                    column.clear(at);
-                }
-            }
-        }
-        filtered.series.retain(Column::has_any);
-        if !is_or {
-            return Ok(filtered);
-        }
-        deciding.charge.join(filtered.charge);
-        deciding.series.append(&mut filtered.series);
-        // Different match groups may still have the same labels, such as by `on`.
-        if self.limits.delayed_name_removal { Ok(deciding) } else { self.merge_equal(deciding) }
     }
 
     /// Arithmetic and comparison of two vectors.
@@ -392,7 +354,7 @@ fn present_at(columns: &Columns<'_>, steps: Steps) -> Vec<bool> {
 }
 
 /// Whether a label of this name is one of those by which series of both sides are matched.
-fn matches_by(matching: &Matching, name: &str) -> bool {
+pub(super) fn matches_by(matching: &Matching, name: &str) -> bool {
     let named = matching.labels.iter().any(|label| label == name);
     if matching.on { named } else { !named && name != METRIC_NAME }
 }
