@@ -8,6 +8,7 @@
 mod beside;
 mod chance;
 mod corpus;
+mod cpu;
 mod dataset;
 mod dice;
 mod folder;
@@ -22,6 +23,7 @@ mod skopos;
 pub use beside::Beside;
 pub use chance::seed;
 pub use corpus::replay;
+pub use cpu::ThreadCpu;
 pub use dataset::{Dataset, KeepAlive, Labels};
 pub use dice::{Dice, Whole};
 pub use folder::{TempFolder, conformance, workspace_root};
