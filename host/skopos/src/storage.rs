@@ -82,6 +82,17 @@ impl Select for LateStorage {
         self.db()?.each_series(matcher_sets, range, limit, each)
     }
 
+    fn each_label_value(
+        &self,
+        name: &str,
+        matcher_sets: &[Vec<Matcher>],
+        range: TimeRange,
+        limit: usize,
+        each: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<(), SelectError> {
+        self.db()?.each_label_value(name, matcher_sets, range, limit, each)
+    }
+
     fn warnings(&self, range: TimeRange) -> Vec<String> {
         self.0.get().map(|db| db.warnings(range)).unwrap_or_default()
     }

@@ -4,6 +4,7 @@
 //! checks the index and maps it; samples are read piece by piece, and each piece is checked when it is used.
 
 mod body;
+mod distinct;
 mod exemplars;
 mod fuzz;
 mod groups;
@@ -36,6 +37,8 @@ use std::sync::Arc;
 use model::seams::Exemplar;
 use model::{Histogram, LabelSet, StartTimestampMs, TimestampMs};
 
+#[cfg(test)]
+pub(crate) use fuzz::with_as_many_series_as_columns;
 pub(crate) use fuzz::{parts as fuzz_parts, sealed};
 pub(crate) use meta::{BlockMeta, BlockSource};
 pub(crate) use read::{Columns, Reading};

@@ -184,6 +184,16 @@ impl Index {
         (name, value)
     }
 
+    /// The pair of a series with a name.
+    pub(crate) fn pair_named(&self, id: u32, name: u32) -> Option<u32> {
+        self.pairs_of(id).iter().copied().find(|pair| self.pairs[*pair as usize].name == name)
+    }
+
+    /// The number of a name or a value, if there is one.
+    pub(crate) fn find_symbol(&self, text: &str) -> Option<u32> {
+        self.symbols.find(text)
+    }
+
     /// The text of a name or a value.
     pub(crate) fn symbol(&self, symbol: u32) -> &str {
         self.symbols.get(symbol)

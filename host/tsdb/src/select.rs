@@ -17,9 +17,10 @@ use model::seams::{
 };
 use model::{LabelSet, Matcher, TimeRange, stop};
 
+use self::cursor::{Cursor, Series, Values};
 use self::firsts::Firsts;
 use self::selected::{Part, Selected};
-use self::table::{columns_in, present_in};
+use self::table::columns_in;
 use crate::block::BlockDamage;
 use crate::db::Db;
 use crate::head::read::View;
@@ -28,6 +29,9 @@ use crate::pace;
 
 /// Labels that are read from a block at a time.
 const LABELS_AT_ONCE: usize = 1024;
+
+/// How long lists are made.
+const CURSOR: Cursor = Cursor { run: cursor::RUN, held: cursor::HELD };
 
 /// What a series of a selection takes beside its labels while it is made.
 const SERIES_BYTES: usize = 100;
@@ -146,35 +150,67 @@ impl Select for Db {
     }
 
     fn label_values(&self, name: &str, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<String>, SelectError> {
-        let mut values = Firsts::new(limit);
-        if matcher_sets.is_empty() && range.start <= range.end {
-            // The head first, as in `each_labels`.
-            {
-                let _gate = self.0.new_columns();
-                self.0.values_in(name, range, &mut values)?;
-            }
-            for loaded in self.0.blocks.within(range) {
-                let present = present_in(&loaded, range)?;
-                let found = loaded.block.values_among(name, &present, &mut || go_on().is_ok()).map_err(failed)?;
-                go_on()?;
-                found.iter().for_each(|value| values.add(value.as_str()));
-            }
-            return Ok(values.into_vec());
+        if range.start > range.end {
+            return Ok(Vec::new());
         }
-        self.each_labels(matcher_sets, range, &mut |pairs| pairs.filter(|(n, _)| *n == name).for_each(|(_, value)| values.add(value)))?;
+        let listed = Values { name, sets: matcher_sets, range };
+        if !(1..=cursor::RUN).contains(&limit) {
+            let mut values = Vec::new();
+            CURSOR.each(&self.0, (&listed, range, limit), &mut |value| {
+                stop::take(value.len() + size_of::<String>());
+                values.push(value.clone());
+                ControlFlow::Continue(())
+            })?;
+            return Ok(values);
+        }
+        // No more are held than are wanted. The head first, as in `each_labels`.
+        let mut values = Firsts::new(limit);
+        self.0.first_values_in(&listed, &mut values)?;
+        for loaded in self.0.blocks.within(range) {
+            for value in listed.first_of(&loaded, limit)? {
+                if values.lacks(&value) {
+                    values.insert(value);
+                }
+            }
+        }
         Ok(values.into_vec())
     }
 
+    fn each_label_value(
+        &self,
+        name: &str,
+        matcher_sets: &[Vec<Matcher>],
+        range: TimeRange,
+        limit: usize,
+        each: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<(), SelectError> {
+        if (1..=cursor::RUN).contains(&limit) {
+            let _ = self.label_values(name, matcher_sets, range, limit)?.iter().try_for_each(|value| each(value));
+            return Ok(());
+        }
+        CURSOR.each(&self.0, (&Values { name, sets: matcher_sets, range }, range, limit), &mut |value| each(value))
+    }
+
     fn series(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange, limit: usize) -> Result<Vec<LabelSet>, SelectError> {
-        let mut series = Firsts::new(limit);
-        self.each_labels(matcher_sets, range, &mut |pairs| {
-            let labels = LabelSet::from_pairs(pairs);
-            if series.wants(&labels) {
-                stop::take(labels.bytes() + SERIES_BYTES);
-                series.insert(labels);
-            }
+        if (1..=cursor::RUN).contains(&limit) {
+            // No more are held than are wanted.
+            let mut series = Firsts::new(limit);
+            self.each_labels(matcher_sets, range, &mut |pairs| {
+                let labels = LabelSet::from_pairs(pairs);
+                if series.wants(&labels) {
+                    stop::take(labels.bytes() + SERIES_BYTES);
+                    series.insert(labels);
+                }
+            })?;
+            return Ok(series.into_vec());
+        }
+        let mut series = Vec::new();
+        CURSOR.each(&self.0, (&Series { sets: matcher_sets, range }, range, limit), &mut |labels| {
+            stop::take(labels.bytes() + size_of::<LabelSet>());
+            series.push(labels.clone());
+            ControlFlow::Continue(())
         })?;
-        Ok(series.into_vec())
+        Ok(series)
     }
 
     fn each_series(
@@ -185,11 +221,10 @@ impl Select for Db {
         each: &mut dyn FnMut(&LabelSet) -> ControlFlow<()>,
     ) -> Result<(), SelectError> {
         if (1..=cursor::RUN).contains(&limit) {
-            // No more are held than are wanted.
             let _ = self.series(matcher_sets, range, limit)?.iter().try_for_each(each);
             return Ok(());
         }
-        cursor::Cursor { run: cursor::RUN, held: cursor::HELD }.each(&self.0, (matcher_sets, range, limit), each)
+        CURSOR.each(&self.0, (&Series { sets: matcher_sets, range }, range, limit), each)
     }
 
     fn warnings(&self, range: TimeRange) -> Vec<String> {

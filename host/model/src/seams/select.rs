@@ -53,6 +53,19 @@ pub trait Select: Send + Sync {
         Ok(())
     }
 
+    /// Hands on what [`Select::label_values`] gives, as [`Select::each_series`] does with label sets.
+    fn each_label_value(
+        &self,
+        name: &str,
+        matcher_sets: &[Vec<Matcher>],
+        range: TimeRange,
+        limit: usize,
+        each: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<(), SelectError> {
+        let _ = self.label_values(name, matcher_sets, range, limit)?.iter().try_for_each(|value| each(value));
+        Ok(())
+    }
+
     /// What this storage cannot answer for in the range, in sentences that name file and range: damaged or missing parts. Queries
     /// pass them on as warnings; what [`GroupSamples::warnings`] says is not among them.
     fn warnings(&self, range: TimeRange) -> Vec<String> {

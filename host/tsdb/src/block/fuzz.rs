@@ -31,6 +31,17 @@ pub(crate) fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// A block that says it has a series for each of its columns, with the right checksums.
+#[cfg(test)]
+pub(crate) fn with_as_many_series_as_columns(bytes: &[u8]) -> Vec<u8> {
+    let (body, footer) = bytes.split_at(bytes.len() - FOOTER_BYTES);
+    let section = read_footer(footer, bytes.len() as u64).expect("a footer").get(Kind::Meta);
+    let (rest, meta) = body.split_at(section.offset as usize);
+    let mut meta = BlockMeta::decode(meta).expect("its meta");
+    meta.series = meta.columns;
+    sealed(&[rest, &meta.encode(), footer].concat()).expect("a block")
+}
+
 /// The first byte says as what the others are read; of a page two more say how many rows and columns it should have.
 pub(crate) fn parts(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else {

@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use model::{LabelSet, TimeRange};
 use roaring::RoaringBitmap;
@@ -35,6 +35,8 @@ pub(crate) struct Block {
     groups: Slice,
     columns: u32,
     group_count: u32,
+    /// As [`Block::columns_differ`] found.
+    pub(super) columns_differ: OnceLock<bool>,
 }
 
 impl Block {
@@ -81,7 +83,8 @@ impl Block {
         if pairs != symbols.len() {
             return Err(malformed(Kind::Postings));
         }
-        Ok(Self { name, file, sections, meta, symbols, postings, groups, columns, group_count })
+        let columns_differ = OnceLock::new();
+        Ok(Self { name, file, sections, meta, symbols, postings, groups, columns, group_count, columns_differ })
     }
 
     /// The times of its samples, as far as its footer and what it says about itself can be read, be the rest damaged.
@@ -213,33 +216,8 @@ impl Block {
         Ok(values)
     }
 
-    /// The values of a label that one of the columns has, sorted; not all once `go_on` says no.
-    pub(crate) fn values_among(
-        &self,
-        name: &str,
-        columns: &RoaringBitmap,
-        go_on: &mut dyn FnMut() -> bool,
-    ) -> Result<Vec<String>, BlockDamage> {
-        let mut pairs = Vec::new();
-        let mut each = |value: &str, pair| {
-            pairs.push((value.to_owned(), pair));
-            !pairs.len().is_multiple_of(1024) || go_on()
-        };
-        self.symbols.each_value(name, "", &mut each).map_err(|_| self.bad_symbols())?;
-        let mut found = Vec::new();
-        for (at, (value, pair)) in pairs.into_iter().enumerate() {
-            if at.is_multiple_of(1024) && !go_on() {
-                break;
-            }
-            if !self.postings(pair)?.is_disjoint(columns) {
-                found.push(value);
-            }
-        }
-        Ok(found)
-    }
-
     /// The columns with a pair.
-    pub(super) fn postings(&self, pair: u32) -> Result<RoaringBitmap, BlockDamage> {
+    pub(crate) fn postings(&self, pair: u32) -> Result<RoaringBitmap, BlockDamage> {
         let found = Postings::open(self.postings.as_ref()).and_then(|postings| postings.get(pair, self.columns));
         found.ok_or_else(|| self.damaged(Kind::Postings, "a list of columns is malformed"))
     }
@@ -254,8 +232,12 @@ impl Block {
         Groups::open(self.groups.as_ref()).ok_or_else(|| self.damaged(Kind::Groups, "the table of groups is malformed"))
     }
 
-    pub(super) fn bad_symbols(&self) -> BlockDamage {
+    pub(crate) fn bad_symbols(&self) -> BlockDamage {
         self.damaged(Kind::Symbols, "the symbols are malformed, though their checksum is right")
+    }
+
+    pub(crate) fn bad_labels(&self) -> BlockDamage {
+        self.damaged(Kind::Groups, "a column has a label twice, or one without a value")
     }
 
     pub(super) fn damaged(&self, kind: Kind, what: &str) -> BlockDamage {

@@ -146,21 +146,16 @@ impl Index {
         self.symbols.find(name).and_then(|symbol| self.names.get(&symbol)).map_or(0, Vec::len)
     }
 
-    /// Each value of a label, with the series that have it, at most so many of them; `only` says which values.
-    pub(crate) fn each_value(&self, name: &str, most: usize, mut only: impl FnMut(&str) -> bool, mut each: impl FnMut(&str, Vec<u32>)) {
+    /// Some of the pairs with a label name, from one on, in no order. They have other places once series were removed.
+    pub(crate) fn pairs_with(&self, name: &str, from: usize, most: usize) -> &[u32] {
         let pairs = self.symbols.find(name).and_then(|symbol| self.names.get(&symbol));
-        for pair in pairs.into_iter().flatten() {
-            let pair = &self.pairs[*pair as usize];
-            let value = self.symbols.get(pair.value);
-            if pace::over(pace::VALUE) {
-                return;
-            }
-            if only(value) {
-                let mut ids = Vec::new();
-                pair.postings.extend_into(&mut ids, most);
-                each(value, ids);
-            }
-        }
+        let rest = pairs.and_then(|pairs| pairs.get(from..)).unwrap_or_default();
+        &rest[..rest.len().min(most)]
+    }
+
+    /// Appends the series that have a pair, at most so many of the first.
+    pub(crate) fn series_with(&self, pair: u32, most: usize, ids: &mut Vec<u32>) {
+        self.pairs[pair as usize].postings.extend_into(ids, most);
     }
 
     /// The pairs whose value the comparison of a matcher finds, whether that is to satisfy or to fail it.

@@ -1,32 +1,60 @@
-//! Label sets in their order, however many there are: numbers of series are sorted by them in runs, and each is looked up once more when
+//! Lists in their order, however long they are: numbers of what they are made of are sorted in runs, and each is looked up once more when
 //! it is its turn.
+
+mod series;
+mod values;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::ops::{ControlFlow, Range};
 
 use model::seams::SelectError;
 use model::{LabelSet, Matcher, TimeRange, stop};
 
-use super::table::columns_in;
+pub(super) use self::series::Series;
+pub(super) use self::values::Values;
 use super::{LABELS_AT_ONCE, SERIES_BYTES, failed, go_on, worked};
-use crate::block::PairTexts;
 use crate::db::Inner;
+use crate::index::Index;
 use crate::life::blocks::Loaded;
 use crate::pace;
 
-/// Series that are sorted at a time.
+/// What is sorted at a time.
 pub(super) const RUN: usize = 16 << 10;
-/// Label sets that all runs hold together while they become one, about.
+/// Entries that all runs hold together while they become one, about.
 pub(super) const HELD: usize = 16 << 10;
-/// Label sets that a run looks up at a time, at least.
+/// Entries that are sorted between two looks.
+const SORTED_AT_ONCE: usize = 2 << 10;
+/// Entries that a run looks up at a time, at least.
 const AT_ONCE_MIN: usize = 32;
-/// Pairs of a block whose texts are remembered.
-const PAIRS: usize = 64 << 10;
 
-/// What is asked for: matchers, times, how many at most (0: all).
-type Request<'a> = (&'a [Vec<Matcher>], TimeRange, usize);
+/// What is listed, and where it is found.
+pub(super) trait Listing {
+    /// An entry of the list.
+    type Entry: Ord;
+    /// A block, with what is remembered of it meanwhile.
+    type Opened<'b>;
+
+    /// Series of the head that have all its entries between them.
+    fn in_head(&self, db: &Inner) -> Result<Vec<u32>, SelectError>;
+
+    /// The entry of one of these; none if the series has left the head since.
+    fn of_head(&self, index: &Index, series: u32) -> Option<Self::Entry>;
+
+    /// A block that is one of those of the range.
+    fn open<'b>(&self, loaded: &'b Loaded) -> Result<Self::Opened<'b>, SelectError>;
+
+    /// Makes runs of what the block has; what is not behind `after` need not come.
+    fn in_block(
+        &self,
+        opened: &mut Self::Opened<'_>,
+        after: Option<&Self::Entry>,
+        runs: &mut OfBlock<'_, Self::Entry>,
+    ) -> Result<(), SelectError>;
+
+    /// The entries of some numbers of a run, in their order; what turns out not to be of the list is left out.
+    fn of_block(&self, opened: &mut Self::Opened<'_>, numbers: &[u32]) -> Result<Vec<Self::Entry>, SelectError>;
+}
 
 /// Sizes, which tests choose small.
 pub(super) struct Cursor {
@@ -36,58 +64,121 @@ pub(super) struct Cursor {
     pub(super) held: usize,
 }
 
-/// Some series of one place, sorted by their labels.
-struct Run {
+/// Some entries of one place, sorted.
+struct Run<E> {
     /// Which of the blocks; none is the head.
     block: Option<usize>,
-    /// Columns of the block or series of the head, the next one last.
-    ids: Vec<u32>,
-    /// Label sets of the next ones, the next one last.
-    held: Vec<LabelSet>,
+    /// What to look up.
+    numbers: Numbers,
+    /// The next entries, the next one last.
+    held: Vec<E>,
+}
+
+/// Numbers of a run.
+enum Numbers {
+    /// The next one last.
+    List(Vec<u32>),
+    /// In the order of the entries.
+    Range(Range<u32>),
+}
+
+impl Numbers {
+    /// So many of the next ones, the next one last.
+    fn take(&mut self, most: usize) -> Vec<u32> {
+        match self {
+            Self::List(list) => list.split_off(list.len().saturating_sub(most)),
+            Self::Range(range) => {
+                let next = range.start..range.start + range.len().min(most) as u32;
+                range.start = next.end;
+                next.rev().collect()
+            }
+        }
+    }
+}
+
+/// All runs.
+struct Runs<E> {
+    all: Vec<Run<E>>,
+    /// Entries that new runs may hold.
+    room: usize,
+    /// As [`Cursor::run`].
+    size: usize,
 }
 
 /// A series of a run left the head before it was its turn: what it had is in a block that was not looked at, or nowhere.
 struct Lost;
 
-impl Run {
-    fn new(block: Option<usize>, mut series: Vec<(LabelSet, u32)>, room: &mut usize) -> Result<Self, SelectError> {
-        worked(series.len() * pace::LABELS)?;
-        series.sort_unstable_by(|a, b| b.cmp(a));
-        worked(series.len() * pace::LABELS)?;
-        let first_held = series.len() - series.len().min(*room);
-        *room -= series.len() - first_held;
-        let (mut ids, mut held) = (Vec::with_capacity(series.len()), Vec::with_capacity(series.len() - first_held));
-        for (at, (labels, id)) in series.into_iter().enumerate() {
+impl<E: Ord> Runs<E> {
+    /// Sorts entries and keeps their numbers, and as many of the first entries as there is room for.
+    fn add(&mut self, block: Option<usize>, mut entries: Vec<(E, u32)>) -> Result<(), SelectError> {
+        stop::take(entries.len() * (size_of::<u32>() + SERIES_BYTES / 8));
+        // In parts, with a look after each; the whole is then cheap to sort.
+        for some in entries.chunks_mut(SORTED_AT_ONCE) {
+            some.sort_unstable_by(|a, b| b.cmp(a));
+            worked(some.len() * pace::LABELS)?;
+        }
+        entries.sort_by(|a, b| b.cmp(a));
+        let first_held = entries.len() - entries.len().min(self.room);
+        self.room -= entries.len() - first_held;
+        let (mut numbers, mut held) = (Vec::with_capacity(first_held), Vec::with_capacity(entries.len() - first_held));
+        for (at, (entry, number)) in entries.into_iter().enumerate() {
             if at < first_held {
-                ids.push(id);
+                numbers.push(number);
             } else {
-                held.push(labels);
+                held.push(entry);
             }
         }
-        Ok(Self { block, ids, held })
+        self.all.push(Run { block, numbers: Numbers::List(numbers), held });
+        Ok(())
+    }
+}
+
+/// Runs of one block.
+pub(super) struct OfBlock<'r, E> {
+    runs: &'r mut Runs<E>,
+    block: usize,
+}
+
+impl<E: Ord> OfBlock<'_, E> {
+    /// How many entries a run is to have.
+    fn size(&self) -> usize {
+        self.runs.size
     }
 
-    /// The next label set; looks up so many if none is held.
-    fn next(&mut self, db: &Inner, blocks: &[Arc<Loaded>], texts: &mut [PairTexts<'_>], at_once: usize) -> Result<Option<LabelSet>, Next> {
-        if self.held.is_empty() && !self.ids.is_empty() {
-            let ids = self.ids.split_off(self.ids.len().saturating_sub(at_once));
-            worked(ids.len() * pace::LABELS * 2)?;
+    /// Of entries in any order.
+    fn add(&mut self, entries: Vec<(E, u32)>) -> Result<(), SelectError> {
+        self.runs.add(Some(self.block), entries)
+    }
+
+    /// Of numbers that are in the order of their entries.
+    fn add_sorted(&mut self, numbers: Numbers) {
+        if let Numbers::List(list) = &numbers {
+            stop::take(list.len() * size_of::<u32>());
+        }
+        self.runs.all.push(Run { block: Some(self.block), numbers, held: Vec::new() });
+    }
+}
+
+impl<E> Run<E> {
+    /// The next entry; looks up so many if none is held.
+    fn next<L: Listing<Entry = E>>(
+        &mut self,
+        (listing, db): (&L, &Inner),
+        opened: &mut [L::Opened<'_>],
+        at_once: usize,
+    ) -> Result<Option<E>, Next> {
+        while self.held.is_empty() {
+            let numbers = self.numbers.take(at_once);
+            if numbers.is_empty() {
+                return Ok(None);
+            }
+            worked(numbers.len() * pace::LABELS * 2)?;
             self.held = match self.block {
                 None => {
                     let index = db.index();
-                    ids.iter().map(|id| if index.has(*id) { Some(index.labels(*id)) } else { None }).collect::<Option<_>>().ok_or(Lost)?
+                    numbers.iter().map(|series| listing.of_head(&index, *series)).collect::<Option<_>>().ok_or(Lost)?
                 }
-                Some(at) => {
-                    let (Some(loaded), Some(texts)) = (blocks.get(at), texts.get_mut(at)) else { return Err(Lost.into()) };
-                    // Neighbours are looked up together.
-                    let mut order: Vec<usize> = (0..ids.len()).collect();
-                    order.sort_unstable_by_key(|at| ids[*at]);
-                    let found = loaded.block.labels_with(texts, order.iter().map(|at| ids[*at])).map_err(failed)?;
-                    texts.keep_at_most(PAIRS);
-                    let mut labels = vec![LabelSet::empty(); ids.len()];
-                    order.into_iter().zip(found).for_each(|(at, found)| labels[at] = found);
-                    labels
-                }
+                Some(at) => listing.of_block(opened.get_mut(at).ok_or(Lost)?, &numbers)?,
             };
         }
         Ok(self.held.pop())
@@ -113,29 +204,31 @@ impl From<Lost> for Next {
 }
 
 impl Cursor {
-    /// Hands on the label sets, each once. Locks nothing meanwhile.
-    pub(super) fn each(
+    /// Hands on the entries of a list that have times in the range, each once, at most `limit` (0: all). Locks nothing meanwhile.
+    pub(super) fn each<L: Listing>(
         &self,
         db: &Inner,
-        (sets, range, limit): Request<'_>,
-        each: &mut dyn FnMut(&LabelSet) -> ControlFlow<()>,
+        (listing, range, limit): (&L, TimeRange, usize),
+        each: &mut dyn FnMut(&L::Entry) -> ControlFlow<()>,
     ) -> Result<(), SelectError> {
         if range.start > range.end {
             return Ok(());
         }
-        let mut last: Option<LabelSet> = None;
+        let mut last: Option<L::Entry> = None;
         let mut left = if limit == 0 { usize::MAX } else { limit };
         loop {
-            let mut room = self.held;
+            let mut runs = Runs { all: Vec::new(), room: self.held, size: self.run };
             // The head first: rows go from there to blocks and never back.
-            let mut runs = self.runs_of_head(db, sets, range, last.as_ref(), &mut room)?;
+            self.runs_of_head((listing, db), last.as_ref(), &mut runs)?;
             let blocks = db.blocks.within(range);
-            let mut texts: Vec<PairTexts<'_>> = blocks.iter().map(|loaded| loaded.block.texts()).collect();
-            for (at, (loaded, texts)) in blocks.iter().zip(&mut texts).enumerate() {
-                self.runs_of_block((at, loaded, texts), sets, range, last.as_ref(), (&mut runs, &mut room))?;
+            let mut opened = Vec::with_capacity(blocks.len());
+            for (block, loaded) in blocks.iter().enumerate() {
+                let mut one = listing.open(loaded)?;
+                listing.in_block(&mut one, last.as_ref(), &mut OfBlock { runs: &mut runs, block })?;
+                opened.push(one);
             }
             go_on()?;
-            match self.merge(db, (&mut runs, &blocks, &mut texts), &mut last, &mut left, each) {
+            match self.merge((listing, db), (&mut runs.all, &mut opened), (&mut last, &mut left), each) {
                 Ok(()) => return Ok(()),
                 Err(Next::Failed(error)) => return Err(error),
                 // Anew, from there on: removing series is rare.
@@ -144,29 +237,28 @@ impl Cursor {
         }
     }
 
-    fn merge(
+    fn merge<L: Listing>(
         &self,
-        db: &Inner,
-        (runs, blocks, texts): (&mut [Run], &[Arc<Loaded>], &mut [PairTexts<'_>]),
-        last: &mut Option<LabelSet>,
-        left: &mut usize,
-        each: &mut dyn FnMut(&LabelSet) -> ControlFlow<()>,
+        of: (&L, &Inner),
+        (runs, opened): (&mut [Run<L::Entry>], &mut [L::Opened<'_>]),
+        (last, left): (&mut Option<L::Entry>, &mut usize),
+        each: &mut dyn FnMut(&L::Entry) -> ControlFlow<()>,
     ) -> Result<(), Next> {
-        let at_once = (self.held / runs.len().max(1)).max(AT_ONCE_MIN);
+        let at_once = (self.held / runs.len().max(1)).clamp(AT_ONCE_MIN, LABELS_AT_ONCE);
         let mut heads = BinaryHeap::with_capacity(runs.len());
         for (at, run) in runs.iter_mut().enumerate() {
-            heads.extend(run.next(db, blocks, texts, at_once)?.map(|labels| Reverse((labels, at))));
+            heads.extend(run.next(of, opened, at_once)?.map(|entry| Reverse((entry, at))));
         }
-        while let Some(Reverse((labels, at))) = heads.pop() {
+        while let Some(Reverse((entry, at))) = heads.pop() {
             worked(pace::LABELS)?;
-            heads.extend(runs[at].next(db, blocks, texts, at_once)?.map(|labels| Reverse((labels, at))));
-            if last.as_ref() == Some(&labels) {
+            heads.extend(runs[at].next(of, opened, at_once)?.map(|entry| Reverse((entry, at))));
+            if last.as_ref().is_some_and(|last| entry <= *last) {
                 continue;
             }
-            if each(&labels).is_break() {
+            if each(&entry).is_break() {
                 return Ok(());
             }
-            *last = Some(labels);
+            *last = Some(entry);
             *left -= 1;
             if *left == 0 {
                 return Ok(());
@@ -175,74 +267,28 @@ impl Cursor {
         Ok(())
     }
 
-    /// Of the head, those behind `after`.
-    fn runs_of_head(
+    /// Of the head, what is behind `after`.
+    fn runs_of_head<L: Listing>(
         &self,
-        db: &Inner,
-        sets: &[Vec<Matcher>],
-        range: TimeRange,
-        after: Option<&LabelSet>,
-        room: &mut usize,
-    ) -> Result<Vec<Run>, SelectError> {
-        let ids = {
-            let _gate = db.new_columns();
-            db.series_in(sets, range)?
-        };
-        let mut runs = Vec::new();
-        for some in ids.chunks(self.run) {
-            let mut series = Vec::with_capacity(some.len());
+        (listing, db): (&L, &Inner),
+        after: Option<&L::Entry>,
+        runs: &mut Runs<L::Entry>,
+    ) -> Result<(), SelectError> {
+        for some in listing.in_head(db)?.chunks(self.run) {
+            let mut entries = Vec::with_capacity(some.len());
             {
                 let index = db.index();
-                for id in some {
+                for series in some {
                     worked(pace::LABELS * 2)?;
                     // What is gone already is in a block that will be looked at, or nowhere.
-                    if index.has(*id) {
-                        let labels = index.labels(*id);
-                        if after.is_none_or(|after| labels > *after) {
-                            series.push((labels, *id));
-                        }
-                    }
+                    let entry = listing.of_head(&index, *series);
+                    entries.extend(entry.filter(|entry| after.is_none_or(|after| entry > after)).map(|entry| (entry, *series)));
                 }
             }
-            take(&series);
-            runs.push(Run::new(None, series, room)?);
+            runs.add(None, entries)?;
         }
-        Ok(runs)
-    }
-
-    /// Likewise of a block.
-    fn runs_of_block(
-        &self,
-        (at, loaded, texts): (usize, &Arc<Loaded>, &mut PairTexts<'_>),
-        sets: &[Vec<Matcher>],
-        range: TimeRange,
-        after: Option<&LabelSet>,
-        (runs, room): (&mut Vec<Run>, &mut usize),
-    ) -> Result<(), SelectError> {
-        let sets: Vec<&[Matcher]> = sets.iter().map(Vec::as_slice).collect();
-        let mut series: Vec<(LabelSet, u32)> = Vec::new();
-        for ids in columns_in(loaded, &sets, range)?.into_values() {
-            for some in ids.chunks(LABELS_AT_ONCE.min(self.run)) {
-                worked(some.len() * pace::LABELS * 2)?;
-                let labels = loaded.block.labels_with(texts, some.iter().copied()).map_err(failed)?;
-                texts.keep_at_most(PAIRS);
-                let found = labels.into_iter().zip(some.iter().copied());
-                series.extend(found.filter(|(labels, _)| after.is_none_or(|after| labels > after)));
-                if series.len() >= self.run {
-                    take(&series);
-                    runs.push(Run::new(Some(at), std::mem::take(&mut series), room)?);
-                }
-            }
-        }
-        take(&series);
-        runs.push(Run::new(Some(at), series, room)?);
         Ok(())
     }
-}
-
-/// Says what of a run stays: numbers, and what it holds of label sets at most.
-fn take(series: &[(LabelSet, u32)]) {
-    stop::take(series.len() * (size_of::<u32>() + SERIES_BYTES / 8));
 }
 
 #[cfg(test)]

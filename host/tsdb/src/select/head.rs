@@ -1,11 +1,13 @@
 //! What the head has of a selection.
 
+use std::cell::RefCell;
 use std::sync::RwLockReadGuard;
 
 use hashbrown::HashMap;
 use model::seams::SelectError;
 use model::{LabelSet, LabelSetPacker, Matcher, TimeRange, stop};
 
+use super::cursor::Values;
 use super::firsts::Firsts;
 use super::{SERIES_BYTES, go_on, worked};
 use crate::db::Inner;
@@ -14,6 +16,9 @@ use crate::index::{Index, Place};
 use crate::life::blocks::Unusable;
 use crate::life::time::utc;
 use crate::pace;
+
+/// Values of a label that are looked up under one lock.
+const VALUES_AT_ONCE: usize = 1024;
 
 impl Inner {
     /// Of each group the series that may have samples in the range, at one moment. A group that open rows are in is exact; older
@@ -84,30 +89,70 @@ impl Inner {
         Ok(found)
     }
 
-    /// Values of a label of series of the head that may have samples in the range, without looking at all of its series. Those of
-    /// `known` need not come.
-    pub(super) fn values_in(&self, name: &str, range: TimeRange, known: &mut Firsts<String>) -> Result<(), SelectError> {
+    /// For each value of a label that is wanted a series of the head that has it and may have samples in the range, if there is one.
+    /// Whoever asks keeps series from being removed meanwhile ([`Inner::new_columns`]).
+    pub(super) fn values_in(
+        &self,
+        name: &str,
+        range: TimeRange,
+        wanted: &mut dyn FnMut(&str) -> bool,
+        found: &mut dyn FnMut(u32),
+    ) -> Result<(), SelectError> {
         let mut groups: HashMap<u32, Option<Presence>> = HashMap::new();
-        let mut there = |ids: &[u32]| {
-            ids.iter().any(|id| {
-                let places: Vec<Place> = self.index().places(*id).collect();
-                places.into_iter().any(|Place { group, slot }| {
-                    let presence = groups.entry(group).or_insert_with(|| Some(Presence::new(&*self.group(group)?, range)));
-                    presence.as_ref().is_some_and(|presence| presence.has((*id, slot)))
-                })
+        let mut there = |id: u32| {
+            let places: Vec<Place> = self.index().places(id).collect();
+            places.into_iter().any(|Place { group, slot }| {
+                let presence = groups.entry(group).or_insert_with(|| Some(Presence::new(&*self.group(group)?, range)));
+                presence.as_ref().is_some_and(|presence| presence.has((id, slot)))
             })
         };
-        // Mostly the first series of a value is there. Only if it is not, all others are looked at.
-        for most in [1, usize::MAX] {
-            let mut candidates: Vec<(String, Vec<u32>)> = Vec::new();
-            self.index().each_value(name, most, |value| known.lacks(value), |value, ids| candidates.push((value.to_owned(), ids)));
-            go_on()?;
-            for (value, ids) in candidates {
-                worked(pace::LABELS + ids.len() * pace::SERIES)?;
-                if there(&ids) {
-                    known.insert(value);
-                }
+        let (mut from, mut some, mut ids) = (0, Vec::new(), Vec::new());
+        loop {
+            let looked_at = {
+                let index = self.index();
+                let pairs = index.pairs_with(name, from, VALUES_AT_ONCE);
+                some.clear();
+                some.extend(pairs.iter().copied().filter(|pair| wanted(index.symbol(index.pair_symbols(*pair).1))));
+                pairs.len()
+            };
+            worked(looked_at * pace::LABELS)?;
+            if looked_at == 0 {
+                return Ok(());
             }
+            from += looked_at;
+            for pair in &some {
+                // Mostly the first series of a value is there. Only if it is not, all others are looked at.
+                let mut one = None;
+                for most in [1, usize::MAX] {
+                    ids.clear();
+                    self.index().series_with(*pair, most, &mut ids);
+                    worked(pace::LABELS + ids.len() * pace::SERIES)?;
+                    one = ids.iter().copied().find(|id| there(*id));
+                    if one.is_some() || ids.len() < most {
+                        break;
+                    }
+                }
+                one.into_iter().for_each(&mut *found);
+            }
+        }
+    }
+
+    /// The first values of a list that are of series of the head.
+    pub(super) fn first_values_in(&self, listed: &Values<'_>, values: &mut Firsts<String>) -> Result<(), SelectError> {
+        let _gate = self.new_columns();
+        let values = RefCell::new(values);
+        let mut add = |id: u32| {
+            let index = self.index();
+            if let Some((_, value)) = index.label_pairs(id).find(|(name, _)| *name == listed.name) {
+                values.borrow_mut().add(value);
+            }
+        };
+        if listed.sets.is_empty() {
+            return self.values_in(listed.name, listed.range, &mut |value| values.borrow().lacks(value), &mut add);
+        }
+        for id in self.series_in(listed.sets, listed.range)? {
+            worked(pace::LABELS)?;
+            add(id);
         }
         Ok(())
     }

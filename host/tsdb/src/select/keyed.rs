@@ -40,8 +40,8 @@ impl Db {
             }
         }
         if let [(loaded, columns)] = found.as_slice()
-            && loaded.meta().series == u64::from(loaded.block.columns())
             && !self.0.head_has(range)
+            && columns_differ(&loaded.block)?
         {
             let keyed = of_one_block(loaded, columns, key, range)?;
             // It may have become so meanwhile.
@@ -118,6 +118,11 @@ impl Db {
     }
 }
 
+fn columns_differ(block: &Block) -> Result<bool, SelectError> {
+    let mut go_on = |columns| !pace::over(columns * pace::SERIES * 3);
+    block.columns_differ(&mut go_on).map_err(failed)?.ok_or(SelectError::Stopped)
+}
+
 /// Of a block that has each series once, where nothing else has any: numbers of pairs say all.
 fn of_one_block(loaded: &Arc<Loaded>, columns: &ByGroup, key: LabelKey<'_>, range: TimeRange) -> Result<KeyedGroups, SelectError> {
     let block = &loaded.block;
@@ -167,8 +172,10 @@ struct Common<'k> {
     /// Names and values, one after the other, and of each pair where its name and its value end.
     texts: String,
     ends: Vec<(usize, usize)>,
-    /// Of each pair, whether it counts.
+    /// Of each pair, whether it counts, and the first pair with the same name.
     counts: Vec<bool>,
+    first_named: Vec<u32>,
+    names: HashMap<String, u32>,
     table: HashTable<u32>,
     hasher: DefaultHashBuilder,
     /// Whether there is a label that says a type or a unit.
@@ -178,7 +185,8 @@ struct Common<'k> {
 impl<'k> Common<'k> {
     fn new(key: LabelKey<'k>) -> Self {
         let (table, hasher) = (HashTable::new(), DefaultHashBuilder::default());
-        Self { key, texts: String::new(), ends: Vec::new(), counts: Vec::new(), table, hasher, typed: false }
+        let (texts, names) = (String::new(), HashMap::new());
+        Self { key, texts, ends: Vec::new(), counts: Vec::new(), first_named: Vec::new(), names, table, hasher, typed: false }
     }
 
     fn number(&mut self, name: &str, value: &str) -> u32 {
@@ -196,6 +204,7 @@ impl<'k> Common<'k> {
         ends.push((name_end, texts.len()));
         table.insert_unique(hash, number, |number| hasher.hash_one(pair_of(texts, ends, *number)));
         self.counts.push(self.key.counts(name));
+        self.first_named.push(*self.names.entry_ref(name).or_insert(number));
         self.typed |= matches!(name, TYPE_LABEL | UNIT_LABEL);
         number
     }
@@ -205,9 +214,20 @@ impl<'k> Common<'k> {
         let mut missing: Vec<u32> = pairs.iter().copied().filter(|pair| !known.contains_key(pair)).collect();
         missing.sort_unstable();
         missing.dedup();
+        let mut empty = false;
         block.each_pair_text(&missing, &mut |pair, name, value| {
+            empty |= value.is_empty();
             known.insert(pair, self.number(name, value));
-        })
+        })?;
+        if empty { Err(block.bad_labels()) } else { Ok(()) }
+    }
+
+    /// Whether the labels of a series are what labels are: each name once.
+    fn is_set(&self, pairs: &[u32], names: &mut Vec<u32>) -> bool {
+        names.clear();
+        names.extend(pairs.iter().map(|pair| self.first_named[*pair as usize]));
+        names.sort_unstable();
+        names.windows(2).all(|two| two[0] != two[1])
     }
 
     /// Adds the label set of these pairs, whose names differ.
@@ -266,7 +286,11 @@ impl<'k> KeyTable<'k> {
             self.pairs.clear();
             self.pairs.extend(all[start..end].iter().filter_map(|pair| known.get(pair)));
             start = end;
+            let known = self.table.len();
             let series = self.series();
+            if series as usize == known && !self.common.is_set(&self.pairs, &mut self.counting) {
+                return Err(failed(block.bad_labels()));
+            }
             self.table.place(series, (part, at_part));
         }
         Ok(())

@@ -20,11 +20,15 @@ use crate::{Db, Options};
 const NOW: i64 = 1_800_000_000_000;
 const ALWAYS: TimeRange = TimeRange { start: i64::MIN, end: i64::MAX };
 
-/// One wide group and many of a hundred series, three rows each, in the head or in blocks; a series in ten is in two groups.
-fn stored(series: usize, in_blocks: bool, shared: bool) -> Db {
+fn opened(disk: &SimDisk) -> Db {
     let mut options = Options::new(Arc::new(ManualClock::at(NOW)));
     options.retention_ms = 0;
-    let (db, _) = Db::open(Path::new("/data"), options, Arc::new(SimDisk::default()), NOW).expect("it opens");
+    Db::open(Path::new("/data"), options, Arc::new(disk.clone()), NOW).expect("it opens").0
+}
+
+/// One wide group and many of a hundred series, three rows each, in the head or in blocks; a series in ten is in two groups.
+fn stored(series: usize, in_blocks: bool, shared: bool) -> Db {
+    let db = opened(&SimDisk::default());
     let mut first = 0;
     while first < series {
         let count = if first == 0 { series / 2 } else { 100 };
@@ -102,6 +106,8 @@ fn c1_between_two_looks_there_is_a_bounded_amount_of_work_and_a_look_ends_it() {
     for (in_blocks, shared) in [(false, false), (false, true), (true, true)] {
         let db = stored(series, in_blocks, shared);
         for (what, ask) in questions() {
+            // What is found out once about a block is known from then on.
+            assert_eq!(ask(&db), Ok(()), "{what}");
             let what = format!("{what}, {}{}", if in_blocks { "blocks" } else { "head" }, if shared { ", shared" } else { "" });
             let begun = Instant::now();
             let (result, all) = asked(&db, &ask, None);
@@ -135,5 +141,34 @@ fn c1_between_two_looks_there_is_a_bounded_amount_of_work_and_a_look_ends_it() {
             }
             println!("    canceled at four moments: back after {slowest:?} at most, what was held given back");
         }
+    }
+}
+
+#[test]
+fn a_block_that_says_it_has_each_series_once_is_not_believed() {
+    let disk = SimDisk::default();
+    let db = opened(&disk);
+    for (first, time) in [(0, NOW - 10_000_000), (5, NOW - 10_000_001)] {
+        let mut writer = db.open_group(&first.to_string()).expect("free");
+        let labels = (first..first + 10).map(|at| LabelSet::from_pairs([("id", at.to_string()), ("job", "j".to_owned())]));
+        let columns: Vec<_> = labels.map(|labels| writer.column(&labels).expect("no limit")).collect();
+        writer.append(Row::floats(time, &columns, &[1.5; 10])).expect("the disk is well");
+    }
+    assert!(db.tend(NOW).flushed > 0);
+    drop(db);
+    for (path, bytes) in disk.files() {
+        if path.extension().is_some_and(|extension| extension == "block") {
+            disk.put(&path, crate::block::with_as_many_series_as_columns(&bytes));
+        }
+    }
+    let db = opened(&disk);
+    let [block] = db.blocks().try_into().expect("one block");
+    let (matchers, names) = (Vec::new(), vec!["id".to_owned()]);
+    let request = SelectRequest { matchers: &matchers, range: ALWAYS };
+    let plain: usize = db.select(&request).expect("groups").iter().map(|group| group.labels().len()).sum();
+    assert_eq!((block.series, plain), (20, 15), "some are in two groups");
+    for without in [false, true] {
+        let keyed = db.select_keyed(&request, LabelKey { names: &names, without }).expect("groups");
+        assert_eq!(keyed.of.iter().map(Vec::len).sum::<usize>(), plain, "each series once");
     }
 }

@@ -32,9 +32,9 @@ trait Item {
     fn write(&self, sink: &mut Sink) -> Result<(), ApiError>;
 }
 
-impl Item for String {
+impl Item for str {
     fn write(&self, sink: &mut Sink) -> Result<(), ApiError> {
-        sink.value(self)
+        sink.value(&self)
     }
 }
 
@@ -46,7 +46,7 @@ impl Item for LabelSet {
 }
 
 /// Answers a list that `ask` hands on one by one. `items` is how many there are at most, if that is known.
-async fn answer<T: Item + 'static>(
+async fn answer<T: Item + ?Sized + 'static>(
     app: &App,
     (range, limit, items): (TimeRange, usize, Option<usize>),
     ask: impl Fn(&dyn Select, &mut dyn FnMut(&T) -> ControlFlow<()>) -> Result<(), SelectError> + Send + Sync + 'static,
@@ -113,11 +113,6 @@ async fn answer<T: Item + 'static>(
 /// So many are found and written in less than [`crate::run::AT_ONCE`].
 const ITEMS_AT_ONCE: usize = 1000;
 
-/// Hands on what is known already.
-fn each_of(texts: &[String], each: &mut dyn FnMut(&String) -> ControlFlow<()>) {
-    let _ = texts.iter().try_for_each(each);
-}
-
 /// `/api/v1/series`
 pub(crate) async fn series(Shared(app): Shared<App>, request: Request) -> Result<Response, ApiError> {
     let params = Params::read(request, app.state.limits.body_bytes).await?;
@@ -137,7 +132,9 @@ pub(crate) async fn names(Shared(app): Shared<App>, request: Request) -> Result<
     let (sets, range, limit) = (params.matchers()?, range(&params)?, params.limit()?);
     let items = app.state.select.series_at_most(&sets, range);
     answer(&app, (range, limit, items), move |select, each| {
-        select.label_names(&sets, range, asked(limit)).map(|names| each_of(&names, each))
+        let names = select.label_names(&sets, range, asked(limit))?;
+        let _ = names.iter().try_for_each(|name| each(name.as_str()));
+        Ok(())
     })
     .await
 }
@@ -152,10 +149,7 @@ pub(crate) async fn values(Shared(app): Shared<App>, Path(name): Path<String>, r
     let (sets, range, limit) = (params.matchers()?, range(&params)?, params.limit()?);
     let select = &app.state.select;
     let items = if sets.is_empty() { select.values_at_most(&name, range) } else { select.series_at_most(&sets, range) };
-    answer(&app, (range, limit, items), move |select, each| {
-        select.label_values(&name, &sets, range, asked(limit)).map(|values| each_of(&values, each))
-    })
-    .await
+    answer(&app, (range, limit, items), move |select, each| select.each_label_value(&name, &sets, range, asked(limit), each)).await
 }
 
 /// Reads upstream's escape of names outside the classic characters: `U__` in front, `_2e_` for a code point in hex, `__` for

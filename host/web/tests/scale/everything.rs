@@ -13,6 +13,8 @@ use crate::stored::{NOW, Server, over, stored, wanted};
 const LONG: Duration = Duration::from_secs(600);
 /// What a list may hold of each series: less than its label set, which takes some 300 bytes here.
 const OF_SERIES: usize = 120;
+/// Likewise of each value: numbers, and not its text, which takes 24 bytes and its own.
+const OF_VALUE: usize = 20;
 /// What any answer may hold besides: pieces under way, buffers of connections and of packing.
 const BESIDE: usize = 16 << 20;
 
@@ -101,8 +103,8 @@ async fn c10_everything_is_listed_and_queried_in_bounded_memory_and_cut_by_a_lim
     // Of a list of texts the quotes are counted, of one of objects the braces: how many there are besides, and of each entry.
     for (path, entries, texts, besides, each, memory) in [
         (format!("series?match[]={all}"), series, false, 1, 1, series * OF_SERIES),
-        ("label/id/values?".to_owned(), series, true, 6, 2, series * OF_SERIES),
-        (format!("label/id/values?match[]={all}"), series, true, 6, 2, series * OF_SERIES),
+        ("label/id/values?".to_owned(), series, true, 6, 2, series * OF_VALUE),
+        (format!("label/id/values?match[]={all}"), series, true, 6, 2, series * OF_VALUE),
         ("label/instance/values?".to_owned(), series / 1000, true, 6, 2, series),
         (format!("labels?match[]={all}"), 6, true, 6, 2, series * OF_SERIES),
         (query, series, false, 2, 2, series * 1000),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use model::seams::{Append, ColumnId, GroupAppend, Row, Select};
 use model::{Clock, ManualClock, MatchOp};
@@ -86,15 +87,39 @@ fn sets(dice: &mut Dice) -> Vec<Vec<Matcher>> {
     }
 }
 
-fn of(cursor: &Cursor, db: &Db, request: Request<'_>, mut meanwhile: impl FnMut(usize)) -> Vec<LabelSet> {
+/// What is asked for: matchers, times, how many at most (0: all).
+type Request<'a> = (&'a [Vec<Matcher>], TimeRange, usize);
+
+fn listed<L: Listing>(cursor: &Cursor, db: &Db, of: (&L, TimeRange, usize), mut meanwhile: impl FnMut(usize)) -> Vec<L::Entry>
+where
+    L::Entry: Clone,
+{
     let mut found = Vec::new();
-    let each = &mut |labels: &LabelSet| {
-        found.push(labels.clone());
+    let each = &mut |entry: &L::Entry| {
+        found.push(entry.clone());
         meanwhile(found.len());
         ControlFlow::Continue(())
     };
-    cursor.each(&db.0, request, each).expect("nothing is damaged");
+    cursor.each(&db.0, of, each).expect("nothing is damaged");
     found
+}
+
+fn of(cursor: &Cursor, db: &Db, (sets, range, limit): Request<'_>, meanwhile: impl FnMut(usize)) -> Vec<LabelSet> {
+    listed(cursor, db, (&Series { sets, range }, range, limit), meanwhile)
+}
+
+/// All at once, by looking at each series.
+fn plainly(db: &Db, (sets, range, limit): Request<'_>) -> Vec<LabelSet> {
+    let mut found = BTreeSet::new();
+    db.each_labels(sets, range, &mut |pairs| found.extend([LabelSet::from_pairs(pairs)])).expect("nothing is damaged");
+    found.into_iter().take(if limit == 0 { usize::MAX } else { limit }).collect()
+}
+
+/// Likewise the values of a label.
+fn plain_values(db: &Db, name: &str, (sets, range, limit): Request<'_>) -> Vec<String> {
+    let series = plainly(db, (sets, range, 0));
+    let values: BTreeSet<String> = series.iter().filter_map(|labels| labels.get(name).map(str::to_owned)).collect();
+    values.into_iter().take(if limit == 0 { usize::MAX } else { limit }).collect()
 }
 
 fn seeds() -> Vec<u64> {
@@ -116,7 +141,8 @@ fn c10_all_label_sets_come_in_order_each_once_whatever_is_held() {
             let (sets, now) = (sets(&mut life.dice), life.clock.now());
             let range = [TimeRange { start: i64::MIN, end: i64::MAX }, TimeRange { start: now - 5 * MINUTE, end: now - MINUTE }];
             let request = (sets.as_slice(), range[life.dice.below(2)], [0, 7, 100_000][life.dice.below(3)]);
-            let expected = life.db.series(request.0, request.1, request.2).expect("it is not stopped");
+            let expected = plainly(&life.db, request);
+            assert!(life.db.series(request.0, request.1, request.2).expect("it is not stopped") == expected, "seed {seed}: {request:?}");
             let cursor = Cursor { run: 1 + life.dice.below(40), held: life.dice.below(40) };
             assert!(of(&cursor, &life.db, request, |_| {}) == expected, "seed {seed}: {request:?}");
             let blocks = life.db.blocks().len();
@@ -134,9 +160,7 @@ fn c10_all_label_sets_come_in_order_each_once_whatever_is_held() {
             // What leaves the head meanwhile is not lost.
             if life.dice.below(3) == 0 {
                 let request = (request.0, request.1, 0);
-                let all = |life: &Life| -> BTreeSet<LabelSet> {
-                    life.db.series(request.0, request.1, request.2).expect("it is not stopped").into_iter().collect()
-                };
+                let all = |life: &Life| -> BTreeSet<LabelSet> { plainly(&life.db, request).into_iter().collect() };
                 let expected = all(&life);
                 let at = 1 + life.dice.below(expected.len().max(1));
                 life.clock.set(now + 20 * MINUTE);
@@ -172,7 +196,7 @@ fn c10_nothing_is_locked_and_cancel_ends_it() {
     let mut found = 0;
     let cursor = Cursor { run: 10, held: 10 };
     let result = stop::within(&stop, || {
-        cursor.each(&life.db.0, (&[], range, 0), &mut |_| {
+        cursor.each(&life.db.0, (&Series { sets: &[], range }, range, 0), &mut |_| {
             found += 1;
             if found == 3 {
                 // Would wait for ever under a lock.
@@ -184,4 +208,66 @@ fn c10_nothing_is_locked_and_cancel_ends_it() {
         })
     });
     assert_eq!((result, found), (Err(SelectError::Stopped), 3), "of {all}");
+}
+
+#[test]
+fn c10_all_values_of_a_label_come_in_order_each_once_whatever_is_held() {
+    let mut compared = [0; 4];
+    for seed in seeds() {
+        println!("seed {seed}");
+        let mut life = Life::new(seed);
+        for _ in 0..100 {
+            life.step();
+            if life.dice.below(10) > 0 {
+                continue;
+            }
+            let (sets, now) = (sets(&mut life.dice), life.clock.now());
+            let name = ["n", "n", "a", "A", "_", "nowhere"][life.dice.below(6)];
+            let range = [TimeRange { start: i64::MIN, end: i64::MAX }, TimeRange { start: now - 5 * MINUTE, end: now - MINUTE }];
+            let request = (sets.as_slice(), range[life.dice.below(2)], [0, 3, 20, 100_000][life.dice.below(4)]);
+            let (sets, range, limit) = request;
+            let what = format!("seed {seed}: {name} of {request:?}");
+            let expected = plain_values(&life.db, name, request);
+            let cursor = Cursor { run: 1 + life.dice.below(40), held: life.dice.below(40) };
+            let values = Values { name, sets, range };
+            assert_eq!(listed(&cursor, &life.db, (&values, range, limit), |_| {}), expected, "{what}");
+            assert_eq!(life.db.label_values(name, sets, range, limit).expect("it is not stopped"), expected, "{what}");
+            let blocks = life.db.blocks().len();
+            compared[0] += expected.len();
+            compared[1] += usize::from(blocks > 0) * expected.len();
+            compared[2] += usize::from(blocks > 0 && !sets.is_empty()) * expected.len();
+            let wanted = life.dice.below(5) + 1;
+            let mut first = Vec::new();
+            let each = &mut |value: &str| {
+                first.push(value.to_owned());
+                if first.len() < wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            };
+            life.db.each_label_value(name, sets, range, limit, each).expect("it is not stopped");
+            assert_eq!(first, expected[..wanted.min(expected.len())], "{what}");
+            // What leaves the head meanwhile is not lost.
+            if life.dice.below(3) == 0 {
+                let request = (sets, range, 0);
+                let all = |life: &Life| -> BTreeSet<String> { plain_values(&life.db, name, request).into_iter().collect() };
+                let expected = all(&life);
+                let at = 1 + life.dice.below(expected.len().max(1));
+                life.clock.set(now + 20 * MINUTE);
+                life.writers.clear();
+                let found = listed(&cursor, &life.db, (&values, range, 0), |found| {
+                    if found == at {
+                        life.tend();
+                    }
+                });
+                let after = all(&life);
+                assert!(found.is_sorted_by(|a, b| a < b), "{what}, tended after {at}");
+                assert!(expected.intersection(&after).all(|value| found.contains(value)), "{what}, tended after {at}");
+                assert!(found.iter().all(|value| expected.contains(value) || after.contains(value)), "{what}, tended after {at}");
+                compared[3] += usize::from(life.db.blocks().len() > blocks && at < found.len());
+            }
+        }
+    }
+    println!(
+        "{} values, {} with blocks, {} of these by matchers; {} times series left the head meanwhile",
+        compared[0], compared[1], compared[2], compared[3]
+    );
+    assert!(compared.iter().all(|count| *count > 0));
 }
