@@ -116,16 +116,9 @@ impl Packing {
 /// The sum of the first so many numbers of `width` bits; `bytes` has them.
 fn sum(bytes: &[u8], width: u32, count: usize) -> u64 {
     let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
-    let (mut total, mut bit, mut left) = (0_u64, 0_usize, count);
-    while left > 0
-        && width <= 57
-        && let Some(eight) = bytes.get(bit / 8..).and_then(<[u8]>::first_chunk::<8>)
-    {
-        total = total.wrapping_add(u64::from_le_bytes(*eight) >> (bit % 8) & mask);
-        bit += width as usize;
-        left -= 1;
-    }
-    for _ in 0..left {
+    let several = sum_of_several(bytes, width, count);
+    let (mut total, mut bit) = (several.0, several.1 * width as usize);
+    for _ in several.1..count {
         let mut wide = [0; 16];
         let rest = bytes.get(bit / 8..).unwrap_or_default();
         let len = rest.len().min(9);
@@ -134,6 +127,40 @@ fn sum(bytes: &[u8], width: u32, count: usize) -> u64 {
         bit += width as usize;
     }
     total
+}
+
+/// The sum of most of these numbers, and of how many: those that lie in one load are added up in lanes of twice their width, as long as
+/// these do not overflow, and neighbouring lanes to one another at the end.
+fn sum_of_several(bytes: &[u8], width: u32, count: usize) -> (u64, usize) {
+    // A number that begins anywhere in a byte lies in eight bytes if it has up to 57 bits.
+    let pairs = if width == 0 { 0 } else { 57 / (2 * width) };
+    if pairs == 0 {
+        return (0, 0);
+    }
+    let (lane, at_once) = (2 * width, 2 * pairs as usize);
+    let low = (1_u64 << width) - 1;
+    let lanes = (0..pairs).fold(0_u64, |lanes, at| lanes | low << (at * lane));
+    let whole_lane = (1_u64 << lane) - 1;
+    // Each load adds less than two times the largest number to a lane.
+    let loads_max = 1_usize << (width - 1).min(16);
+    let (mut total, mut done) = (0_u64, 0);
+    while count - done >= at_once {
+        let loads = ((count - done) / at_once).min(loads_max);
+        let (mut sums, mut read) = (0_u64, 0);
+        for _ in 0..loads {
+            let bit = (done + read) * width as usize;
+            let Some(eight) = bytes.get(bit / 8..).and_then(<[u8]>::first_chunk::<8>) else { break };
+            let word = u64::from_le_bytes(*eight) >> (bit % 8);
+            sums += (word & lanes) + (word >> width & lanes);
+            read += at_once;
+        }
+        total = (0..pairs).fold(total, |total, at| total.wrapping_add(sums >> (at * lane) & whole_lane));
+        if read == 0 {
+            break;
+        }
+        done += read;
+    }
+    (total, done)
 }
 
 /// The sum of all digits of words, from what is left of each when its lowest digits are cut off: one digit is that less the radix times

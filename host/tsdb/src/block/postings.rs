@@ -116,7 +116,8 @@ impl<'a> Postings<'a> {
         let width = u32::from(reader.u8()?);
         let offsets = Packed::read(&mut reader, pairs + 1, width)?;
         let lists = reader.take(reader.remaining())?;
-        (offsets.get(pairs)? == lists.len() as u64).then_some(Self { offsets, lists })
+        // A list takes a byte at least, so that there are no more pairs than bytes, whatever the symbols say.
+        (offsets.get(pairs)? == lists.len() as u64 && pairs <= lists.len()).then_some(Self { offsets, lists })
     }
 
     pub(super) fn len(&self) -> usize {

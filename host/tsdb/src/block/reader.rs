@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use model::{LabelSet, TimeRange};
 use roaring::RoaringBitmap;
@@ -13,7 +13,7 @@ use super::meta::BlockMeta;
 use super::postings::Postings;
 use super::record::{Record, TupleCache};
 use super::sections::{FOOTER_BYTES, HEADER_BYTES, Header, Kind, Section, Sections, VERSION, read_footer, read_header};
-use super::symbols::{PairTexts, Slice, Symbols};
+use super::symbols::{PairTexts, Slice, Symbols, Texts};
 use super::{BlockDamage, BlockError, BlockGroup};
 use crate::disk::{Disk, DiskFile};
 
@@ -37,6 +37,8 @@ pub(crate) struct Block {
     group_count: u32,
     /// As [`Block::columns_differ`] found.
     pub(super) columns_differ: OnceLock<bool>,
+    /// Texts that were looked up last.
+    texts: Mutex<Texts>,
 }
 
 impl Block {
@@ -83,8 +85,8 @@ impl Block {
         if pairs != symbols.len() {
             return Err(malformed(Kind::Postings));
         }
-        let columns_differ = OnceLock::new();
-        Ok(Self { name, file, sections, meta, symbols, postings, groups, columns, group_count, columns_differ })
+        let (columns_differ, texts) = (OnceLock::new(), Mutex::default());
+        Ok(Self { name, file, sections, meta, symbols, postings, groups, columns, group_count, columns_differ, texts })
     }
 
     /// The times of its samples, as far as its footer and what it says about itself can be read, be the rest damaged.
@@ -141,7 +143,7 @@ impl Block {
 
     /// What [`Block::labels_with`] remembers.
     pub(crate) fn texts(&self) -> PairTexts<'_> {
-        PairTexts::new(&self.symbols)
+        PairTexts::new(&self.symbols, &self.texts)
     }
 
     /// As [`Block::labels_of`], for whoever asks several times: labels that were looked up before are remembered in `texts`.
@@ -157,14 +159,17 @@ impl Block {
             ends.push(all.len());
         })?;
         texts.load(&all).ok_or_else(malformed)?;
-        let (mut found, mut labels, mut start) = (Vec::with_capacity(ends.len()), Vec::new(), 0);
+        let (mut found, mut labels, mut start) = (Vec::with_capacity(ends.len()), Vec::<(&str, &str)>::new(), 0);
         for end in ends {
             labels.clear();
+            // Numbers ascend as names do.
+            all[start..end].sort_unstable();
             for pair in &all[start..end] {
                 labels.push(texts.get(*pair).ok_or_else(malformed)?);
             }
             start = end;
-            found.push(LabelSet::from_unsorted(&mut labels));
+            let sorted = labels.windows(2).all(|two| two[0].0 < two[1].0) && labels.iter().all(|(_, value)| !value.is_empty());
+            found.push(if sorted { LabelSet::from_sorted(labels.iter().copied()) } else { LabelSet::from_unsorted(&mut labels) });
         }
         Ok(found)
     }

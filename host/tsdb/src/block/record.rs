@@ -180,7 +180,7 @@ impl<'a> Record<'a> {
         let page_count = run_count.checked_mul(pieces).filter(|pages| *pages <= reader.remaining())?;
         let pages = (0..page_count).map(|_| place.entry(&mut reader)).collect::<Option<Vec<_>>>()?;
         let exemplar_count = reader.count(1)?;
-        let mut exemplar_pages = Vec::with_capacity(exemplar_count);
+        let mut exemplar_pages = Vec::new();
         let mut first = 0_u32;
         for _ in 0..exemplar_count {
             first = first.checked_add(u32::try_from(reader.varint()?).ok()?)?;
@@ -192,6 +192,10 @@ impl<'a> Record<'a> {
         let name_list = (0..names_len).map(|_| reader.varint().and_then(|name| u32::try_from(name).ok())).collect::<Option<Vec<_>>>()?;
         let names = Packed::read(&mut reader, count, width_for(names_len))?;
         let tuple_count = reader.count(1)?;
+        // Where labels differ a column takes a bit at least. Columns that take none could be billions, each of which costs whoever reads.
+        if count > bytes.len().saturating_mul(8) {
+            return None;
+        }
         let tuples = Packed::read(&mut reader, count, width_for(tuple_count))?;
         let width = u32::from(reader.u8()?);
         let tuple_offsets = Packed::read(&mut reader, tuple_count.div_ceil(RESTART), width)?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fst::raw::{Builder, Fst, Output};
 use hashbrown::HashTable;
@@ -284,37 +284,79 @@ impl Symbols {
     }
 }
 
-/// Pairs that were looked up: walking the fst for each label of each series would cost more than all else.
+/// Texts of pairs by their numbers.
+#[derive(Default)]
+pub(super) struct Texts {
+    held: HashMap<u32, (String, usize), hashbrown::DefaultHashBuilder>,
+    bytes: usize,
+}
+
+/// What a pair takes beside its text.
+const PAIR_BYTES: usize = 64;
+/// What is kept of a block from one question to the next, at most.
+const KEPT_BYTES: usize = 1 << 20;
+
+fn bytes_of(text: &str) -> usize {
+    text.len() + PAIR_BYTES
+}
+
+/// Pairs that were looked up: walking the fst for each label of each series would cost more than all else. Some stay with the block for
+/// the next question; whoever comes meanwhile begins with none.
 pub(crate) struct PairTexts<'a> {
     symbols: &'a Symbols,
-    held: HashMap<u32, (String, usize), hashbrown::DefaultHashBuilder>,
+    kept: &'a Mutex<Texts>,
+    texts: Texts,
 }
 
 impl<'a> PairTexts<'a> {
-    pub(super) fn new(symbols: &'a Symbols) -> Self {
-        Self { symbols, held: HashMap::default() }
+    pub(super) fn new(symbols: &'a Symbols, kept: &'a Mutex<Texts>) -> Self {
+        let texts = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
+        Self { symbols, kept, texts }
     }
 
     /// Forgets what was looked up if that is more than so many pairs.
     pub(crate) fn keep_at_most(&mut self, pairs: usize) {
-        if self.held.len() > pairs {
-            self.held.clear();
+        if self.texts.held.len() > pairs {
+            self.texts = Texts::default();
         }
     }
 
     /// Makes sure that these can be had by [`PairTexts::get`]. None if one is not there.
     pub(super) fn load(&mut self, numbers: &[u32]) -> Option<()> {
-        let mut missing: Vec<u32> = numbers.iter().copied().filter(|number| !self.held.contains_key(number)).collect();
+        let Texts { held, bytes } = &mut self.texts;
+        let mut missing: Vec<u32> = numbers.iter().copied().filter(|number| !held.contains_key(number)).collect();
         missing.sort_unstable();
         missing.dedup();
-        let held = &mut self.held;
         let mut each = |number, name: &str, value: &str| {
-            held.insert(number, ([name, value].concat(), name.len()));
+            let text = [name, value].concat();
+            *bytes += bytes_of(&text);
+            held.insert(number, (text, name.len()));
         };
         self.symbols.each_of(&missing, &mut each).ok()
     }
 
     pub(super) fn get(&self, number: u32) -> Option<(&str, &str)> {
-        self.held.get(&number).map(|(text, between)| text.split_at(*between))
+        self.texts.held.get(&number).map(|(text, between)| text.split_at(*between))
+    }
+}
+
+impl Drop for PairTexts<'_> {
+    fn drop(&mut self) {
+        let mut texts = std::mem::take(&mut self.texts);
+        if texts.bytes > KEPT_BYTES {
+            // Any of them.
+            let mut left = KEPT_BYTES;
+            texts.held.retain(|_, (text, _)| {
+                let stays = bytes_of(text) <= left;
+                left -= if stays { bytes_of(text) } else { 0 };
+                stays
+            });
+            texts.held.shrink_to_fit();
+            texts.bytes = KEPT_BYTES - left;
+        }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.bytes <= texts.bytes {
+            *kept = texts;
+        }
     }
 }

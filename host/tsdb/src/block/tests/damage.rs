@@ -213,3 +213,37 @@ fn f6_an_index_with_wrong_bytes_and_right_checksums_never_panics() {
         }
     }
 }
+
+/// What takes no bytes in a file may not be more than its bytes allow for: each of these would be billions of series or pairs.
+#[test]
+fn numbers_that_take_no_bytes_are_bounded() {
+    use crate::block::postings::Postings;
+    use crate::block::record::Record;
+
+    let record = |columns: u32, names: u8, tuples: u8| {
+        let mut bytes = vec![0, 1, 1, 0, 0, 0];
+        crate::column::bytes::put_varint(&mut bytes, columns.into());
+        // One column is stored; times and one page, empty; no exemplars; which column is stored for each takes no bits.
+        bytes.extend_from_slice(&[1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+        bytes.push(names);
+        bytes.resize(bytes.len() + usize::from(names), 0);
+        let bits = |of: u8| columns as usize * usize::from(of > 1);
+        bytes.resize(bytes.len() + bits(names).div_ceil(8), 0);
+        bytes.push(tuples);
+        bytes.resize(bytes.len() + bits(tuples).div_ceil(8), 0);
+        // Where tuples begin takes no bits; none has a pair.
+        bytes.push(0);
+        bytes.resize(bytes.len() + 2 * usize::from(tuples), 0);
+        let found = Record::read(&bytes, 0..columns, &(0..100)).map(|record| record.group.columns);
+        (bytes.len(), found)
+    };
+    assert_eq!(record(1, 1, 1).1, Some(0..1));
+    assert_eq!(record(4, 2, 2).1, Some(0..4));
+    for columns in [1000, u32::MAX] {
+        let (len, found) = record(columns, 1, 1);
+        assert!(len < 100 && found.is_none(), "{columns} in {len} bytes");
+    }
+    let empty = [&u32::MAX.to_le_bytes()[..], &[0]].concat();
+    assert!(Postings::open(&empty).is_none(), "five bytes have lists for all pairs there can be");
+    assert!(Postings::open(&[0, 0, 0, 0, 0]).is_some(), "none");
+}
