@@ -78,10 +78,11 @@ const KNOWN: &[Known] = &[
     // A window at a fixed time moved on with the steps where another argument changes with them, and in an aggregation's parameter.
     Known { name: "window at a fixed time", parts: &["] @ "], also: "", shape: Alone },
     Known { name: "window at a fixed time", parts: &["predict_linear(", "quantile_over_time("], also: "] @ ", shape: Within },
-    // So it is for `(f((x @ t)[r:s] @ t))[r:s]` where both subqueries begin with the same step. This is a fault of today's version too:
+    // So it is for `(x @ t)[r:s] offset -o` where the subquery begins with the step of the query, and for `(f((x @ t)[r:s] @ t))[r:s]`
+    // where both subqueries begin with the same step. This is a fault of today's version too:
     // it works out the distance to `t` anew only where a subquery begins elsewhere than what is around it (3.14, `runSubquery` in
     // `engine.go`), and else takes `x` from that first step, or nothing where that is before what was read.
-    Known { name: "a fixed time where two subqueries begin", parts: &["] @ "], also: ":", shape: Still },
+    Known { name: "a fixed time where a subquery begins", parts: &[" @ "], also: "ms:", shape: Still },
     // Where a counter begins within a window, the time to its zero counted before half a step between samples did; since 2.53 after.
     Known { name: "a counter's zero", parts: &["rate(", "increase("], also: "", shape: Values },
     // Two series that match one on the other side were only refused where the comparison held for more than one of them.

@@ -38,10 +38,10 @@ pub(crate) fn by_each_step_of_a_subquery(both: &mut Both<'_>, tree: &Tree, when:
     })
 }
 
-/// Whether a subquery in it shows what holds several fixed times with other values than this has when asked for alone, at whatever time.
+/// Whether a subquery in it shows what stands at a fixed time with other values than this has when asked for alone, at whatever time.
 /// We show the same values in both, and they are those that it gives to this alone.
 pub(crate) fn by_what_stands_still(both: &mut Both<'_>, tree: &Tree, when: When) -> bool {
-    let holds = |range: &&Tree| range.kind == Kind::Range && range.to_string().matches(" @ ").count() > 1;
+    let holds = |range: &&Tree| range.kind == Kind::Range && range.to_string().contains(" @ ");
     tree.all().into_iter().filter(holds).any(|range| {
         let Some(inner) = range.holes().next() else { return false };
         let [range, inner] = [range.to_string(), inner.to_string()].map(|text| when.with_its_times(&text));
