@@ -1,7 +1,7 @@
 //! From the bytes of a component to native code, within a time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -21,11 +21,13 @@ pub(crate) struct Compiler {
     cache: Cache,
     timeout: Duration,
     abandoned: Arc<AtomicU32>,
+    /// Whether it was said that there is something to compile.
+    told: AtomicBool,
 }
 
 impl Compiler {
     pub(crate) fn new(cache: Cache, timeout: Duration) -> Self {
-        Self { cache, timeout, abandoned: Arc::default() }
+        Self { cache, timeout, abandoned: Arc::default(), told: AtomicBool::new(false) }
     }
 
     /// From the cache, or compiled and put there.
@@ -35,6 +37,10 @@ impl Compiler {
                 Ok(component) => return Ok(component),
                 Err(error) => tracing::info!(sha256, "a compiled plugin is of another engine and is compiled anew: {}", one_line(&error)),
             }
+        }
+        if !self.told.swap(true, Ordering::Relaxed) {
+            // On a busy machine that is a minute in which nothing else is said.
+            tracing::info!("plugins that this machine has not seen before are compiled, which takes some seconds; what comes out is kept");
         }
         let compiled = self.compile(engine, bytes)?;
         self.cache.put(sha256, &compiled);

@@ -276,3 +276,18 @@ fn histograms_that_are_looked_at_count_by_their_size() {
     let few = Limits { samples_max: peak("h") - 1, ..Limits::default() };
     assert!(instant(&parse("h").expect("good"), 45_000, &memory, &few).is_err());
 }
+
+#[test]
+fn what_an_aggregation_looks_at_counts_once_where_it_meets_histograms_late() {
+    let memory = Memory::new();
+    // Each name is a group of its own.
+    for series in ["m1", "m2"] {
+        memory.load_text(series, "1 2 3", 15_000).expect("good");
+    }
+    memory.load_text("m3", "{{schema:0 sum:5 count:4 buckets:[1 2 1]}}x2", 15_000).expect("good");
+    let looked_at = |text: &str| {
+        let result = promql::instant(&parse(text).expect("good"), 30_000, &memory, &Limits::default()).expect("it evaluates");
+        (result.stats.samples_looked_at, result.stats.samples_fresh)
+    };
+    assert_eq!(looked_at(r#"sum({__name__=~"m."})"#), looked_at(r#"{__name__=~"m."}"#));
+}

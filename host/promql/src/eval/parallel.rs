@@ -124,24 +124,32 @@ impl Query<'_> {
         if helpers.0 > 0 {
             return self.together(keyed, (helpers.0, steps), walk, visit);
         }
+        let mut all = Walked::default();
         for (at, group) in groups.iter().enumerate() {
             let walked = walk(group.as_ref(), &mut |series, values| visit(at, series, values))?;
-            if !self.note_walked(walked) {
+            if !self.note_walked(walked, &mut all) {
                 return Ok(false);
             }
         }
+        self.count_walked(&all);
         Ok(true)
     }
 
-    /// Counts what was done. False if there were histograms.
-    fn note_walked(&self, walked: Walked) -> bool {
+    /// Adds what was done. False if there were histograms.
+    fn note_walked(&self, walked: Walked, all: &mut Walked) -> bool {
         walked.warnings.iter().for_each(|warning| self.notes.storage(warning));
         if walked.mixed {
             return false;
         }
         self.budget.count_read(walked.read);
-        self.count_seen(&Seen::in_all(walked.looked_at, walked.fresh));
+        all.looked_at += walked.looked_at;
+        all.fresh += walked.fresh;
         true
+    }
+
+    /// Counts what was looked at once it is known that nobody looks again.
+    fn count_walked(&self, all: &Walked) {
+        self.count_seen(&Seen::in_all(all.looked_at, all.fresh));
     }
 
     /// How many threads beside this one are worth while.
@@ -196,6 +204,7 @@ impl Query<'_> {
                 prepare(at);
             }
         };
+        let mut all = Walked::default();
         thread::scope(|scope| {
             let _end = End(&board);
             for _ in 0..helpers {
@@ -230,10 +239,11 @@ impl Query<'_> {
                         drop(board.wait(state));
                     }
                 };
-                if !self.note_walked(walked) {
+                if !self.note_walked(walked, &mut all) {
                     return Ok(false);
                 }
             }
+            self.count_walked(&all);
             Ok(true)
         })
     }
