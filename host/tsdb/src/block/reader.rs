@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use model::{LabelSet, TimeRange};
+use model::{LabelSet, PackedLabelSets, TimeRange};
 use roaring::RoaringBitmap;
 
 use super::groups::Groups;
@@ -159,7 +159,7 @@ impl Block {
             ends.push(all.len());
         })?;
         texts.load(&all).ok_or_else(malformed)?;
-        let (mut found, mut labels, mut start) = (Vec::with_capacity(ends.len()), Vec::<(&str, &str)>::new(), 0);
+        let (mut found, mut labels, mut start) = (PackedLabelSets::with_capacity(ends.len()), Vec::<(&str, &str)>::new(), 0);
         for end in ends {
             labels.clear();
             // Numbers ascend as names do.
@@ -169,9 +169,13 @@ impl Block {
             }
             start = end;
             let sorted = labels.windows(2).all(|two| two[0].0 < two[1].0) && labels.iter().all(|(_, value)| !value.is_empty());
-            found.push(if sorted { LabelSet::from_sorted(labels.iter().copied()) } else { LabelSet::from_unsorted(&mut labels) });
+            if sorted {
+                found.push_sorted(labels.iter().copied());
+            } else {
+                found.push_sorted(LabelSet::from_unsorted(&mut labels).iter());
+            }
         }
-        Ok(found)
+        Ok(found.into_list())
     }
 
     /// Hands on the numbers of the pairs that each of these columns has, in no particular order. Fastest if columns ascend.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use web::Router;
 
-use crate::stored::{NOW, Server, over, stored, wanted};
+use crate::stored::{NOW, Server, flush, over, stored, wanted};
 use crate::support::through;
 
 /// Ten times what is promised, in processor time: how long a busy machine takes for that says nothing of us.
@@ -165,12 +165,20 @@ async fn whole(server: &Server, path: &str) -> Duration {
 }
 
 /// C1: everything there is, by many queries, each stopped at moments all over the time that it takes, both ways.
-/// `SKOPOS_CANCEL_SERIES=1000000` sets how many series there are, `SKOPOS_CANCEL_MOMENTS` how many moments.
+/// `SKOPOS_CANCEL_SERIES=1000000` sets how many series there are, `SKOPOS_CANCEL_MOMENTS` how many moments, `SKOPOS_CANCEL_BLOCKS=1` lets
+/// them be in a block instead of the head.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c1_match_all_ends_soon_after_the_client_hung_up_or_it_was_canceled() {
     let _alone = crate::ALONE.lock().await;
     let (series, moments) = (wanted("SKOPOS_CANCEL_SERIES", 20_000), wanted("SKOPOS_CANCEL_MOMENTS", 2));
-    let db = Arc::new(tokio::task::spawn_blocking(move || stored(series)).await.expect("no panic"));
+    let store = move || {
+        let db = stored(series);
+        if wanted("SKOPOS_CANCEL_BLOCKS", 0) > 0 {
+            flush(&db);
+        }
+        db
+    };
+    let db = Arc::new(tokio::task::spawn_blocking(store).await.expect("no panic"));
     let mut state = over(&db);
     state.limits.features = promql::Features::ALL;
     let router = web::router(state.clone());

@@ -51,6 +51,12 @@ pub(crate) fn stored(series: usize) -> Db {
     db
 }
 
+/// Turns all that is in the head into a block.
+pub(crate) fn flush(db: &Db) {
+    let report = db.tend(NOW + 4 * 3_600_000);
+    assert!(report.flushed > 0 && report.errors.is_empty(), "{report:?}");
+}
+
 /// A server's state over a database.
 pub(crate) fn over(db: &Arc<Db>) -> State {
     let mut state = state(&Seen::default());
