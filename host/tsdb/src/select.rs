@@ -30,6 +30,9 @@ use crate::pace;
 /// Labels that are read from a block at a time.
 const LABELS_AT_ONCE: usize = 1024;
 
+/// Pairs of a block whose texts are remembered.
+const PAIRS: usize = 64 << 10;
+
 /// How long lists are made.
 const CURSOR: Cursor = Cursor { run: cursor::RUN, held: cursor::HELD };
 

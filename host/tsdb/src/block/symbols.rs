@@ -287,18 +287,34 @@ impl Symbols {
 /// Texts of pairs by their numbers.
 #[derive(Default)]
 pub(super) struct Texts {
-    held: HashMap<u32, (String, usize), hashbrown::DefaultHashBuilder>,
-    bytes: usize,
+    /// Names and values, one after the other, and of each pair where its name and its value begin and where it ends. All in one block of
+    /// memory: a million of them take long to free.
+    texts: String,
+    held: HashMap<u32, (usize, usize, usize), hashbrown::DefaultHashBuilder>,
+}
+
+impl Texts {
+    fn add(&mut self, number: u32, name: &str, value: &str) {
+        let start = self.texts.len();
+        self.texts.push_str(name);
+        self.texts.push_str(value);
+        self.held.insert(number, (start, start + name.len(), self.texts.len()));
+    }
+
+    fn get(&self, number: u32) -> Option<(&str, &str)> {
+        let (start, between, end) = *self.held.get(&number)?;
+        Some((&self.texts[start..between], &self.texts[between..end]))
+    }
+
+    fn bytes(&self) -> usize {
+        self.texts.capacity() + self.held.capacity() * PAIR_BYTES
+    }
 }
 
 /// What a pair takes beside its text.
-const PAIR_BYTES: usize = 64;
+const PAIR_BYTES: usize = 33;
 /// What is kept of a block from one question to the next, at most.
 const KEPT_BYTES: usize = 1 << 20;
-
-fn bytes_of(text: &str) -> usize {
-    text.len() + PAIR_BYTES
-}
 
 /// Pairs that were looked up: walking the fst for each label of each series would cost more than all else. Some stay with the block for
 /// the next question; whoever comes meanwhile begins with none.
@@ -323,39 +339,35 @@ impl<'a> PairTexts<'a> {
 
     /// Makes sure that these can be had by [`PairTexts::get`]. None if one is not there.
     pub(super) fn load(&mut self, numbers: &[u32]) -> Option<()> {
-        let Texts { held, bytes } = &mut self.texts;
-        let mut missing: Vec<u32> = numbers.iter().copied().filter(|number| !held.contains_key(number)).collect();
+        let texts = &mut self.texts;
+        let mut missing: Vec<u32> = numbers.iter().copied().filter(|number| !texts.held.contains_key(number)).collect();
         missing.sort_unstable();
         missing.dedup();
-        let mut each = |number, name: &str, value: &str| {
-            let text = [name, value].concat();
-            *bytes += bytes_of(&text);
-            held.insert(number, (text, name.len()));
-        };
-        self.symbols.each_of(&missing, &mut each).ok()
+        self.symbols.each_of(&missing, &mut |number, name, value| texts.add(number, name, value)).ok()
     }
 
     pub(super) fn get(&self, number: u32) -> Option<(&str, &str)> {
-        self.texts.held.get(&number).map(|(text, between)| text.split_at(*between))
+        self.texts.get(number)
     }
 }
 
 impl Drop for PairTexts<'_> {
     fn drop(&mut self) {
         let mut texts = std::mem::take(&mut self.texts);
-        if texts.bytes > KEPT_BYTES {
-            // Any of them.
-            let mut left = KEPT_BYTES;
-            texts.held.retain(|_, (text, _)| {
-                let stays = bytes_of(text) <= left;
-                left -= if stays { bytes_of(text) } else { 0 };
-                stays
-            });
-            texts.held.shrink_to_fit();
-            texts.bytes = KEPT_BYTES - left;
+        if texts.bytes() > KEPT_BYTES {
+            // Any of them. Half of what there may be, because tables and texts grow by doubling.
+            let mut some = Texts::default();
+            for number in texts.held.keys() {
+                let Some((name, value)) = texts.get(*number) else { continue };
+                if (some.texts.len() + name.len() + value.len()) + (some.held.len() + 1) * PAIR_BYTES > KEPT_BYTES / 2 {
+                    break;
+                }
+                some.add(*number, name, value);
+            }
+            texts = some;
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.bytes <= texts.bytes {
+        if kept.held.len() <= texts.held.len() {
             *kept = texts;
         }
     }

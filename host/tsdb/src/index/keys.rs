@@ -114,7 +114,7 @@ impl<'k> Keys<'k> {
 }
 
 /// The table looks at the highest and the lowest bits of a hash.
-fn spread(hash: u32) -> u64 {
+pub(crate) fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 

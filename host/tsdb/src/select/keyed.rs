@@ -13,12 +13,15 @@ use super::table::{ByGroup, Source, Table, columns_in};
 use super::{LABELS_AT_ONCE, failed, go_on, worked};
 use crate::block::{Block, BlockDamage};
 use crate::db::Db;
-use crate::index::keys::Lists;
+use crate::index::keys::{Lists, spread};
 use crate::life::blocks::Loaded;
 use crate::pace;
 
 /// What a series takes beside its pairs while it is told apart from others.
 const SERIES_BYTES: usize = 64;
+
+/// Pairs whose texts are looked up at a time.
+const PAIRS_AT_ONCE: usize = 8 << 10;
 
 /// A block with its columns of a selection.
 type Found = (Arc<Loaded>, ByGroup);
@@ -154,7 +157,10 @@ fn of_one_block(loaded: &Arc<Loaded>, columns: &ByGroup, key: LabelKey<'_>, rang
     }
     let mut common = Common::new(key);
     let mut known = HashMap::new();
-    common.know(block, keys.all(), &mut known).map_err(failed)?;
+    for some in keys.all().chunks(PAIRS_AT_ONCE) {
+        worked(some.len() * pace::SERIES)?;
+        common.know(block, some, &mut known).map_err(failed)?;
+    }
     let mut labels = PackedLabelSets::with_capacity(keys.len());
     for number in 0..keys.len() as u32 {
         worked(pace::LABELS)?;
@@ -176,7 +182,8 @@ struct Common<'k> {
     counts: Vec<bool>,
     first_named: Vec<u32>,
     names: HashMap<String, u32>,
-    table: HashTable<u32>,
+    /// Half of the hash, so that growing looks at no text, and the number.
+    table: HashTable<(u32, u32)>,
     hasher: DefaultHashBuilder,
     /// Whether there is a label that says a type or a unit.
     typed: bool,
@@ -192,8 +199,9 @@ impl<'k> Common<'k> {
     fn number(&mut self, name: &str, value: &str) -> u32 {
         let Self { texts, ends, table, hasher, .. } = self;
         let pair = |number: u32| pair_of(texts, ends, number);
-        let hash = hasher.hash_one((name, value));
-        if let Some(number) = table.find(hash, |number| pair(*number) == (name, value)) {
+        // The upper half of a good hash is one.
+        let hash = (hasher.hash_one((name, value)) >> 32) as u32;
+        if let Some((_, number)) = table.find(spread(hash), |(held, number)| *held == hash && pair(*number) == (name, value)) {
             return *number;
         }
         let number = ends.len() as u32;
@@ -202,7 +210,7 @@ impl<'k> Common<'k> {
         let name_end = texts.len();
         texts.push_str(value);
         ends.push((name_end, texts.len()));
-        table.insert_unique(hash, number, |number| hasher.hash_one(pair_of(texts, ends, *number)));
+        table.insert_unique(spread(hash), (hash, number), |(hash, _)| spread(*hash));
         self.counts.push(self.key.counts(name));
         self.first_named.push(*self.names.entry_ref(name).or_insert(number));
         self.typed |= matches!(name, TYPE_LABEL | UNIT_LABEL);

@@ -1,17 +1,19 @@
 //! The series of a selection from blocks and head, and in which parts each is.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::sync::{Arc, RwLockReadGuard};
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use model::seams::{SelectError, SelectRequest};
 use model::{LabelSet, Matcher, TimeRange, stop};
 use roaring::RoaringBitmap;
 
 use super::selected::Part;
-use super::{LABELS_AT_ONCE, SERIES_BYTES, failed, go_on, worked};
+use super::{LABELS_AT_ONCE, PAIRS, SERIES_BYTES, failed, go_on, worked};
 use crate::db::Db;
 use crate::head::read::View;
+use crate::index::keys::spread;
 use crate::life::blocks::Loaded;
 use crate::pace;
 
@@ -90,6 +92,30 @@ struct Places {
 impl Places {
     fn iter(&self) -> impl Iterator<Item = (u32, u32)> {
         self.first.iter().chain(&self.more).copied()
+    }
+}
+
+/// The series of a table by their labels.
+#[derive(Default)]
+struct ByLabels {
+    /// Half of the hash, so that growing looks at no label set, and the number.
+    numbers: HashTable<(u32, u32)>,
+    hasher: DefaultHashBuilder,
+}
+
+impl ByLabels {
+    /// The number of the series with these labels, which is added if there is none.
+    fn find_or_add(&mut self, labels: LabelSet, table: &mut Table<LabelSet>) -> u32 {
+        // The upper half of a good hash is one.
+        let hash = (self.hasher.hash_one(&labels) >> 32) as u32;
+        let same = |(held, number): &(u32, u32)| *held == hash && table.series[*number as usize].0 == labels;
+        if let Some((_, number)) = self.numbers.find(spread(hash), same) {
+            return *number;
+        }
+        let number = table.len() as u32;
+        self.numbers.insert_unique(spread(hash), (hash, number), |(hash, _)| spread(*hash));
+        table.add(labels);
+        number
     }
 }
 
@@ -181,7 +207,7 @@ impl Db {
     ) -> Result<(Table<LabelSet>, RwLockReadGuard<'_, ()>), SelectError> {
         let range = request.range;
         let mut table = Table::default();
-        let mut by_labels: HashMap<LabelSet, u32> = HashMap::new();
+        let mut by_labels = ByLabels::default();
         for loaded in blocks {
             let mut texts = loaded.block.texts();
             for (group, ids) in columns_in(loaded, &[request.matchers], range)? {
@@ -190,14 +216,12 @@ impl Db {
                 let mut at_part = 0;
                 for some in ids.chunks(LABELS_AT_ONCE) {
                     let labels = loaded.block.labels_with(&mut texts, some.iter().copied()).map_err(failed)?;
+                    texts.keep_at_most(PAIRS);
                     worked(labels.len() * pace::LABELS)?;
                     stop::take(labels.iter().map(|labels| labels.bytes() + SERIES_BYTES).sum());
                     for labels in labels {
                         worked(pace::LABELS)?;
-                        let at = *by_labels.entry(labels).or_insert_with_key(|labels| {
-                            table.add(labels.clone());
-                            table.len() as u32 - 1
-                        });
+                        let at = by_labels.find_or_add(labels, &mut table);
                         table.place(at, (part, at_part));
                         at_part += 1;
                     }
@@ -213,12 +237,7 @@ impl Db {
             let labels = self.0.labels_of(view.wanted().iter().map(|(id, _)| *id))?;
             for ((at_part, wanted), labels) in view.wanted().iter().enumerate().zip(labels) {
                 worked(pace::LABELS)?;
-                let at = *by_id.entry(wanted.0).or_insert_with(|| {
-                    by_labels.get(&labels).copied().unwrap_or_else(|| {
-                        table.add(labels);
-                        table.len() as u32 - 1
-                    })
-                });
+                let at = *by_id.entry(wanted.0).or_insert_with(|| by_labels.find_or_add(labels, &mut table));
                 table.place(at, (part, at_part as u32));
             }
             places.push(Source::Head(view));

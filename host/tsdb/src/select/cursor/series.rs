@@ -2,10 +2,8 @@
 
 use super::{Index, Inner, LABELS_AT_ONCE, LabelSet, Listing, Loaded, Matcher, OfBlock, SelectError, TimeRange, failed, pace, worked};
 use crate::block::PairTexts;
+use crate::select::PAIRS;
 use crate::select::table::columns_in;
-
-/// Pairs of a block whose texts are remembered.
-const PAIRS: usize = 64 << 10;
 
 /// The label sets of series that satisfy all matchers of any of the sets and may have samples in the range.
 pub(in crate::select) struct Series<'a> {
